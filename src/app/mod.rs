@@ -1,0 +1,1 @@
+//! SHELL: one file per subcommand; the only place threads and runtimes are started.

@@ -1,0 +1,1 @@
+//! CORE: places, networks and clients of addresses and user agents.

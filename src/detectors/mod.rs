@@ -1,0 +1,1 @@
+//! CORE: one file per family of facts.

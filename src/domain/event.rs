@@ -1,0 +1,132 @@
+//! One HTTP request, its log format forgotten.
+//!
+//! In: fields that a format borrowed from a line. Out: [`AccessEvent`] with its [`Carrier`]s, the fields in which a
+//! credential may stand.
+//! Does not know: what a token looks like.
+//! Source: field names of the Elastic Common Schema, <https://www.elastic.co/docs/reference/ecs>.
+
+use super::time::Time;
+use smallvec::SmallVec;
+use std::borrow::Cow;
+use std::fmt;
+use std::net::IpAddr;
+
+/// Text borrowed from the line, or owned where an escape had to be undone. `None` is a field that is not there or `-`.
+pub type Text<'a> = Option<Cow<'a, str>>;
+
+/// One HTTP request.
+#[derive(Clone, Default)]
+pub struct AccessEvent<'a> {
+    /// When the gateway wrote the line, which for most is the end of the request.
+    pub time: Time,
+    /// The address at the other end of the connection.
+    pub peer: Option<IpAddr>,
+    /// The client's address after walking the chain through trusted proxies; the peer when there are none.
+    pub client: Option<IpAddr>,
+    /// The forwarding header as logged, kept as evidence.
+    pub chain: Text<'a>,
+    /// Request method as logged, at most the token that RFC 9110, section 9.1 allows.
+    pub method: Text<'a>,
+    /// Path without query, as logged.
+    pub path: Text<'a>,
+    /// Query without `?`, as logged.
+    pub query: Text<'a>,
+    /// Host the client asked for.
+    pub host: Text<'a>,
+    /// Referer header.
+    pub referer: Text<'a>,
+    /// User-Agent header.
+    pub user_agent: Text<'a>,
+    /// Accept-Language header.
+    pub language: Text<'a>,
+    /// JA4 fingerprint of the TLS client, <https://github.com/FoxIO-LLC/ja4>.
+    pub ja4: Text<'a>,
+    /// The gateway's own id of this request.
+    pub request_id: Text<'a>,
+    /// The user as the gateway names it (`$remote_user`).
+    pub user: Text<'a>,
+    /// Response status; 0 where none is logged.
+    pub status: u16,
+    /// Bytes of the response.
+    pub bytes: u64,
+    /// How long the request took, in milliseconds.
+    pub duration_ms: Option<u32>,
+    /// Fields in which a credential may stand, in the order of the line.
+    pub carriers: SmallVec<[Carrier<'a>; 2]>,
+}
+
+/// One field in which a credential, or a piece of one, may stand.
+#[derive(Clone)]
+pub struct Carrier<'a> {
+    /// What kind of field.
+    pub kind: CarrierKind,
+    /// The field's name as the log has it (`http_authorization`, `cookie`, `jwt_sub`).
+    pub name: Cow<'a, str>,
+    /// The value, which may be a secret.
+    pub text: Cow<'a, str>,
+}
+
+/// The value may be a token, so it never shows itself.
+impl fmt::Debug for Carrier<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "Carrier({:?}, {}, {} bytes hidden)",
+            self.kind,
+            self.name,
+            self.text.len()
+        )
+    }
+}
+
+/// What kind of field a carrier is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CarrierKind {
+    /// A request header that carries credentials (Authorization and its like).
+    Header,
+    /// A Cookie header, or the value of one cookie.
+    Cookie,
+    /// Any other field with `eyJ` in it, or one that the configuration names as the token.
+    Field,
+    /// One claim, as the gateway decoded it.
+    Claim(super::token::Claim),
+    /// A hash of the token, as the gateway computed it.
+    Hash,
+}
+
+impl AccessEvent<'_> {
+    /// True for an answer that a valid token gets: 2xx, or 304 for what the client still holds.
+    pub fn succeeded(&self) -> bool {
+        (200..300).contains(&self.status) || self.status == 304
+    }
+
+    /// True for an answer that refuses the credential: 401 or 403.
+    pub fn refused(&self) -> bool {
+        matches!(self.status, 401 | 403)
+    }
+
+    /// True for a method that changes something at the server (not safe in the sense of RFC 9110, section 9.2.1).
+    pub fn writes(&self) -> bool {
+        !matches!(
+            self.method.as_deref(),
+            None | Some("GET" | "HEAD" | "OPTIONS" | "TRACE")
+        )
+    }
+
+    /// When the request began: the line is written at its end.
+    pub fn start(&self) -> Time {
+        self.time.plus_ms(-i64::from(self.duration_ms.unwrap_or(0)))
+    }
+}
+
+/// Paths, queries and headers may hold tokens, so an event shows only what cannot.
+impl fmt::Debug for AccessEvent<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AccessEvent")
+            .field("time", &self.time)
+            .field("client", &self.client)
+            .field("status", &self.status)
+            .field("carriers", &self.carriers)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,239 @@
+//! The measurements of one use, and the closed list of their names.
+//!
+//! In: what detectors set. Out: [`Facts`], [`Fact`] with name, unit and help.
+//! Does not know: how a fact is measured, or what value is suspicious.
+
+use serde::{Deserialize, Serialize};
+
+macro_rules! facts {
+    ($($variant:ident $name:literal $kind:ident $help:literal;)*) => {
+        /// One fact of the catalogue.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+        #[repr(u8)]
+        #[allow(missing_docs, reason = "each is explained by `Fact::help`")]
+        pub enum Fact { $($variant,)* }
+
+        impl Fact {
+            /// Every fact, in the order of the catalogue.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
+
+            /// The name in rules and in output.
+            pub fn name(self) -> &'static str {
+                match self { $(Self::$variant => $name,)* }
+            }
+
+            /// What kind of value it holds.
+            pub fn kind(self) -> FactKind {
+                match self { $(Self::$variant => FactKind::$kind,)* }
+            }
+
+            /// One sentence: what it measures.
+            pub fn help(self) -> &'static str {
+                match self { $(Self::$variant => $help,)* }
+            }
+        }
+    };
+}
+
+/// What kind of value a fact holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FactKind {
+    /// True, or absent.
+    Flag,
+    /// A number that is measured anew at each use.
+    Number,
+    /// A number that only grows inside its window: rules wake when it reaches a threshold one of them names.
+    Counter,
+}
+
+facts! {
+    TravelDistanceKm "travel.distance_km" Number "distance to the session's nearest use at another reference place, error radii subtracted";
+    TravelElapsedS "travel.elapsed_s" Number "seconds between those two uses, at least 60";
+    TravelSpeedKmh "travel.speed_kmh" Number "the speed that moving between them would take";
+    DriftPlace "drift.place" Flag "the place differs from the session's binding by more than the error radii and 100 km";
+    DriftCountry "drift.country" Flag "the country differs from the binding's";
+    DriftNetwork "drift.network" Flag "the autonomous system differs from the binding's";
+    DriftPrefix "drift.prefix" Flag "the /24 or /64 differs from the binding's";
+    DriftHosting "drift.hosting" Flag "the network is a hosting network and the binding's is not";
+    DriftClient "drift.client" Flag "browser family or operating system differs from the binding's";
+    DriftClientDowngrade "drift.client_downgrade" Flag "same family and system, lower major version than the binding's";
+    DriftTool "drift.tool" Flag "the binding is a browser or an app and this is a command line tool or a library";
+    DriftJa4 "drift.ja4" Flag "the TLS fingerprint differs from the binding's at the same browser version";
+    DriftLanguage "drift.language" Flag "the first language differs from the binding's";
+    DriftDimensions "drift.dimensions" Number "how many independent dimensions differ: place or network, client, TLS, language";
+    SessionSwitches10m "session.switches_10m" Number "times in 10 minutes that the session left a network and client and came back";
+    SessionOverlapS "session.overlap_s" Number "seconds during which requests of two networks ran at once, both having come back";
+    SessionNetworks1h "session.networks_1h" Number "distinct autonomous systems in an hour";
+    SessionClients1h "session.clients_1h" Number "distinct client families and systems in an hour";
+    SessionCountries1h "session.countries_1h" Number "distinct countries in an hour";
+    SessionIdleS "session.idle_s" Number "seconds since the session's last use";
+    SessionAgeS "session.age_s" Number "seconds since the session's first use";
+    SessionRequests "session.requests" Counter "uses of the session so far";
+    NovelPlace "novel.place" Flag "no session of this subject was ever within 100 km of here";
+    NovelNetwork "novel.network" Flag "no session of this subject ever used this autonomous system";
+    NovelClient "novel.client" Flag "no session of this subject ever used this client family and system";
+    SubjectKnownDays "subject.known_days" Number "days since the subject was first seen";
+    SubjectKnownSessions "subject.known_sessions" Number "sessions of the subject so far";
+    SourceNewSubjects10m "source.new_subjects_10m" Counter "subjects first seen from this /24 or /64 in 10 minutes, while known from elsewhere";
+    SourceSubjects10m "source.subjects_10m" Counter "subjects seen from this /24 or /64 in 10 minutes";
+    SourceRejected10m "source.rejected_10m" Counter "refused uses from this /24 or /64 in 10 minutes";
+    SourceBadSignatures10m "source.bad_signatures_10m" Counter "forged tokens from this /24 or /64 in 10 minutes";
+    SourceBadTokenSubjects10m "source.bad_token_subjects_10m" Counter "subjects named by forged or refused tokens from this /24 or /64 in 10 minutes";
+    UseAccepted "use.accepted" Flag "the gateway answered as it does to a valid token, on a path that is not open to everybody";
+    UseRefused "use.refused" Flag "the gateway answered 401 or 403";
+    ProofForged "proof.forged" Flag "the signature fails, the algorithm is not allowed, or the key is not the issuer's";
+    ProofAlgNone "proof.alg_none" Flag "the header says alg none, in any case (RFC 8725, section 2.1)";
+    ProofKeyConfusion "proof.key_confusion" Flag "HS* where the issuer publishes only asymmetric keys (RFC 8725, section 2.1)";
+    ProofHeaderInjection "proof.header_injection" Flag "a kid that is a path or a query, foreign key material, unknown crit (RFC 8725, section 3.10)";
+    ProofClaimsAltered "proof.claims_altered" Flag "one (iss, jti) with two payloads, both accepted";
+    ProofJtiTwoSubjects "proof.jti_two_subjects" Flag "one (iss, jti) with two subjects, both accepted";
+    ProofAfterLogout "proof.after_logout" Flag "accepted more than 30 s after the session's logout, from another network or client";
+    ProofUnknownIssuer "proof.unknown_issuer" Flag "issuers are configured and this one is not among them";
+    FaultExpiredAccepted "fault.expired_accepted" Flag "accepted more than 60 s after exp";
+    FaultNotYetValidAccepted "fault.not_yet_valid" Flag "accepted more than 60 s before nbf";
+    FaultIssuedInFuture "fault.issued_in_future" Flag "accepted more than 60 s before iat";
+    FaultAfterLogout "fault.after_logout" Flag "accepted more than 30 s after logout, from the session's own network and client";
+    FaultAfterRevocation "fault.after_revocation" Flag "accepted more than 30 s after we or the provider revoked it";
+    TokenExpiredRetryElsewhere "token.expired_retry_elsewhere" Flag "expired, refused, and from a network or client new to the session";
+    TokenRevokedRetry "token.revoked_retry" Flag "revoked, refused, and from a network or client that is not the victim's";
+    TokenLifetimeS "token.lifetime_s" Number "exp minus iat";
+    TokenNoExp "token.no_exp" Flag "the token never expires";
+    LeakUrl "leak.url" Flag "a token in the query or path of a request";
+    LeakReferer "leak.referer" Flag "a token in a Referer, so that another page has it";
+    LeakUsedAfter "leak.used_after" Flag "a token that stood in a URL, later from a network or client not seen before that";
+    LeakRawInLog "leak.raw_in_log" Flag "the log holds a whole token: who can read it can use it";
+    SensitiveAfterDrift "sensitive.after_drift" Flag "password, mail, key or payment path within 30 minutes of a drift, from the drifted context";
+}
+
+/// How many facts there are.
+const COUNT: usize = Fact::ALL.len();
+
+/// The measurements of one use. Absent is unknown, and unknown is not different.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Facts {
+    values: [f64; COUNT],
+    present: FactSet,
+}
+
+impl Default for Facts {
+    fn default() -> Self {
+        Self {
+            values: [0.0; COUNT],
+            present: FactSet::default(),
+        }
+    }
+}
+
+impl Facts {
+    /// Records a number. What is not finite is not recorded: it would compare as nothing.
+    pub fn set(&mut self, fact: Fact, value: f64) {
+        if value.is_finite() {
+            self.values[fact as usize] = value;
+            self.present.insert(fact);
+        }
+    }
+
+    /// Records a flag; false leaves it absent.
+    pub fn flag(&mut self, fact: Fact, is: bool) {
+        if is {
+            self.set(fact, 1.0);
+        }
+    }
+
+    /// The value, if it was measured.
+    pub fn get(&self, fact: Fact) -> Option<f64> {
+        self.present
+            .contains(fact)
+            .then(|| self.values[fact as usize])
+    }
+
+    /// True when the flag was set.
+    pub fn is(&self, fact: Fact) -> bool {
+        self.present.contains(fact)
+    }
+
+    /// Which facts are there.
+    pub fn present(&self) -> FactSet {
+        self.present
+    }
+
+    /// What is there, in the order of the catalogue.
+    pub fn iter(&self) -> impl Iterator<Item = (Fact, f64)> + '_ {
+        Fact::ALL
+            .iter()
+            .filter_map(|&fact| self.get(fact).map(|value| (fact, value)))
+    }
+
+    /// Forgets everything, to measure the next use.
+    pub fn clear(&mut self) {
+        self.present = FactSet::default();
+    }
+}
+
+/// A set of facts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FactSet(u128);
+
+const _: () = assert!(COUNT <= 128, "FactSet holds 128 facts");
+
+impl FactSet {
+    /// Adds a fact.
+    pub fn insert(&mut self, fact: Fact) {
+        self.0 |= 1 << fact as u8;
+    }
+
+    /// True when the fact is in the set.
+    pub fn contains(self, fact: Fact) -> bool {
+        self.0 & (1 << fact as u8) != 0
+    }
+
+    /// True when the sets share a fact.
+    pub fn meets(self, other: Self) -> bool {
+        self.0 & other.0 != 0
+    }
+
+    /// All that is in either.
+    #[must_use]
+    pub fn union(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    /// True when nothing is in the set.
+    pub fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    /// How many facts are in the set.
+    pub fn len(self) -> usize {
+        self.0.count_ones() as usize
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fact_is_absent_until_measured_and_never_not_a_number() {
+        let mut facts = Facts::default();
+        facts.set(Fact::TravelSpeedKmh, f64::NAN);
+        facts.flag(Fact::DriftTool, false);
+        assert!(facts.present().is_empty());
+        facts.set(Fact::TravelSpeedKmh, 4200.0);
+        assert_eq!(
+            facts.iter().collect::<Vec<_>>(),
+            [(Fact::TravelSpeedKmh, 4200.0)]
+        );
+        facts.clear();
+        assert_eq!(facts.get(Fact::TravelSpeedKmh), None);
+    }
+
+    #[test]
+    fn every_name_stands_once_and_has_help() {
+        let mut names: Vec<_> = Fact::ALL.iter().map(|fact| fact.name()).collect();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), Fact::ALL.len());
+        assert!(Fact::ALL.iter().all(|fact| fact.help().len() > 10));
+    }
+}

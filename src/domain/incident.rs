@@ -1,0 +1,325 @@
+//! Findings about one subject and one suspect, with the four steps.
+//!
+//! In: what `incidents` gathered. Out: [`Incident`] and its parts, exactly as the NDJSON contract shows them.
+//! Does not know: how findings are correlated, who carries the steps out.
+
+use super::finding::{Level, rfc3339};
+use super::ids::{FindingId, IncidentId, SessionId};
+use super::time::Time;
+use super::token::Provenance;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+/// Findings about one subject and one suspect while they go on.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Incident {
+    /// Stable under replay.
+    pub id: IncidentId,
+    /// How bad, after the score.
+    pub level: Level,
+    /// Sum over dimensions of the highest score in each.
+    pub score: u32,
+    /// One sentence: what happened.
+    pub title: String,
+    /// Whose account; null when a forgery was refused, for then nobody's was entered.
+    pub subject: Option<Arc<str>>,
+    /// Who issued the tokens.
+    pub issuer: Option<Arc<str>>,
+    /// The sessions at stake.
+    pub sessions: Vec<SessionId>,
+    /// Event time of the first finding.
+    #[serde(with = "rfc3339")]
+    pub opened: Time,
+    /// Event time of the newest use that belongs to it.
+    #[serde(with = "rfc3339")]
+    pub updated: Time,
+    /// The findings, oldest first.
+    pub findings: Vec<FindingId>,
+    /// The rules that spoke, with how often.
+    pub rules: BTreeMap<Arc<str>, u64>,
+    /// The highest score of each dimension.
+    pub dimensions: BTreeMap<Arc<str>, u32>,
+    /// The rightful holder's side; null when it is uncertain who held the token first.
+    pub victim: Option<Side>,
+    /// The other side.
+    pub suspect: Suspect,
+    /// The four steps.
+    pub steps: Steps,
+    /// Where it stands.
+    pub state: State,
+    /// What to do now, with the exact command.
+    pub next: String,
+    /// The last `exp` at stake; null when a token never expires or none is known.
+    pub live_until: Option<String>,
+    /// True when the suspect was seen in the last ten minutes of event time.
+    pub suspect_active: bool,
+    /// The strongest provenance of the suspect's uses.
+    pub provenance: Provenance,
+    /// True when acting is justified: two independent dimensions or a theft proof, in one believable use.
+    pub actionable: bool,
+    /// What was done.
+    pub actions: Vec<ActionShown>,
+    /// What was not done, and why.
+    pub refused: Vec<Refusal>,
+    /// What a revocation would cost.
+    pub impact: Impact,
+    /// Benign explanations and how to check each.
+    pub alternatives: Vec<Alternative>,
+    /// Earlier incidents of the subject or the suspect.
+    pub prior: Vec<IncidentId>,
+    /// The incident of the source that several subjects share.
+    pub parent: Option<IncidentId>,
+    /// On a shared-source incident: those of the subjects.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub children: Vec<IncidentId>,
+    /// The gateway's ids of some of the requests, at most 20.
+    pub request_ids: Vec<String>,
+}
+
+/// Networks and clients of one side.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Side {
+    /// Networks, as `AS2860 NOS COMUNICACOES (Lisbon, PT)`.
+    pub networks: Vec<String>,
+    /// Clients, as `Chrome 126 on Windows`.
+    pub clients: Vec<String>,
+}
+
+/// The side that does not belong.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Suspect {
+    /// Addresses, at most 20.
+    pub ips: Vec<IpAddr>,
+    /// Networks, as in [`Side`].
+    pub networks: Vec<String>,
+    /// Clients, as in [`Side`].
+    pub clients: Vec<String>,
+    /// Event time of its first use.
+    #[serde(with = "rfc3339")]
+    pub first_seen: Time,
+    /// Event time of its last.
+    #[serde(with = "rfc3339")]
+    pub last_seen: Time,
+    /// How many uses.
+    pub requests: u64,
+}
+
+/// Where an incident stands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum State {
+    /// New.
+    #[default]
+    Open,
+    /// Somebody looks at it.
+    Acknowledged,
+    /// The token is denied.
+    Contained,
+    /// Done.
+    Resolved,
+    /// It was none.
+    FalsePositive,
+}
+
+impl State {
+    /// The state's name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Acknowledged => "acknowledged",
+            Self::Contained => "contained",
+            Self::Resolved => "resolved",
+            Self::FalsePositive => "false_positive",
+        }
+    }
+}
+
+/// The four steps, under their numbers.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Steps {
+    /// 1: have the password changed.
+    pub password: PasswordStep,
+    /// 2: revoke.
+    pub revoke: RevokeStep,
+    /// 3: look for the breach.
+    pub breach: BreachStep,
+    /// 4: name the root cause.
+    pub root_cause: RootCauseStep,
+}
+
+/// Step 1: whom to ask and what to force.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct PasswordStep {
+    /// True when a password change helps.
+    pub needed: bool,
+    /// Whom to ask.
+    pub subject: Option<Arc<str>>,
+    /// What to force or ask, or why not.
+    pub advice: String,
+    /// The calls that would do it, as the providers make them.
+    pub calls: Vec<String>,
+}
+
+/// Step 2: exactly what to revoke.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct RevokeStep {
+    /// What to revoke, narrowest first.
+    pub targets: Vec<Target>,
+    /// The calls that would do it.
+    pub calls: Vec<String>,
+    /// What to know before.
+    pub advice: String,
+}
+
+/// One thing that can be revoked.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Target {
+    /// One token, by its `jti`.
+    Jti {
+        /// Issuer.
+        iss: Arc<str>,
+        /// Token id claim.
+        jti: Arc<str>,
+        /// NumericDate after which it is dead anyway.
+        expires_s: Option<i64>,
+    },
+    /// One session at the identity provider, by its `sid`.
+    Sid {
+        /// Issuer.
+        iss: Arc<str>,
+        /// Session id claim.
+        sid: Arc<str>,
+    },
+    /// One token without `jti` and `sid`, by the keyed hash of its decoded header and payload.
+    Token {
+        /// Issuer.
+        iss: Option<Arc<str>>,
+        /// The shown id.
+        token: super::ids::TokenId,
+        /// NumericDate after which it is dead anyway.
+        expires_s: Option<i64>,
+    },
+    /// Everything issued to a subject before a moment.
+    Subject {
+        /// Issuer.
+        iss: Arc<str>,
+        /// Subject.
+        sub: Arc<str>,
+        /// NumericDate: tokens issued before it are refused.
+        not_before_s: i64,
+    },
+}
+
+/// Step 3: what the suspect touched.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct BreachStep {
+    /// `complete`, or `partial` with the reason.
+    pub status: Coverage,
+    /// Uses by the suspect.
+    pub requests: u64,
+    /// Uses with a method that writes.
+    pub writes: u64,
+    /// Response bytes.
+    pub bytes: u64,
+    /// Answers 401 and 403.
+    pub denied: u64,
+    /// Path templates with how often, most first, at most 50.
+    pub paths: Vec<(String, u64)>,
+    /// Other subjects the suspect presented tokens of, at most 100.
+    pub other_subjects: Vec<Arc<str>>,
+    /// How many of those there are.
+    pub other_subjects_count: u64,
+}
+
+/// Whether a breach report saw everything.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "coverage", rename_all = "snake_case")]
+pub enum Coverage {
+    /// All of it.
+    #[default]
+    Complete,
+    /// Something is missing.
+    Partial {
+        /// Why.
+        reason: String,
+    },
+}
+
+/// Step 4: ranked causes.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct RootCauseStep {
+    /// Hypotheses, likeliest first.
+    pub hypotheses: Vec<Hypothesis>,
+}
+
+/// One possible cause.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Hypothesis {
+    /// Which of the three kinds.
+    pub cause: Cause,
+    /// What exactly.
+    pub hint: String,
+    /// What speaks for it.
+    pub evidence: String,
+    /// What to do about it.
+    pub fix: String,
+}
+
+/// The three kinds of root cause.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Cause {
+    /// The system let it happen.
+    InadequateMeasures,
+    /// The user's device did.
+    PoorDeviceSecurity,
+    /// A person did.
+    HumanError,
+}
+
+/// What was done, for an incident.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ActionShown {
+    /// Which step: `password`, `revoke`.
+    pub step: String,
+    /// On what.
+    pub target: String,
+    /// By which provider.
+    pub provider: String,
+    /// `done`, `already_done`, `dry_run`, `failed`, `pending`, `dead`.
+    pub outcome: String,
+    /// When, by the wall clock, RFC 3339.
+    pub at: String,
+    /// On whose word: `policy` or a named approver.
+    pub by: String,
+}
+
+/// What was not done, for an incident.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Refusal {
+    /// The gate.
+    pub gate: String,
+    /// Its reason.
+    pub reason: String,
+}
+
+/// What a revocation would cost.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Impact {
+    /// Sessions that would end.
+    pub sessions: u64,
+    /// The rightful holder's last use, RFC 3339.
+    pub last_legitimate_use: Option<String>,
+}
+
+/// One benign explanation.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Alternative {
+    /// What it could be.
+    pub explanation: String,
+    /// How to find out.
+    pub check: String,
+}

@@ -1,0 +1,12 @@
+//! The nouns: what flows along the line, from bytes to incidents. Imports nothing from the crate.
+
+pub mod context;
+pub mod event;
+pub mod facts;
+pub mod finding;
+pub mod ids;
+pub mod incident;
+pub mod line;
+pub mod time;
+pub mod token;
+pub mod usage;

@@ -1,0 +1,1 @@
+//! SHELL: metrics, health, check, API.

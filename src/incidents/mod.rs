@@ -1,0 +1,1 @@
+//! CORE: findings become incidents with the four steps.

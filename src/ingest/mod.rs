@@ -1,0 +1,1 @@
+//! SHELL: from files to chunks of lines.

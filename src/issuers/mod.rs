@@ -1,0 +1,1 @@
+//! SHELL: key sets of issuers, from files and URLs.

@@ -1,0 +1,24 @@
+//! Tokentrip finds stolen JSON Web Tokens in access logs, and answers.
+
+pub mod domain;
+
+pub mod context;
+pub mod detectors;
+pub mod engine;
+pub mod formats;
+pub mod incidents;
+pub mod rules;
+pub mod sessions;
+pub mod tokens;
+
+pub mod http;
+pub mod ingest;
+pub mod issuers;
+pub mod metrics;
+pub mod response;
+pub mod sinks;
+pub mod store;
+
+pub mod app;
+pub mod cli;
+pub mod config;

@@ -1,0 +1,2 @@
+//! The `tokentrip` command.
+fn main() {}

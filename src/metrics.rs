@@ -1,0 +1,1 @@
+//! SHELL: one closed list of metrics.

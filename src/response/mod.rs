@@ -1,0 +1,1 @@
+//! SHELL: gates, plan, denylist, outbox, providers.

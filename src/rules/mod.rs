@@ -1,0 +1,1 @@
+//! CORE: Sigma documents, compiled, and the gate in front of them.

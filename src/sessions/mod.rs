@@ -1,0 +1,1 @@
+//! CORE: what was known before this use: bounded stores of tokens, sessions, subjects and sources.

@@ -1,0 +1,1 @@
+//! SHELL: who is told.

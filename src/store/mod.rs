@@ -1,0 +1,1 @@
+//! SHELL: SQLite: incidents, outbox, audit.

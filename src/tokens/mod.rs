@@ -1,0 +1,1 @@
+//! CORE: locate, identify, decode and verify tokens.
