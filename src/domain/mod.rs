@@ -7,6 +7,7 @@ pub mod finding;
 pub mod ids;
 pub mod incident;
 pub mod line;
+pub mod mask;
 pub mod time;
 pub mod token;
 pub mod usage;

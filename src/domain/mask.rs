@@ -1,0 +1,194 @@
+//! Hides tokens in text that is about to be shown.
+//!
+//! In: any text that came from a log. Out: the same text with every run that could be a JWT replaced by `[token]`.
+//! Does not know: whether a run is a whole or a valid token. It hides too much rather than too little: cut tokens,
+//! padded and percent-encoded ones, and whatever is glued to their end.
+//! Source: RFC 7519, section 3; RFC 4648, sections 4 and 5.
+
+use std::borrow::Cow;
+use std::iter;
+
+/// What stands in place of a token.
+const MASK: &str = "[token]";
+
+/// A run this long after the first three letters is hidden: shorter ones hold no secret and may be a word.
+const RUN_LENGTH_MIN: usize = 8;
+
+/// The text with every run that could be a token replaced by `[token]`; borrowed when there is none.
+pub fn mask(text: &str) -> Cow<'_, str> {
+    let mut spans = spans(text.as_bytes()).peekable();
+    if spans.peek().is_none() {
+        return Cow::Borrowed(text);
+    }
+    let mut masked = String::with_capacity(text.len());
+    let mut shown_to = 0;
+    for (start, end) in spans {
+        // Every span begins and ends beside ASCII, so the slices are there.
+        masked.push_str(text.get(shown_to..start).unwrap_or_default());
+        masked.push_str(MASK);
+        shown_to = end;
+    }
+    masked.push_str(text.get(shown_to..).unwrap_or_default());
+    Cow::Owned(masked)
+}
+
+/// Where the runs to hide begin and end, in order and apart from each other.
+fn spans(bytes: &[u8]) -> impl Iterator<Item = (usize, usize)> + '_ {
+    let mut from = 0;
+    iter::from_fn(move || {
+        // Every opening has `y` or `w` second, which are rarer in logs than the `e` before them.
+        while let Some(at) = memchr::memchr2(b'y', b'w', bytes.get(from..)?) {
+            let second = from + at;
+            from = second + 1;
+            let Some(start) = second.checked_sub(1) else {
+                continue;
+            };
+            if let Some(end) = opening(bytes, start).and_then(|opening| opening.end(bytes, start)) {
+                from = end;
+                return Some((start, end));
+            }
+        }
+        None
+    })
+}
+
+/// How the base64url of a JSON object can begin.
+#[derive(Clone, Copy)]
+enum Opening {
+    /// `{"` and a letter, as practically every header and payload does.
+    Letter,
+    /// White space after the brace, or a member name that begins with a digit. `key`, `they` and `view` end like
+    /// this, so it counts only where a word begins and when two parts are long.
+    Rare,
+}
+
+fn opening(bytes: &[u8], start: usize) -> Option<Opening> {
+    match bytes.get(start..start + 3)? {
+        b"eyJ" => Some(Opening::Letter),
+        b"eyA" | b"eyI" | b"ewo" | b"ew0" | b"ewk" if begins_word(bytes, start) => {
+            Some(Opening::Rare)
+        }
+        _ => None,
+    }
+}
+
+/// True unless a letter or digit stands before; those of a percent-encoded byte do not count.
+fn begins_word(bytes: &[u8], start: usize) -> bool {
+    match bytes.get(..start).unwrap_or_default() {
+        [.., b'%', a, b] if a.is_ascii_hexdigit() && b.is_ascii_hexdigit() => true,
+        [.., before] => !before.is_ascii_alphanumeric(),
+        [] => true,
+    }
+}
+
+impl Opening {
+    /// Where the run that began at `start` ends, if it is to be hidden.
+    fn end(self, bytes: &[u8], start: usize) -> Option<usize> {
+        let mut end = start + 3;
+        let mut part_length = 3;
+        let mut long_parts = 0;
+        while let Some(unit) = unit(bytes.get(end..)?) {
+            end += unit.length;
+            part_length = if unit.dot { 0 } else { part_length + 1 };
+            long_parts += usize::from(part_length == RUN_LENGTH_MIN);
+        }
+        let hidden = match self {
+            Self::Letter => end - start >= 3 + RUN_LENGTH_MIN,
+            Self::Rare => long_parts >= 2,
+        };
+        hidden.then_some(end)
+    }
+}
+
+/// One character of a token as written.
+struct Unit {
+    length: usize,
+    dot: bool,
+}
+
+/// The token character that `rest` begins with: base64 of either alphabet, padding, a dot, or one of these
+/// percent-encoded once or several times.
+fn unit(rest: &[u8]) -> Option<Unit> {
+    let (&first, mut after) = rest.split_first()?;
+    if first != b'%' {
+        let is_token = first.is_ascii_alphanumeric() || b"-_.=+/".contains(&first);
+        return is_token.then_some(Unit {
+            length: 1,
+            dot: first == b'.',
+        });
+    }
+    while let Some(again) = after.strip_prefix(b"25") {
+        after = again;
+    }
+    let code = after.get(..2)?.to_ascii_uppercase();
+    let is_token = matches!(&code[..], b"2E" | b"2D" | b"5F" | b"3D" | b"2B" | b"2F");
+    is_token.then_some(Unit {
+        length: rest.len() - after.len() + 2,
+        dot: code == b"2E",
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const TOKEN: &str = "eyJhbGciOiJub25lIn0.eyJzdWIiOiJhbGljZSJ9.c2lnbmF0dXJl";
+
+    fn check(text: &str, masked: &str) {
+        assert_eq!(mask(text), masked);
+    }
+
+    #[test]
+    fn a_token_is_hidden_wherever_it_stands() {
+        check(&format!("Bearer {TOKEN}"), "Bearer [token]");
+        check(
+            &format!("/a?t={TOKEN}&b=1 {TOKEN}"),
+            "/a?t=[token]&b=1 [token]",
+        );
+        check(&format!("\u{e9}{TOKEN}\u{e9}"), "\u{e9}[token]\u{e9}");
+        check(&format!("x{TOKEN}"), "x[token]");
+    }
+
+    #[test]
+    fn encoded_padded_and_cut_tokens_are_hidden_too() {
+        check(&format!("t={}", TOKEN.replace('.', "%2E")), "t=[token]");
+        check(&format!("t={};", TOKEN.replace('.', "%252e")), "t=[token];");
+        check("eyJhbGciOiJIUzI1NiJ9==.eyJ+/", "[token]");
+        check("eyJhbGciOiJI", "[token]");
+        check("ewogICJhbGciOiAibm9uZSJ9.ewogICJzdWIiOjF9.", "[token]");
+        check("t%3DeyAiYWxnIjoibm9uZSJ9.eyAic3ViIjoxfQ", "t%3D[token]");
+    }
+
+    #[test]
+    fn words_and_cut_beginnings_stay_and_cost_no_allocation() {
+        for text in [
+            "",
+            "ey",
+            "eyJ",
+            "eyJhbGc \u{2026}",
+            "they key keyAccount.monkeyIsland",
+            "%",
+            "eyJ%",
+        ] {
+            assert!(matches!(mask(text), Cow::Borrowed(shown) if shown == text));
+        }
+    }
+
+    fn is_token_character(byte: u8) -> bool {
+        byte.is_ascii_alphanumeric() || b"-_.=+/".contains(&byte)
+    }
+
+    proptest! {
+        #[test]
+        fn no_beginning_of_a_token_survives(
+            text in r"(eyJ|ey|J|[A-Za-z0-9_.%=+/ -]{0,9}|%2[eE]|\PC{0,3}){0,12}"
+        ) {
+            let masked = mask(&text);
+            let survives = masked.as_bytes().windows(3 + RUN_LENGTH_MIN).any(|window| {
+                window.starts_with(b"eyJ") && window[3..].iter().all(|b| is_token_character(*b))
+            });
+            prop_assert!(!survives, "{masked}");
+        }
+    }
+}
