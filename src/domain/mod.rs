@@ -8,6 +8,7 @@ pub mod ids;
 pub mod incident;
 pub mod line;
 pub mod mask;
+pub mod mistake;
 pub mod time;
 pub mod token;
 pub mod usage;
