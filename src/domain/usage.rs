@@ -5,7 +5,7 @@
 //! Source: ECS names; Sigma's webserver names are aliases, <https://sigmahq.io/docs/basics/log-sources.html>.
 
 use super::context::Context;
-use super::event::AccessEvent;
+use super::event::{AccessEvent, CarrierKind};
 use super::facts::{Fact, FactKind, Facts};
 use super::line::Source;
 use super::token::{CredentialPlace, Provenance, Token, Verdict};
@@ -106,11 +106,13 @@ fields! {
     Method "http.request.method" ["cs-method"];
     RequestId "http.request.id";
     Referer "http.request.referrer" ["cs-referer", "c-uri-referer"];
+    Cookie "http.request.cookie" ["cs-cookie", "c-cookie"];
     Status "http.response.status_code" ["sc-status"];
     Bytes "http.response.bytes" ["sc-bytes"];
     DurationMs "event.duration_ms";
-    Path "url.path" ["cs-uri-stem"];
-    Query "url.query" ["cs-uri-query"];
+    Path "url.path" ["cs-uri-stem", "c-uri-stem"];
+    Extension "url.extension" ["c-uri-extension", "cs-uri-extension"];
+    Query "url.query" ["cs-uri-query", "c-uri-query"];
     Uri "url.original" ["c-uri", "cs-uri"];
     Host "url.domain" ["cs-host", "c-uri-domain"];
     User "user.id" ["cs-username"];
@@ -170,10 +172,16 @@ impl<'a> View<'a> {
             Field::Method => text(&event.method),
             Field::RequestId => text(&event.request_id),
             Field::Referer => text(&event.referer),
+            Field::Cookie => {
+                let mut carriers = event.carriers.iter();
+                let cookie = carriers.find(|carrier| carrier.kind == CarrierKind::Cookie);
+                cookie.map(|carrier| borrowed(&carrier.text))
+            }
             Field::Status => (event.status != 0).then(|| Value::Number(f64::from(event.status))),
             Field::Bytes => Some(Value::Number(event.bytes as f64)),
             Field::DurationMs => event.duration_ms.map(|ms| Value::Number(f64::from(ms))),
             Field::Path => text(&event.path),
+            Field::Extension => extension(event.path.as_deref()?).map(borrowed),
             Field::Query => text(&event.query),
             Field::Uri => event
                 .path
@@ -230,6 +238,13 @@ impl<'a> View<'a> {
             _ => None,
         }
     }
+}
+
+/// What stands after the last dot of the path's last segment.
+fn extension(path: &str) -> Option<&str> {
+    let (_, name) = path.rsplit_once('/')?;
+    let (_, extension) = name.rsplit_once('.')?;
+    Some(extension)
 }
 
 fn borrowed(text: &str) -> Value<'_> {
