@@ -143,6 +143,10 @@ shown_id!(
     IncidentId, "i-", "incident"
 );
 shown_id!(
+    /// One planned action or alert: a hash of incident, step, target and provider. Shown as `a-…`.
+    ActionId, "a-", "action"
+);
+shown_id!(
     /// One subject `(iss, sub)`, as a key of tables and as a pseudonym. Shown as `u-…`.
     SubjectId, "u-", "subject"
 );

@@ -8,7 +8,9 @@ use super::ids::{FindingId, IncidentId, SessionId};
 use super::time::Time;
 use super::token::Provenance;
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -211,6 +213,42 @@ pub enum Target {
         /// NumericDate: tokens issued before it are refused.
         not_before_s: i64,
     },
+}
+
+impl Target {
+    /// What kind of thing it is, in one word.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Jti { .. } => "jti",
+            Self::Sid { .. } => "sid",
+            Self::Token { .. } => "token",
+            Self::Subject { .. } => "subject",
+        }
+    }
+
+    /// The issuer; empty where the token names none.
+    pub fn issuer(&self) -> &str {
+        match self {
+            Self::Jti { iss, .. } | Self::Sid { iss, .. } | Self::Subject { iss, .. } => iss,
+            Self::Token { iss, .. } => iss.as_deref().unwrap_or_default(),
+        }
+    }
+
+    /// The name it has with its issuer, without the times, which may change while the thing stays the same.
+    pub fn name(&self) -> Cow<'_, str> {
+        match self {
+            Self::Jti { jti: name, .. }
+            | Self::Sid { sid: name, .. }
+            | Self::Subject { sub: name, .. } => Cow::Borrowed(name),
+            Self::Token { token, .. } => Cow::Owned(token.to_string()),
+        }
+    }
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.kind(), self.name())
+    }
 }
 
 /// Step 3: what the suspect touched.

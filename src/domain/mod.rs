@@ -1,5 +1,6 @@
 //! The nouns: what flows along the line, from bytes to incidents. Imports nothing from the crate.
 
+pub mod action;
 pub mod context;
 pub mod event;
 pub mod facts;
