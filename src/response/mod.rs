@@ -1,1 +1,3 @@
 //! SHELL: gates, plan, denylist, outbox, providers.
+
+pub mod denylist;
