@@ -1,0 +1,137 @@
+//! `[[source]]`: what to read.
+//!
+//! In: the section. Out: [`Source`]s. Does not know: formats, or whether a log is there yet.
+
+use super::reader::Section;
+use crate::domain::mistake::Mistake;
+use ipnet::IpNet;
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+/// Logs that are read alike.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Source {
+    /// A path, with `*`, `?`, `[…]` and `**` as in `glob`. Nothing need be there yet.
+    pub path: PathBuf,
+    /// `auto`, the name of a format, or a `log_format` string of the gateway.
+    pub format: String,
+    /// The proxies that may say for whom they ask.
+    pub trusted_proxies: Vec<IpNet>,
+    /// What a field of the log means: the meaning (`token`, `sub`, `client`) and the log's own name
+    /// for it.
+    pub fields: BTreeMap<String, String>,
+    /// Where to begin in a file that was never read before.
+    pub read_from: ReadFrom,
+}
+
+/// Where to begin in a file that was never read before.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ReadFrom {
+    /// At its first line, so that nothing is missed.
+    #[default]
+    Beginning,
+    /// Behind its last line.
+    End,
+}
+
+/// What a field of a log can mean: where the credential is, its claims, and the parts of the
+/// request.
+const FIELD_MEANINGS: &[&str] = &[
+    "token",
+    "hash",
+    "iss",
+    "sub",
+    "aud",
+    "azp",
+    "jti",
+    "sid",
+    "scope",
+    "alg",
+    "kid",
+    "typ",
+    "iat",
+    "nbf",
+    "exp",
+    "auth_time",
+    "origin_jti",
+    "time",
+    "peer",
+    "client",
+    "chain",
+    "method",
+    "path",
+    "query",
+    "uri",
+    "request",
+    "host",
+    "referer",
+    "user_agent",
+    "language",
+    "ja4",
+    "request_id",
+    "user",
+    "status",
+    "bytes",
+    "duration_s",
+    "duration_ms",
+];
+
+pub(super) fn read(root: &Section<'_>) -> Vec<Source> {
+    root.sections("source")
+        .iter()
+        .filter_map(read_one)
+        .collect()
+}
+
+fn read_one(section: &Section<'_>) -> Option<Source> {
+    let path = section.required("path", "\"/var/log/nginx/*.log\"");
+    let path = path.and_then(|given| section.parse(&given, |text| pattern(section, text)));
+    let format = section.text("format").map(|given| given.value);
+    let trusted_proxies = section.parsed_list("trusted_proxies", network);
+    let words = [("beginning", ReadFrom::Beginning), ("end", ReadFrom::End)];
+    let read_from = section.word("read_from", &words).unwrap_or_default();
+    let fields = read_fields(&section.section("fields"));
+    section.end();
+    Some(Source {
+        path: path?,
+        format: format.unwrap_or_else(|| "auto".to_owned()),
+        trusted_proxies,
+        fields,
+        read_from,
+    })
+}
+
+fn read_fields(section: &Section<'_>) -> BTreeMap<String, String> {
+    let named =
+        |meaning: &&'static str| Some(((*meaning).to_owned(), section.text(meaning)?.value));
+    let fields = FIELD_MEANINGS.iter().filter_map(named).collect();
+    section.end();
+    fields
+}
+
+fn pattern(section: &Section<'_>, text: &str) -> Result<PathBuf, Mistake> {
+    let path = section.located(text);
+    match glob::Pattern::new(&path.to_string_lossy()) {
+        Ok(_) => Ok(path),
+        Err(error) => Err(
+            Mistake::outside(format!("`path` is no pattern: {}", error.msg))
+                .help("`*`, `?`, `[abc]` and `**` stand for parts of names"),
+        ),
+    }
+}
+
+/// An address or a network in CIDR notation (RFC 4632, RFC 4291).
+pub(super) fn network(text: &str) -> Result<IpNet, Mistake> {
+    if let Ok(address) = text.parse::<IpAddr>() {
+        return Ok(IpNet::from(address));
+    }
+    let wrong = || Mistake::outside(format!("`{text}` is no network"));
+    match text.parse::<IpNet>() {
+        Ok(network) if network == network.trunc() => Ok(network),
+        Ok(network) => Err(wrong().label(format!("did you mean `{}`?", network.trunc()))),
+        Err(_) => {
+            Err(wrong().help("write an address and a length, as `10.0.0.0/8` or `2001:db8::/32`"))
+        }
+    }
+}
