@@ -1,0 +1,189 @@
+//! The outbox: rows are leased, attempted and settled.
+//!
+//! In: [`Settled`], what became of a leased row. Out: [`Leased`] rows that are due, [`Depth`].
+//! Does not know: how a row is delivered, how long to wait before the next attempt.
+//! Source: transactional outbox, <https://microservices.io/patterns/data/transactional-outbox.html>.
+
+use super::audit::{self, Entry};
+use super::{Store, StoreError, paused};
+use crate::domain::action::{Delivery, Outcome};
+use crate::domain::ids::ActionId;
+use crate::domain::mask::mask;
+use crate::domain::time::Time;
+use rusqlite::Transaction;
+
+/// A row that one worker may attempt until its lease ends.
+#[derive(Clone, Debug)]
+pub struct Leased {
+    /// What to deliver.
+    pub delivery: Delivery,
+    /// Which attempt this is, from 1.
+    pub attempt: u32,
+}
+
+/// What becomes of a row after an attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Settled {
+    /// It is delivered.
+    Done,
+    /// Another attempt, not before this moment.
+    Again(Time),
+    /// A dead letter: given up until a person replays it.
+    Dead,
+}
+
+/// How much waits in the outbox.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Depth {
+    /// Rows to be delivered.
+    pub open: u64,
+    /// Rows that wait for a person.
+    pub waiting: u64,
+    /// Rows that were given up.
+    pub dead: u64,
+    /// When the next row is due.
+    pub next: Option<Time>,
+}
+
+impl Store {
+    /// Leases up to `limit` rows that are due, denials first and alerts last; none but alerts while paused. A row
+    /// whose lease ended is leased again when doing it twice is as good as once, and given up otherwise: nobody
+    /// knows whether it was done.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub fn lease(&self, limit: usize, until: Time, now: Time) -> Result<Vec<Leased>, StoreError> {
+        self.write(|tx| {
+            give_up_unknown(tx, now)?;
+            let rows = due(tx, limit, now)?;
+            let mut leased = Vec::with_capacity(rows.len());
+            for (id, attempts, payload) in rows {
+                tx.prepare_cached(
+                    "UPDATE outbox SET state = 'leased', attempts = ?2, next_ms = ?3, at_ms = ?4
+                     WHERE id = ?1",
+                )?
+                .execute((&id, attempts + 1, until.as_ms(), now.as_ms()))?;
+                let delivery = serde_json::from_str(&payload)?;
+                audit::append_delivery(tx, now, &delivery, "attempt", None)?;
+                leased.push(Leased {
+                    delivery,
+                    attempt: attempts + 1,
+                });
+            }
+            Ok(leased)
+        })
+    }
+
+    /// Writes down what came of an attempt.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub fn settle(
+        &self,
+        delivery: &Delivery,
+        outcome: &Outcome,
+        settled: Settled,
+        now: Time,
+    ) -> Result<(), StoreError> {
+        let (state, next) = match settled {
+            Settled::Done => ("done", now),
+            Settled::Again(next) => ("pending", next),
+            Settled::Dead => ("dead", now),
+        };
+        self.write(|tx| {
+            // What was undone meanwhile stays undone.
+            tx.prepare_cached(
+                "UPDATE outbox SET state = ?2, next_ms = ?3, outcome = ?4, why = ?5, at_ms = ?6
+                 WHERE id = ?1 AND state = 'leased'",
+            )?
+            .execute((
+                delivery.id().to_string(),
+                state,
+                next.as_ms(),
+                outcome.name(),
+                outcome.why().map(mask),
+                now.as_ms(),
+            ))?;
+            audit::append_delivery(tx, now, delivery, outcome.name(), outcome.why())
+        })
+    }
+
+    /// Puts dead letters back: one, or all. Gives how many.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub fn replay(&self, id: Option<ActionId>, by: &str, now: Time) -> Result<usize, StoreError> {
+        self.write(|tx| {
+            let id = id.map(|id| id.to_string());
+            let count = tx.execute(
+                "UPDATE outbox SET state = 'pending', attempts = 0, next_ms = ?2, at_ms = ?2
+                 WHERE state = 'dead' AND (?1 IS NULL OR id = ?1)",
+                (&id, now.as_ms()),
+            )?;
+            let entry = Entry::of("replayed").by(by);
+            audit::append(tx, now, &entry.row(id.as_deref().unwrap_or("all")))?;
+            Ok(count)
+        })
+    }
+
+    /// How much waits in the outbox.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub fn depth(&self) -> Result<Depth, StoreError> {
+        let reader = self.reader();
+        let mut statement = reader.prepare_cached(
+            "SELECT count(*) FILTER (WHERE state IN ('pending', 'leased')),
+                    count(*) FILTER (WHERE state = 'waiting'),
+                    count(*) FILTER (WHERE state = 'dead'),
+                    min(next_ms) FILTER (WHERE state IN ('pending', 'leased')
+                                           AND (kind = 'alert' OR NOT ?1))
+             FROM outbox WHERE state IN ('pending', 'leased', 'waiting', 'dead')",
+        )?;
+        Ok(statement.query_row([paused(&reader)?], |row| {
+            let next_ms: Option<i64> = row.get(3)?;
+            Ok(Depth {
+                open: row.get::<_, i64>(0)? as u64,
+                waiting: row.get::<_, i64>(1)? as u64,
+                dead: row.get::<_, i64>(2)? as u64,
+                next: next_ms.map(|ms| Time::default().plus_ms(ms)),
+            })
+        })?)
+    }
+}
+
+/// Identifier, attempts and payload of the rows that are due.
+fn due(
+    tx: &Transaction<'_>,
+    limit: usize,
+    now: Time,
+) -> Result<Vec<(String, u32, String)>, StoreError> {
+    let mut statement = tx.prepare_cached(
+        "SELECT id, attempts, payload FROM outbox
+         WHERE state IN ('pending', 'leased') AND next_ms <= ?1 AND (kind = 'alert' OR NOT ?2)
+         ORDER BY rank, next_ms, id LIMIT ?3",
+    )?;
+    let rows = statement.query_map((now.as_ms(), paused(tx)?, limit as i64), |row| {
+        Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+    })?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// Why such a call is given up.
+const WHY: &str = "the program stopped during the call: look whether it was done";
+
+/// A call that must not be made twice, and whose worker died in the middle of it.
+fn give_up_unknown(tx: &Transaction<'_>, now: Time) -> Result<(), StoreError> {
+    let mut statement = tx.prepare_cached(
+        "UPDATE outbox SET state = 'dead', outcome = 'unknown', why = ?2, at_ms = ?1
+         WHERE state = 'leased' AND next_ms <= ?1 AND NOT idempotent RETURNING payload",
+    )?;
+    let rows = statement
+        .query_map((now.as_ms(), WHY), |row| row.get::<_, String>(0))?
+        .collect::<Result<Vec<_>, _>>()?;
+    for payload in rows {
+        let delivery = serde_json::from_str(&payload)?;
+        audit::append_delivery(tx, now, &delivery, "unknown", Some(WHY))?;
+    }
+    Ok(())
+}
