@@ -1,12 +1,14 @@
 //! Hides tokens in text that is about to be shown.
 //!
-//! In: any text that came from a log. Out: the same text with every run that could be a JWT replaced by `[token]`.
+//! In: any text that came from a log. Out: the same text with every run that could be a JWT replaced by `[token]`,
+//! or where those runs are.
 //! Does not know: whether a run is a whole or a valid token. It hides too much rather than too little: cut tokens,
 //! padded and percent-encoded ones, and whatever is glued to their end.
 //! Source: RFC 7519, section 3; RFC 4648, sections 4 and 5.
 
 use std::borrow::Cow;
 use std::iter;
+use std::ops::Range;
 
 /// What stands in place of a token.
 const MASK: &str = "[token]";
@@ -16,24 +18,26 @@ const RUN_LENGTH_MIN: usize = 8;
 
 /// The text with every run that could be a token replaced by `[token]`; borrowed when there is none.
 pub fn mask(text: &str) -> Cow<'_, str> {
-    let mut spans = spans(text.as_bytes()).peekable();
-    if spans.peek().is_none() {
+    let mut runs = runs(text).peekable();
+    if runs.peek().is_none() {
         return Cow::Borrowed(text);
     }
     let mut masked = String::with_capacity(text.len());
     let mut shown_to = 0;
-    for (start, end) in spans {
-        // Every span begins and ends beside ASCII, so the slices are there.
-        masked.push_str(text.get(shown_to..start).unwrap_or_default());
+    for run in runs {
+        // A run begins and ends with ASCII, so the slices are there.
+        masked.push_str(text.get(shown_to..run.start).unwrap_or_default());
         masked.push_str(MASK);
-        shown_to = end;
+        shown_to = run.end;
     }
     masked.push_str(text.get(shown_to..).unwrap_or_default());
     Cow::Owned(masked)
 }
 
-/// Where the runs to hide begin and end, in order and apart from each other.
-fn spans(bytes: &[u8]) -> impl Iterator<Item = (usize, usize)> + '_ {
+/// Where the runs that could be tokens stand, in order and apart from each other. Each is longer than a token where
+/// characters that a token may have follow it at once.
+pub fn runs(text: &str) -> impl Iterator<Item = Range<usize>> + '_ {
+    let bytes = text.as_bytes();
     let mut from = 0;
     iter::from_fn(move || {
         // Every opening has `y` or `w` second, which are rarer in logs than the `e` before them.
@@ -45,7 +49,7 @@ fn spans(bytes: &[u8]) -> impl Iterator<Item = (usize, usize)> + '_ {
             };
             if let Some(end) = opening(bytes, start).and_then(|opening| opening.end(bytes, start)) {
                 from = end;
-                return Some((start, end));
+                return Some(start..end);
             }
         }
         None

@@ -162,11 +162,11 @@ pub struct Token {
     pub form: Form,
     /// `iss`.
     pub issuer: Option<Box<str>>,
-    /// `sub`, or the client's own name for a token without one.
+    /// `sub`. A machine's token without one has no subject; see `client_id`.
     pub sub: Option<Box<str>>,
     /// `aud`, several joined by a space.
     pub audience: Option<Box<str>>,
-    /// `azp`, else `client_id`.
+    /// `azp`, else `client_id` or what vendors call it.
     pub client_id: Option<Box<str>>,
     /// `jti`.
     pub jti: Option<Box<str>>,
