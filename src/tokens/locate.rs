@@ -1,0 +1,683 @@
+//! Finds the credentials that an event shows.
+//!
+//! In: [`AccessEvent`] with its carriers. Out: [`Credentials`], each with the digest that probes the tables.
+//! Does not know: what a token says. A text that looks like a token and is none is for [`super::decode`] to refuse.
+//! Source: RFC 6750, section 2 (header, form, query), RFC 9449, section 7.1 (DPoP), RFC 7515, section 7.1, and RFC 7516,
+//! section 7.1 (compact serialisations).
+
+use crate::domain::event::{AccessEvent, Carrier, CarrierKind};
+use crate::domain::ids::{Digest, IdKey};
+use crate::domain::mask;
+use crate::domain::token::{Claim, Credential, CredentialPlace, Credentials, RawToken, Shape};
+use highway::{HighwayHash, HighwayHasher, Key};
+use memchr::{memchr, memchr_iter, memchr3, memmem};
+use std::borrow::Cow;
+use std::mem;
+use std::ops::Range;
+
+/// Distinct credentials taken from one event. Real requests have one to three; more are an attack on the tables.
+const CREDENTIALS_MAX: usize = 8;
+
+/// Longest text after `Bearer` that is taken for a token though it does not begin like one. Servers refuse longer
+/// headers (nginx: 8 KiB a line, `large_client_header_buffers`), so nothing longer was ever a credential.
+const BROKEN_BYTES_MAX: usize = 16 * 1024;
+
+/// Pieces that one cookie may be split into. Frameworks split at 4 KiB, and servers refuse more than 16 KiB of headers.
+const COOKIE_PIECES_MAX: u32 = 10;
+
+/// Schemes before a token, with the space after them, in lower case.
+const SCHEMES: [&[u8]; 4] = [b"bearer ", b"dpop ", b"token ", b"jwt "];
+
+/// The credentials that an event shows, every distinct one once. The carriers are used up: what they held is in the
+/// credentials now, and nowhere else in the event.
+///
+/// A token found in one request twice keeps the place that leaks most (query and path), since that is what has to be
+/// told; a mention in the Referer or the user agent stays beside a presentation.
+pub fn locate<'a>(event: &mut AccessEvent<'a>, key: &IdKey) -> Credentials<'a> {
+    let mut found = Found {
+        key,
+        credentials: Credentials::new(),
+    };
+    let mut told = Told::default();
+    for carrier in mem::take(&mut event.carriers) {
+        match carrier.kind {
+            CarrierKind::Header => found.in_header(carrier),
+            CarrierKind::Cookie => found.in_cookies(&carrier),
+            CarrierKind::Field => {
+                found.in_text(&carrier.text, CredentialPlace::Field, carrier.name)
+            }
+            CarrierKind::Claim(claim) => told.claim(claim, carrier),
+            CarrierKind::Hash => told.hash(carrier),
+        }
+    }
+    if let Some(query) = &event.query {
+        found.in_query(query);
+    }
+    for (text, place, name) in [
+        (&event.path, CredentialPlace::Path, "path"),
+        (&event.referer, CredentialPlace::Referer, "referer"),
+        (&event.user_agent, CredentialPlace::Stray, "user_agent"),
+    ] {
+        if let Some(text) = text {
+            found.in_text(text, place, Cow::Borrowed(name));
+        }
+    }
+    found.add_told(told);
+    found.credentials
+}
+
+/// What was found so far.
+struct Found<'a, 'k> {
+    key: &'k IdKey,
+    credentials: Credentials<'a>,
+}
+
+#[allow(clippy::ptr_arg, reason = "pieces of a borrowed text stay borrowed")]
+impl<'a> Found<'a, '_> {
+    /// A header value: nearly always a scheme and one token.
+    fn in_header(&mut self, carrier: Carrier<'a>) {
+        let text = &carrier.text;
+        let after_scheme = scheme_length(text.as_bytes());
+        let start = after_scheme.unwrap_or(0);
+        let rest = text.as_bytes().get(start..).unwrap_or_default();
+        let alone = memchr3(b' ', b',', b'"', rest).is_none() && memchr(b'%', rest).is_none();
+        let dots = memchr_iter(b'.', rest).count();
+        let whole = matches!(dots, 1 | 2 | 4) && opens_object(rest);
+        // A broken token is a fact too, so what stands after a scheme in three parts counts whatever they hold.
+        let broken = || after_scheme.is_some() && dots == 2 && is_broken_token(rest);
+        if alone && (whole || broken()) {
+            let token = cut(text, start..text.len());
+            self.add_raw(token, CredentialPlace::Header, carrier.name);
+        } else {
+            self.in_text(text, CredentialPlace::Header, carrier.name);
+        }
+    }
+
+    /// A Cookie header, or the value of one cookie.
+    fn in_cookies(&mut self, carrier: &Carrier<'a>) {
+        let text = &carrier.text;
+        if !may_hold_pairs(text) {
+            return;
+        }
+        let mut joins_left = CREDENTIALS_MAX;
+        for (name, value) in pairs(text, b';') {
+            let name = name.map_or(carrier.name.clone(), |name| cut(text, name));
+            let value = cut(text, value);
+            let stem = name.strip_suffix(".0");
+            match stem.filter(|_| joins_left > 0 && opens_object(value.as_bytes())) {
+                Some(stem) => {
+                    joins_left -= 1;
+                    let joined = joined_cookie(text, stem);
+                    let stem = Cow::Owned(stem.to_owned());
+                    self.in_text(&joined, CredentialPlace::Cookie, stem);
+                }
+                None => self.in_text(&value, CredentialPlace::Cookie, name),
+            }
+        }
+    }
+
+    /// The query: every parameter, since applications call theirs as they like.
+    fn in_query(&mut self, text: &Cow<'a, str>) {
+        if !may_hold_pairs(text) {
+            return;
+        }
+        for (name, value) in pairs(text, b'&') {
+            let name = name.map_or(Cow::Borrowed("query"), |name| cut(text, name));
+            self.in_text(&cut(text, value), CredentialPlace::Query, name);
+        }
+    }
+
+    /// Any text: every run in it that could be a token.
+    fn in_text(&mut self, text: &Cow<'a, str>, place: CredentialPlace, name: Cow<'a, str>) {
+        // Everywhere but in pairs, the usual beginning decides alone: one pass at memory speed.
+        let in_pairs = matches!(place, CredentialPlace::Cookie | CredentialPlace::Query);
+        if !in_pairs && place != CredentialPlace::Header && !has_usual_opening(text) {
+            return;
+        }
+        for run in mask::runs(text) {
+            if let Some(token) = token_in(cut(text, run), place) {
+                self.add_raw(token, place, name.clone());
+            }
+        }
+    }
+
+    fn add_raw(&mut self, token: Cow<'a, str>, place: CredentialPlace, name: Cow<'a, str>) {
+        let digest = digest(self.key, &[token.as_bytes()]);
+        let known = self
+            .credentials
+            .iter_mut()
+            .find(|known| known.digest == digest && known.place.presents() == place.presents());
+        match known {
+            Some(known) if matches!(place, CredentialPlace::Query | CredentialPlace::Path) => {
+                (known.place, known.name) = (place, name);
+            }
+            Some(_) => {}
+            None => self.add(Credential {
+                shape: Shape::Raw(RawToken::new(token)),
+                place,
+                name,
+                digest,
+            }),
+        }
+    }
+
+    /// What the gateway told of the token counts when the token itself is not there.
+    fn add_told(&mut self, told: Told<'a>) {
+        if self.credentials.iter().any(|one| one.place.presents()) {
+            return;
+        }
+        let mut parts: Vec<&[u8]> = Vec::with_capacity(2 * told.claims.len() + 1);
+        if let Some((hash, _)) = &told.hash {
+            parts.push(hash.as_bytes());
+        } else if told.names_someone() {
+            for (claim, value) in &told.claims {
+                parts.extend([tag(*claim), value.as_bytes()]);
+            }
+        } else {
+            return;
+        }
+        let digest = digest(self.key, &parts);
+        let (shape, name) = match told.hash {
+            Some((hash, name)) => (Shape::Hash(hash, told.claims), name),
+            None => (Shape::Claims(told.claims), Cow::Borrowed("claims")),
+        };
+        self.add(Credential {
+            shape,
+            place: CredentialPlace::Field,
+            name,
+            digest,
+        });
+    }
+
+    fn add(&mut self, credential: Credential<'a>) {
+        if self.credentials.len() < CREDENTIALS_MAX {
+            self.credentials.push(credential);
+        }
+    }
+}
+
+/// What the gateway told of a token in fields of their own.
+#[derive(Default)]
+struct Told<'a> {
+    claims: Vec<(Claim, Cow<'a, str>)>,
+    /// The hash and the name of its field.
+    hash: Option<(Cow<'a, str>, Cow<'a, str>)>,
+}
+
+impl<'a> Told<'a> {
+    fn claim(&mut self, claim: Claim, carrier: Carrier<'a>) {
+        if has_value(&carrier.text) {
+            self.claims.push((claim, carrier.text));
+        }
+    }
+
+    fn hash(&mut self, carrier: Carrier<'a>) {
+        if has_value(&carrier.text) {
+            self.hash.get_or_insert((carrier.text, carrier.name));
+        }
+    }
+
+    /// True when the claims tell one token or subject from others.
+    fn names_someone(&self) -> bool {
+        self.claims
+            .iter()
+            .any(|(claim, _)| matches!(claim, Claim::Sub | Claim::Jti | Claim::Sid))
+    }
+}
+
+/// Gateways write a missing value as nothing, `-` or `null`.
+fn has_value(text: &str) -> bool {
+    !matches!(text, "" | "-" | "null")
+}
+
+/// One byte that tells claims apart in a digest.
+fn tag(claim: Claim) -> &'static [u8] {
+    match claim {
+        Claim::Iss => b"i",
+        Claim::Sub => b"s",
+        Claim::Aud => b"a",
+        Claim::Azp => b"z",
+        Claim::Jti => b"j",
+        Claim::Sid => b"d",
+        Claim::Scope => b"c",
+        Claim::Alg => b"l",
+        Claim::Kid => b"k",
+        Claim::Typ => b"t",
+        Claim::Iat => b"1",
+        Claim::Nbf => b"2",
+        Claim::Exp => b"3",
+        Claim::AuthTime => b"4",
+        Claim::OriginJti => b"o",
+    }
+}
+
+/// The digest of a credential as written: HighwayHash, 128 bits, keyed for this process.
+fn digest(key: &IdKey, parts: &[&[u8]]) -> Digest {
+    let mut hasher = HighwayHasher::new(Key(key.probe()));
+    if let [only] = parts {
+        hasher.append(only);
+    } else {
+        for part in parts {
+            hasher.append(&(part.len() as u64).to_le_bytes());
+            hasher.append(part);
+        }
+    }
+    let [high, low] = hasher.finalize128();
+    Digest(u128::from(high) << 64 | u128::from(low))
+}
+
+/// Length of the scheme and the spaces after it.
+fn scheme_length(text: &[u8]) -> Option<usize> {
+    let scheme = SCHEMES.into_iter().find(|scheme| {
+        text.get(..scheme.len())
+            .is_some_and(|start| start.eq_ignore_ascii_case(scheme))
+    })?;
+    let rest = text.get(scheme.len()..).unwrap_or_default();
+    let spaces = rest.iter().take_while(|byte| **byte == b' ').count();
+    Some(scheme.len() + spaces)
+}
+
+/// True for base64url whose first byte is the brace of a JSON object.
+fn opens_object(text: &[u8]) -> bool {
+    matches!(
+        text,
+        [b'e', b'y', b'A' | b'I'..=b'L', ..] | [b'e', b'w', b'o' | b'0' | b'k', ..]
+    )
+}
+
+/// True for parts that are base64 of either alphabet each, the first two of them not empty.
+fn is_broken_token(text: &[u8]) -> bool {
+    let is_base64 = |part: &[u8]| {
+        let padding = part.iter().rev().take_while(|byte| **byte == b'=').count();
+        part.iter()
+            .take(part.len() - padding)
+            .all(|byte| byte.is_ascii_alphanumeric() || b"-_+/".contains(byte))
+    };
+    let mut parts = text.split(|byte| *byte == b'.').enumerate();
+    text.len() <= BROKEN_BYTES_MAX
+        && parts.all(|(index, part)| is_base64(part) && (index >= 2 || !part.is_empty()))
+}
+
+fn has_usual_opening(text: &str) -> bool {
+    memmem::find(text.as_bytes(), b"eyJ").is_some()
+}
+
+/// True when a value in this Cookie header or query may be a token.
+fn may_hold_pairs(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    has_usual_opening(text)
+        || opens_object(bytes)
+        || memmem::find_iter(bytes, b"=e").any(|at| opens_object(&bytes[at + 1..]))
+}
+
+/// Where name and value of each pair stand. A piece without `=`, or that begins with a token, is a value alone.
+fn pairs(text: &str, separator: u8) -> impl Iterator<Item = (Option<Range<usize>>, Range<usize>)> {
+    let bytes = text.as_bytes();
+    let ends = memchr_iter(separator, bytes).chain([bytes.len()]);
+    ends.scan(0, |next, end| {
+        let start = mem::replace(next, end + 1);
+        Some(start..end)
+    })
+    .map(move |piece| {
+        let spaces = bytes[piece.clone()]
+            .iter()
+            .take_while(|b| **b == b' ')
+            .count();
+        let start = piece.start + spaces;
+        let inside = &bytes[start..piece.end];
+        match memchr(b'=', inside).filter(|_| !opens_object(inside)) {
+            Some(at) => (Some(start..start + at), start + at + 1..piece.end),
+            None => (None, start..piece.end),
+        }
+    })
+}
+
+/// The value of a cookie that was split into `stem.0`, `stem.1` and so on, as it was before.
+fn joined_cookie<'a>(text: &str, stem: &str) -> Cow<'a, str> {
+    let mut joined = String::new();
+    for index in 0..COOKIE_PIECES_MAX {
+        let wanted = format!("{stem}.{index}");
+        let value = pairs(text, b';')
+            .find(|(name, _)| name.clone().and_then(|name| text.get(name)) == Some(&wanted))
+            .and_then(|(_, value)| text.get(value));
+        match value {
+            Some(value) => joined.push_str(value),
+            None => break,
+        }
+    }
+    Cow::Owned(joined)
+}
+
+/// The token at the start of a run: two, three or five parts, percent-encoding undone.
+fn token_in(run: Cow<'_, str>, place: CredentialPlace) -> Option<Cow<'_, str>> {
+    let run = match place {
+        // In a URL a slash is the next segment; base64 with slashes cannot stand there unescaped.
+        CredentialPlace::Path | CredentialPlace::Query | CredentialPlace::Referer => {
+            let end = memchr(b'/', run.as_bytes()).unwrap_or(run.len());
+            cut(&run, 0..end)
+        }
+        _ => run,
+    };
+    let run = if memchr(b'%', run.as_bytes()).is_some() {
+        Cow::Owned(percent_decoded(&run))
+    } else {
+        run
+    };
+    let dots: Vec<usize> = memchr_iter(b'.', run.as_bytes()).take(6).collect();
+    // Frameworks sign cookies by one more part at the end, which is not the token's.
+    let end = match dots.as_slice() {
+        [] => return None,
+        [_] | [_, _] | [_, _, _, _] => run.len(),
+        [_, _, third] => *third,
+        [_, _, _, _, fifth, ..] => *fifth,
+    };
+    let second = dots[0] + 1..dots.get(1).copied().unwrap_or(end);
+    (!second.is_empty()).then(|| cut(&run, 0..end))
+}
+
+/// Undoes percent-encoding, as often as it was done: in a run `%` begins nothing else.
+fn percent_decoded(run: &str) -> String {
+    let mut decoded = String::with_capacity(run.len());
+    let mut rest = run;
+    while let Some((plain, mut after)) = rest.split_once('%') {
+        decoded.push_str(plain);
+        while let Some(again) = after.strip_prefix("25") {
+            after = again;
+        }
+        let code = after
+            .get(..2)
+            .and_then(|hex| u8::from_str_radix(hex, 16).ok());
+        decoded.extend(code.map(char::from));
+        rest = after.get(2..).unwrap_or_default();
+    }
+    decoded.push_str(rest);
+    decoded
+}
+
+/// A piece of a text, borrowed where the text is.
+fn cut<'a>(text: &Cow<'a, str>, range: Range<usize>) -> Cow<'a, str> {
+    match text {
+        Cow::Borrowed(text) => Cow::Borrowed(text.get(range).unwrap_or_default()),
+        Cow::Owned(text) => Cow::Owned(text.get(range).unwrap_or_default().to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::decode::decode;
+    use super::super::mint::{mint, unsigned};
+    use super::*;
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    fn key() -> IdKey {
+        IdKey::public([3; 32])
+    }
+
+    fn token(sub: &str) -> String {
+        mint(
+            &json!({"iss": "https://idp.example.com/", "sub": sub}),
+            "ed25519",
+        )
+    }
+
+    fn carrier<'a>(kind: CarrierKind, name: &'a str, text: &'a str) -> Carrier<'a> {
+        Carrier {
+            kind,
+            name: name.into(),
+            text: text.into(),
+        }
+    }
+
+    fn event<'a>(carriers: impl IntoIterator<Item = Carrier<'a>>) -> AccessEvent<'a> {
+        AccessEvent {
+            carriers: carriers.into_iter().collect(),
+            ..AccessEvent::default()
+        }
+    }
+
+    /// Where the credentials of an event stand, under which name, and what they are.
+    fn found(mut event: AccessEvent<'_>) -> Vec<(CredentialPlace, String, String)> {
+        let found = locate(&mut event, &key());
+        assert!(event.carriers.is_empty());
+        let shown = found.into_iter().map(|credential| {
+            let text = match credential.shape {
+                Shape::Raw(raw) => raw.expose().to_owned(),
+                Shape::Claims(claims) => format!("{} claims", claims.len()),
+                Shape::Hash(hash, claims) => format!("{hash} and {} claims", claims.len()),
+            };
+            (credential.place, credential.name.into_owned(), text)
+        });
+        shown.collect()
+    }
+
+    fn in_header(text: &str) -> Vec<String> {
+        let found = found(event([carrier(CarrierKind::Header, "authorization", text)]));
+        found.into_iter().map(|(_, _, text)| text).collect()
+    }
+
+    #[test]
+    fn a_token_in_a_header_is_found_after_any_scheme_or_none() {
+        let token = token("alice");
+        for scheme in [
+            "Bearer ",
+            "bearer ",
+            "BEARER  ",
+            "DPoP ",
+            "Token ",
+            "",
+            "Basic, ",
+            "Token token=",
+        ] {
+            assert_eq!(
+                in_header(&format!("{scheme}{token}")),
+                [token.as_str()],
+                "{scheme}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_token_of_an_ordinary_header_is_borrowed_from_the_line() {
+        let text = format!("Bearer {}", token("alice"));
+        let mut event = event([carrier(CarrierKind::Header, "authorization", &text)]);
+        let found = locate(&mut event, &key());
+        let Shape::Raw(raw) = &found[0].shape else {
+            panic!("raw")
+        };
+        assert!(std::ptr::eq(raw.expose(), &text[7..]));
+    }
+
+    #[test]
+    fn several_tokens_in_one_header_are_several_credentials() {
+        let (one, two) = (token("alice"), token("bob"));
+        assert_eq!(
+            in_header(&format!("Bearer {one}, Bearer {two}, Bearer {one}")),
+            [one, two]
+        );
+    }
+
+    #[test]
+    fn a_broken_token_after_a_scheme_is_a_credential_and_other_secrets_are_none() {
+        assert_eq!(
+            in_header("Bearer x.eyJzdWIiOiJhIn0.y"),
+            ["x.eyJzdWIiOiJhIn0.y"]
+        );
+        for text in [
+            "Bearer opaque",
+            "Basic dXNlcjpwYXNz",
+            "Bearer REDACTED",
+            "Bearer [REDACTED]",
+            "Bearer eyJhbGciOiJ***",
+            "Bearer eyJhbGciOiJub25lIn0",
+            "Bearer",
+            "",
+            "-",
+            "a.b.c",
+            "Bearer ..",
+        ] {
+            assert!(in_header(text).is_empty(), "{text}");
+        }
+        let long = format!("Bearer x.{}.y", "a".repeat(BROKEN_BYTES_MAX));
+        assert!(in_header(&long).is_empty());
+    }
+
+    #[test]
+    fn two_and_five_parts_are_whole_and_a_framework_s_signature_is_cut_off() {
+        let unsigned = unsigned(&json!({"alg": "RS256"}), &json!({"sub": "a"}));
+        assert_eq!(
+            in_header(&format!("Bearer {unsigned}")),
+            [unsigned.as_str()]
+        );
+        assert_eq!(
+            in_header("eyJlbmMiOiIifQ.a.b.c.d"),
+            ["eyJlbmMiOiIifQ.a.b.c.d"]
+        );
+        let token = token("alice");
+        let cookie = format!("theme=dark; session=s%3A{token}.c2lnbmF0dXJl; x=1");
+        let found = found(event([carrier(CarrierKind::Cookie, "cookie", &cookie)]));
+        assert_eq!(
+            found,
+            [(CredentialPlace::Cookie, "session".to_owned(), token)]
+        );
+    }
+
+    #[test]
+    fn a_cookie_in_pieces_is_one_token() {
+        let token = token("alice");
+        let (first, second) = token.split_at(80);
+        let cookie = format!("auth.1={second}; a=b; auth.0={first}");
+        let found = found(event([carrier(CarrierKind::Cookie, "cookie", &cookie)]));
+        assert_eq!(found, [(CredentialPlace::Cookie, "auth".to_owned(), token)]);
+    }
+
+    #[test]
+    fn the_value_of_one_cookie_needs_no_name() {
+        let token = token("alice");
+        let found = found(event([carrier(CarrierKind::Cookie, "cookie_auth", &token)]));
+        assert_eq!(
+            found,
+            [(CredentialPlace::Cookie, "cookie_auth".to_owned(), token)]
+        );
+    }
+
+    #[test]
+    fn a_header_written_with_white_space_inside_is_found_in_cookies_and_queries_too() {
+        let token = "eyAiYWxnIjogIm5vbmUiIH0.eyAic3ViIjogImFsaWNlIiB9.";
+        let text = format!("a=b&t={token}");
+        let mut event = event([]);
+        event.query = Some(text.as_str().into());
+        assert_eq!(
+            found(event),
+            [(CredentialPlace::Query, "t".to_owned(), token.to_owned())]
+        );
+    }
+
+    #[test]
+    fn a_token_in_a_url_or_a_stray_field_says_where_it_leaked() {
+        let (a, b, c, d) = (token("a"), token("b"), token("c"), token("d"));
+        let event = AccessEvent {
+            path: Some(format!("/reset/{a}/now").into()),
+            query: Some(format!("next=/x&access_token={}", b.replace('.', "%2e")).into()),
+            referer: Some(format!("https://app.example.com/#id_token={c}").into()),
+            user_agent: Some(format!("app/1 ({d})").into()),
+            ..AccessEvent::default()
+        };
+        let places = [
+            (CredentialPlace::Query, "access_token", b),
+            (CredentialPlace::Path, "path", a),
+            (CredentialPlace::Referer, "referer", c),
+            (CredentialPlace::Stray, "user_agent", d),
+        ];
+        assert_eq!(
+            found(event),
+            places.map(|(place, name, token)| (place, name.to_owned(), token))
+        );
+    }
+
+    #[test]
+    fn one_token_twice_keeps_the_place_that_leaks_and_a_mention_stays_beside_it() {
+        let token = token("alice");
+        let (header, query) = (format!("Bearer {token}"), format!("t={token}"));
+        let mut event = event([carrier(CarrierKind::Header, "authorization", &header)]);
+        event.query = Some(query.as_str().into());
+        event.referer = Some(query.as_str().into());
+        let places: Vec<_> = found(event)
+            .into_iter()
+            .map(|(place, name, _)| (place, name))
+            .collect();
+        assert_eq!(
+            places,
+            [
+                (CredentialPlace::Query, "t".to_owned()),
+                (CredentialPlace::Referer, "referer".to_owned()),
+            ]
+        );
+    }
+
+    #[test]
+    fn told_claims_are_one_credential_and_give_way_to_the_token_itself() {
+        let told = || {
+            [
+                carrier(
+                    CarrierKind::Claim(Claim::Iss),
+                    "jwt_iss",
+                    "https://idp.example.com/",
+                ),
+                carrier(CarrierKind::Claim(Claim::Sub), "jwt_sub", "alice"),
+                carrier(CarrierKind::Claim(Claim::Sid), "jwt_sid", "-"),
+            ]
+        };
+        let claims = (
+            CredentialPlace::Field,
+            "claims".to_owned(),
+            "2 claims".to_owned(),
+        );
+        assert_eq!(found(event(told())), [claims]);
+        let hash = carrier(CarrierKind::Hash, "jwt_hash", "5f3a");
+        let hashed = (
+            CredentialPlace::Field,
+            "jwt_hash".to_owned(),
+            "5f3a and 2 claims".to_owned(),
+        );
+        assert_eq!(found(event(told().into_iter().chain([hash]))), [hashed]);
+        let token = token("alice");
+        let raw = carrier(CarrierKind::Field, "token", &token);
+        let raw_wins = (CredentialPlace::Field, "token".to_owned(), token.clone());
+        assert_eq!(found(event(told().into_iter().chain([raw]))), [raw_wins]);
+        let nobody = carrier(CarrierKind::Claim(Claim::Alg), "jwt_alg", "RS256");
+        assert!(found(event([nobody])).is_empty());
+    }
+
+    #[test]
+    fn at_most_eight_credentials_come_from_one_event() {
+        let many: Vec<String> = (0..20).map(|n| token(&n.to_string())).collect();
+        assert_eq!(in_header(&many.join(",")).len(), CREDENTIALS_MAX);
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_in_an_event_makes_locating_or_decoding_panic(
+            texts in prop::collection::vec(
+                r"((Bearer |eyJ|ew0|eyJhbGciOiJub25lIn0|eyJzdWIiOiJhIn0)?[A-Za-z0-9_.%=+/;& ,-]{0,20}\PC{0,2}){0,6}",
+                8,
+            ),
+        ) {
+            let kinds = [
+                CarrierKind::Header, CarrierKind::Cookie, CarrierKind::Field, CarrierKind::Hash,
+            ];
+            let mut event = event(
+                kinds.into_iter().zip(&texts).map(|(kind, text)| carrier(kind, "name", text)),
+            );
+            event.path = Some(texts[4].as_str().into());
+            event.query = Some(texts[5].as_str().into());
+            event.referer = Some(texts[6].as_str().into());
+            event.user_agent = Some(texts[7].as_str().into());
+            let found = locate(&mut event, &key());
+            prop_assert!(found.len() <= CREDENTIALS_MAX);
+            for credential in &found {
+                let _ = decode(credential, &key());
+            }
+        }
+    }
+}
