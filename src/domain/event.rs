@@ -5,8 +5,8 @@
 //! Does not know: what a token looks like.
 //! Source: field names of the Elastic Common Schema, <https://www.elastic.co/docs/reference/ecs>.
 
+use super::few::Few;
 use super::time::Time;
-use smallvec::SmallVec;
 use std::borrow::Cow;
 use std::fmt;
 use std::net::IpAddr;
@@ -52,7 +52,7 @@ pub struct AccessEvent<'a> {
     /// How long the request took, in milliseconds.
     pub duration_ms: Option<u32>,
     /// Fields in which a credential may stand, in the order of the line.
-    pub carriers: SmallVec<[Carrier<'a>; 2]>,
+    pub carriers: Few<Carrier<'a>>,
 }
 
 /// One field in which a credential, or a piece of one, may stand.

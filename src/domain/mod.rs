@@ -4,6 +4,7 @@ pub mod action;
 pub mod context;
 pub mod event;
 pub mod facts;
+pub mod few;
 pub mod finding;
 pub mod ids;
 pub mod incident;

@@ -4,9 +4,9 @@
 //! Does not know: keys, or how to decode.
 //! Source: RFC 7519 (JWT), RFC 7515 (JWS), RFC 9068 (access tokens), OpenID Connect Core 1.0 and Back-Channel Logout (`sid`).
 
+use super::few::Few;
 use super::ids::{Digest, SessionId, SubjectId, TokenId};
 use serde::{Deserialize, Serialize};
-use smallvec::SmallVec;
 use std::borrow::Cow;
 use std::fmt;
 
@@ -46,7 +46,7 @@ pub struct Credential<'a> {
 }
 
 /// The credentials of one event; nearly always none or one.
-pub type Credentials<'a> = SmallVec<[Credential<'a>; 1]>;
+pub type Credentials<'a> = Few<Credential<'a>>;
 
 /// What is there of a token.
 #[derive(Clone, Debug)]
