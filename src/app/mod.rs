@@ -1,1 +1,3 @@
 //! SHELL: one file per subcommand; the only place threads and runtimes are started.
+
+pub mod geo;

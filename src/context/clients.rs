@@ -1,0 +1,209 @@
+//! User agent → client: family, version, system, and what kind of program.
+//!
+//! In: the User-Agent header. Out: [`Client`]. Does not know: what a client may do.
+//! Source: uap-core's expressions (Apache-2.0, <https://github.com/ua-parser/uap-core>); the kinds are ours.
+//!
+//! Families stay as uap-core names them. "Chrome" and "Chrome Mobile", "Safari" and "Mobile Safari", "Chrome Mobile"
+//! and "Chrome Mobile WebView" are programs apart: one session rarely moves between them, and a thief who
+//! copied a token into another of them should show. The system loses its version: systems update themselves.
+
+use super::client_kinds;
+use crate::domain::context::Client;
+use serde::Deserialize;
+use std::borrow::Cow;
+use std::sync::{Arc, LazyLock};
+use ua_parser::{os, user_agent};
+
+/// Longer headers are cut here: no browser sends more than 300 bytes, and a match costs time by length.
+const BYTES_MAX: usize = 512;
+
+/// uap-core's two lists that are used, as compressed JSON; a test holds them equal to its `regexes.yaml`.
+const EXPRESSIONS: &[u8] = include_bytes!("data/user_agents.json.zst");
+
+/// The unpacked JSON is 210 kB; twice that leaves room for uap-core to grow.
+const EXPRESSIONS_BYTES_MAX: usize = 512 << 10;
+
+static EXTRACTORS: LazyLock<Extractors> = LazyLock::new(Extractors::compile);
+
+/// Recognises user agents. The expressions compile when the first one is asked, once a process.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Clients;
+
+impl Clients {
+    /// The client that a user agent names; `None` for a header that is empty or `-`.
+    ///
+    /// One that nobody knows is a client named by the header's first product (RFC 9110, section 10.1.5), so that two
+    /// unknown programs still differ.
+    pub fn identify(&self, user_agent: &str) -> Option<Client> {
+        let text = cut(user_agent.trim());
+        if text.is_empty() || text == "-" {
+            return None;
+        }
+        let found = EXTRACTORS.programs.extract(text);
+        let system = EXTRACTORS.systems.extract(text).map(|system| system.os);
+        let system = system.filter(|name| name != "Other").unwrap_or_default();
+        let (name, version) = match found {
+            Some(found) => named(found),
+            None => first_product(text),
+        };
+        Some(Client {
+            kind: client_kinds::kind(&name, &system, text),
+            name: Arc::from(name.as_ref()),
+            version: version.into(),
+            os: Arc::from(system.as_ref()),
+        })
+    }
+}
+
+struct Extractors {
+    programs: user_agent::Extractor<'static>,
+    systems: os::Extractor<'static>,
+}
+
+#[derive(Deserialize)]
+struct Expressions {
+    user_agent_parsers: Vec<user_agent::Parser<'static>>,
+    os_parsers: Vec<os::Parser<'static>>,
+}
+
+impl Extractors {
+    fn compile() -> Self {
+        /// Compiled in, and a test compiles them.
+        const WHOLE: &str = "the embedded expressions are whole";
+        let json = zstd::bulk::decompress(EXPRESSIONS, EXPRESSIONS_BYTES_MAX).expect(WHOLE);
+        let parsers: Expressions = serde_json::from_slice(&json).expect(WHOLE);
+        let programs = user_agent::Builder::new().push_all(parsers.user_agent_parsers);
+        let systems = os::Builder::new().push_all(parsers.os_parsers);
+        Self {
+            programs: programs.expect(WHOLE).build().expect(WHOLE),
+            systems: systems.expect(WHOLE).build().expect(WHOLE),
+        }
+    }
+}
+
+/// The header as far as it is read.
+pub(super) fn cut(text: &str) -> &str {
+    &text[..text.floor_char_boundary(BYTES_MAX)]
+}
+
+fn named(found: user_agent::ValueRef<'_>) -> (Cow<'_, str>, String) {
+    let parts = [found.major, found.minor, found.patch, found.patch_minor];
+    let parts: Vec<&str> = parts.into_iter().map_while(|part| part).collect();
+    (found.family, parts.join("."))
+}
+
+fn first_product(text: &str) -> (Cow<'_, str>, String) {
+    let product = text.split_whitespace().next().unwrap_or_default();
+    let (name, version) = product.split_once('/').unwrap_or((product, ""));
+    (Cow::Borrowed(name), version.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::context::ClientKind;
+    use std::path::Path;
+
+    /// uap-core's own files, Apache-2.0.
+    fn fixture<T: serde::de::DeserializeOwned>(name: &str) -> T {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/context/uap-core");
+        serde_saphyr::from_str(&std::fs::read_to_string(folder.join(name)).unwrap()).unwrap()
+    }
+
+    /// With `TOKENTRIP_BLESS` set, writes the embedded file anew from uap-core's.
+    #[test]
+    fn the_embedded_expressions_are_those_of_uap_core() {
+        let mut lists: serde_json::Value = fixture("regexes.yaml");
+        lists.as_object_mut().unwrap().remove("device_parsers");
+        if std::env::var_os("TOKENTRIP_BLESS").is_some() {
+            let path =
+                Path::new(env!("CARGO_MANIFEST_DIR")).join("src/context/data/user_agents.json.zst");
+            let packed = zstd::bulk::compress(lists.to_string().as_bytes(), 19).unwrap();
+            return std::fs::write(path, packed).unwrap();
+        }
+        let json = zstd::bulk::decompress(EXPRESSIONS, EXPRESSIONS_BYTES_MAX).unwrap();
+        let embedded: serde_json::Value = serde_json::from_slice(&json).unwrap();
+        assert!(embedded == lists, "run this test with TOKENTRIP_BLESS=1");
+    }
+
+    #[derive(Deserialize)]
+    struct Cases {
+        test_cases: Vec<Case>,
+    }
+
+    #[derive(Deserialize)]
+    struct Case {
+        user_agent_string: String,
+        family: String,
+        major: Option<String>,
+    }
+
+    /// Cases of a file that we see otherwise, and how many there are.
+    fn disagreements(name: &str, agrees: impl Fn(&Client, &Case) -> bool) -> (Vec<String>, usize) {
+        let cases: Cases = fixture(name);
+        let wrong = |case: &Case| {
+            let found = Clients.identify(&case.user_agent_string);
+            let agrees = found.is_none_or(|found| agrees(&found, case));
+            (!agrees).then(|| format!("{} in {}", case.family, case.user_agent_string))
+        };
+        (
+            cases.test_cases.iter().filter_map(wrong).collect(),
+            cases.test_cases.len(),
+        )
+    }
+
+    #[test]
+    fn families_and_versions_are_the_ones_uap_core_expects() {
+        let (wrong, count) = disagreements("test_ua.yaml", |found, case| {
+            let major = found.version.split('.').next().unwrap_or_default();
+            case.family == "Other"
+                || (*found.name == *case.family && major == case.major.as_deref().unwrap_or(""))
+        });
+        assert!(
+            wrong.len() * 100 < count,
+            "{} of {count}: {wrong:#?}",
+            wrong.len()
+        );
+    }
+
+    #[test]
+    fn systems_are_the_ones_uap_core_expects() {
+        let (wrong, count) = disagreements("test_os.yaml", |found, case| {
+            *found.os == *case.family || (case.family == "Other" && found.os.is_empty())
+        });
+        assert!(
+            wrong.len() * 100 < count,
+            "{} of {count}: {wrong:#?}",
+            wrong.len()
+        );
+    }
+
+    #[test]
+    fn browsers_apps_tools_and_bots_are_told_apart() {
+        let cases = include_str!("../../tests/fixtures/context/client_kinds.tsv");
+        for case in cases.lines().filter(|line| !line.starts_with('#')) {
+            let (kind, user_agent) = case.split_once('\t').unwrap();
+            let found = Clients.identify(user_agent).unwrap();
+            assert_eq!(found.kind.name(), kind, "{found:?} of {user_agent}");
+        }
+    }
+
+    #[test]
+    fn a_header_that_says_nothing_is_no_client_and_one_that_nobody_knows_is_itself() {
+        for nothing in ["", " ", "-"] {
+            assert_eq!(Clients.identify(nothing), None);
+        }
+        let own = Clients.identify("acme-sync/3.1 (build 7)").unwrap();
+        assert_eq!(
+            (&*own.name, &*own.version, own.kind),
+            ("acme-sync", "3.1", ClientKind::Unknown)
+        );
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn any_text_is_a_client_or_nothing(text in ".{0,2000}") {
+            let _ = Clients.identify(&text);
+        }
+    }
+}
