@@ -20,9 +20,10 @@ mod server;
 mod sources;
 mod values;
 
+pub use crate::domain::action::Mode;
 pub use issuers::{Algorithm, Issuer, Jwks};
 pub use receivers::{Provider, ProviderKind, Secret, SecretError, Sink, SinkKind};
-pub use response::{Mode, Override, Response, Rules};
+pub use response::{Override, Response, Rules};
 pub use server::{AddressPrivacy, Places, Privacy, QueryPrivacy, Server, State, SubjectPrivacy};
 pub use sources::{ReadFrom, Source};
 

@@ -4,6 +4,7 @@
 //! action is made.
 
 use super::reader::Section;
+use crate::domain::action::Mode;
 use crate::domain::finding::Level;
 use crate::domain::mistake::Mistake;
 use std::collections::BTreeMap;
@@ -29,36 +30,6 @@ pub struct Override {
     pub score: Option<u32>,
     /// What may be done for its findings, where that is less than for others.
     pub mode: Option<Mode>,
-}
-
-/// How far the answer goes, least first.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Mode {
-    /// Tell, and do nothing.
-    #[default]
-    Observe,
-    /// Also say what would be done.
-    DryRun,
-    /// Do it when a named person approves.
-    Approve,
-    /// Do it.
-    Enforce,
-}
-
-impl Mode {
-    /// Every mode with its name.
-    pub const ALL: [(&'static str, Self); 4] = [
-        ("observe", Self::Observe),
-        ("dry-run", Self::DryRun),
-        ("approve", Self::Approve),
-        ("enforce", Self::Enforce),
-    ];
-
-    /// The mode's name.
-    pub fn name(self) -> &'static str {
-        let known = Self::ALL.iter().find(|(_, mode)| *mode == self);
-        known.map_or("", |(name, _)| name)
-    }
 }
 
 /// What may be done.

@@ -13,6 +13,36 @@ use std::sync::Arc;
 /// The provider name of a denial at the gateway, which needs no call to anyone.
 pub const GATEWAY: &str = "gateway";
 
+/// How far the answer goes, least first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Mode {
+    /// Tell, and do nothing.
+    #[default]
+    Observe,
+    /// Also say what would be done.
+    DryRun,
+    /// Do it when a named person approves.
+    Approve,
+    /// Do it.
+    Enforce,
+}
+
+impl Mode {
+    /// Every mode with its name.
+    pub const ALL: [(&'static str, Self); 4] = [
+        ("observe", Self::Observe),
+        ("dry-run", Self::DryRun),
+        ("approve", Self::Approve),
+        ("enforce", Self::Enforce),
+    ];
+
+    /// The mode's name.
+    pub fn name(self) -> &'static str {
+        let known = Self::ALL.iter().find(|(_, mode)| *mode == self);
+        known.map_or("", |(name, _)| name)
+    }
+}
+
 /// Which of the four steps an action carries out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

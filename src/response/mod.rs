@@ -1,3 +1,6 @@
 //! SHELL: gates, plan, denylist, outbox, providers.
 
+pub mod breaker;
 pub mod denylist;
+pub mod plan;
+pub mod providers;
