@@ -1,1 +1,207 @@
 //! CORE: one file per log format, and what finds out which one a log is in.
+//!
+//! In: a line, a format's name, an nginx or Apache format string, or the first lines of a log. Out: [`Parser`] and its
+//! [`AccessEvent`]s, [`Detection`](detect::Detection).
+//! Does not know: files, proxies that are trusted (see [`client_address`]), tokens.
+//!
+//! To add a format: one file with a `FORMAT`, its folder in `tests/fixtures/formats/`, and its two lines here.
+
+pub mod client_address;
+pub mod detect;
+
+mod apache;
+mod combined;
+mod fields;
+mod json;
+mod log_format;
+mod logfmt;
+mod names;
+mod nginx_proxy_manager;
+mod scan;
+mod text;
+mod time;
+
+pub use detect::{Detection, detect};
+pub use names::FieldMap;
+
+use crate::domain::event::AccessEvent;
+use crate::domain::line::SkipReason;
+use std::fmt;
+use std::sync::Arc;
+
+/// Every format that has a name, in the order detection prefers them when they fit equally.
+pub const ALL: &[&Format] = &[
+    &json::FORMAT,
+    &combined::FORMAT,
+    &nginx_proxy_manager::FORMAT,
+    &logfmt::FORMAT,
+];
+
+/// One kind of log.
+pub struct Format {
+    /// Its name in `--format`, configuration and reports.
+    pub name: &'static str,
+    /// Other names it answers to.
+    pub aliases: &'static [&'static str],
+    /// What it looks like, in a few words.
+    pub about: &'static str,
+    open: fn(&FieldMap) -> Arc<dyn LineFormat>,
+}
+
+/// What a format does. A line that does not fit is no error of anybody's: it is counted and skipped.
+trait LineFormat: Send + Sync {
+    fn parse<'a>(&self, line: &'a str) -> Result<AccessEvent<'a>, SkipReason>;
+}
+
+/// One format, ready to read lines. Cheap to clone; clones may be used on many threads.
+#[derive(Clone)]
+pub struct Parser {
+    name: Arc<str>,
+    format: Arc<dyn LineFormat>,
+}
+
+impl fmt::Debug for Parser {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Parser({})", self.name)
+    }
+}
+
+impl Parser {
+    /// The parser that `--format` and `format =` describe: a name of [`ALL`], or a format string, which has a `$` or `%` in it.
+    ///
+    /// # Errors
+    /// [`FormatFault`] for an unknown name or a string that cannot be compiled.
+    pub fn from_spec(spec: &str, fields: &FieldMap) -> Result<Self, FormatFault> {
+        if spec.contains(['$', '%']) {
+            return log_format::open(spec, fields).map(|format| Self::new("log_format", format));
+        }
+        let format = ALL
+            .iter()
+            .find(|format| format.name == spec || format.aliases.contains(&spec))
+            .ok_or_else(|| FormatFault::UnknownName {
+                name: spec.to_owned(),
+                known: ALL
+                    .iter()
+                    .map(|format| format.name)
+                    .collect::<Vec<_>>()
+                    .join(", "),
+            })?;
+        Ok(format.parser(fields))
+    }
+
+    /// The format of that name or alias.
+    ///
+    /// # Errors
+    /// [`FormatFault::UnknownName`] with the names there are.
+    pub fn named(name: &str) -> Result<Self, FormatFault> {
+        Self::from_spec(name, &FieldMap::default())
+    }
+
+    /// Compiles the body of an nginx `log_format` (with or without `escape=…` and quotes), or an Apache `LogFormat` string.
+    ///
+    /// # Errors
+    /// [`FormatFault`] when nothing tells where a variable ends, or there is no variable or no time.
+    pub fn from_log_format(body: &str) -> Result<Self, FormatFault> {
+        let format = log_format::open(body, &FieldMap::default())?;
+        Ok(Self::new("log_format", format))
+    }
+
+    /// JSON lines with the usual names, and those of `fields`.
+    pub fn json(fields: FieldMap) -> Self {
+        json::FORMAT.parser(&fields)
+    }
+
+    fn new(name: &str, format: Arc<dyn LineFormat>) -> Self {
+        Self {
+            name: name.into(),
+            format,
+        }
+    }
+
+    /// The format's name, as reports and metrics show it.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Reads one line, given without its ending. The event borrows from it.
+    ///
+    /// # Errors
+    /// Why there is no event, to be counted.
+    pub fn parse<'a>(&self, line: &'a str) -> Result<AccessEvent<'a>, SkipReason> {
+        self.format
+            .parse(line)
+            .map_err(|reason| explain(line, reason))
+    }
+}
+
+impl Format {
+    fn parser(&self, fields: &FieldMap) -> Parser {
+        Parser::new(self.name, (self.open)(fields))
+    }
+}
+
+/// A better reason than "malformed" for lines that no format was meant to read.
+#[cold]
+fn explain(line: &str, reason: SkipReason) -> SkipReason {
+    let text = line.trim_matches(|c: char| c.is_whitespace() || c == '\0' || c == '\u{feff}');
+    let is_binary = |c: char| c == char::REPLACEMENT_CHARACTER || (c.is_control() && c != '\t');
+    match reason {
+        _ if text.is_empty() => SkipReason::Empty,
+        _ if text.starts_with('#') => SkipReason::Comment,
+        SkipReason::Malformed | SkipReason::NoTime if text.contains(is_binary) => {
+            SkipReason::Binary
+        }
+        reason => reason,
+    }
+}
+
+/// Why there is no parser.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum FormatFault {
+    /// No format has that name.
+    #[error("no log format is called `{name}`: use auto, {known}, or an nginx log_format string")]
+    UnknownName {
+        /// What was asked for.
+        name: String,
+        /// What there is.
+        known: String,
+    },
+    /// `[source.fields]` names something we do not have.
+    #[error("no field is called `{name}`: the left side is one of {known}")]
+    UnknownField {
+        /// What was asked for.
+        name: String,
+        /// What there is.
+        known: String,
+    },
+    /// A format string has no variables.
+    #[error("the format `{0}` has no $variable or %directive in it")]
+    NoVariables(String),
+    /// A format string has no time.
+    #[error("the format has no time: add $time_iso8601, $time_local or $msec (Apache: %t) to it")]
+    NoTime,
+    /// Two variables stand side by side.
+    #[error(
+        "nothing tells where `{first}` ends and `{second}` begins: put a space or a quote between them"
+    )]
+    NotSeparated {
+        /// The variable on the left.
+        first: String,
+        /// The variable on the right.
+        second: String,
+    },
+    /// A directive of an Apache format is not known, so neither is what it prints.
+    #[error("`{0}` is no directive of Apache's LogFormat")]
+    UnknownDirective(String),
+    /// No format fits the lines.
+    #[error(
+        "no known format fits these {lines} lines (tried {tried}): name one with --format, or give the \
+         gateway's log_format string"
+    )]
+    Undetected {
+        /// How many lines there were that were not blank or comments.
+        lines: usize,
+        /// What was tried, and the share of lines each could read.
+        tried: String,
+    },
+}

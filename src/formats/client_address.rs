@@ -1,0 +1,214 @@
+//! The client's address behind proxies.
+//!
+//! In: the peer's address and the forwarding header as logged. Out: the address of the client, as far as trusted
+//! proxies vouch for it.
+//! Does not know: where the configuration comes from.
+//! Source: RFC 7239 section 5.2 (forms of a node), `ngx_http_realip_module` (`real_ip_recursive`).
+
+use crate::domain::event::AccessEvent;
+use ipnet::IpNet;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+/// A longer chain is somebody playing: real ones have a handful of proxies.
+const HOPS_MAX: usize = 64;
+
+/// The networks whose forwarding header is believed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TrustedProxies(Vec<IpNet>);
+
+impl TrustedProxies {
+    /// The proxies in these networks.
+    pub fn new(networks: impl IntoIterator<Item = IpNet>) -> Self {
+        Self(networks.into_iter().collect())
+    }
+
+    /// True when no proxy is trusted, so that the peer is always the client.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// True for an address of a trusted proxy; an IPv4 address mapped into IPv6 counts as IPv4.
+    pub fn contains(&self, address: IpAddr) -> bool {
+        let address = address.to_canonical();
+        self.0.iter().any(|network| network.contains(&address))
+    }
+}
+
+/// The client's address: `peer`, or, where that is a trusted proxy, the first untrusted hop of `chain` from the right.
+/// A hop that is no address stops the walk at the last good one. When every hop is trusted, the leftmost is the client.
+pub fn resolve(
+    peer: Option<IpAddr>,
+    chain: Option<&str>,
+    trusted: &TrustedProxies,
+) -> Option<IpAddr> {
+    let mut client = peer?;
+    let hops = chain.unwrap_or_default().rsplit(',').take(HOPS_MAX);
+    for hop in hops {
+        if !trusted.contains(client) {
+            break;
+        }
+        match parse_hop(hop) {
+            Some(address) => client = address,
+            None => break,
+        }
+    }
+    Some(client)
+}
+
+/// Resolves the client of an event in place, starting from what the gateway itself said it is.
+pub fn settle(event: &mut AccessEvent<'_>, trusted: &TrustedProxies) {
+    if !trusted.is_empty() {
+        event.client = resolve(event.client, event.chain.as_deref(), trusted);
+    }
+}
+
+/// One node as proxies write it: `192.0.2.1`, `192.0.2.1:443`, `2001:db8::1`, `[2001:db8::1]:443`, with a zone id, in quotes.
+/// `None` for `unknown`, obfuscated names and garbage.
+pub fn parse_hop(text: &str) -> Option<IpAddr> {
+    let text = text.trim().trim_matches('"');
+    if let Some(address) = parse_v4(text) {
+        return Some(IpAddr::V4(address));
+    }
+    if let Some(bracketed) = text.strip_prefix('[') {
+        let (address, port) = bracketed.split_once(']')?;
+        let port_is_sane = port.is_empty() || port.strip_prefix(':').is_some_and(is_port);
+        return port_is_sane.then(|| parse_v6(address)).flatten();
+    }
+    match text.split_once(':') {
+        Some((address, port)) if is_port(port) => parse_v4(address).map(IpAddr::V4),
+        Some(_) => parse_v6(text),
+        None => None,
+    }
+}
+
+/// The last address of a field that may hold a list of them.
+pub(super) fn last_hop(text: &str) -> Option<IpAddr> {
+    parse_hop(text.rsplit(',').next().unwrap_or(text))
+}
+
+fn is_port(text: &str) -> bool {
+    text.parse::<u16>().is_ok() && !text.starts_with('+')
+}
+
+fn parse_v6(text: &str) -> Option<IpAddr> {
+    let (address, _zone) = text.split_once('%').unwrap_or((text, ""));
+    let address: Ipv6Addr = address.parse().ok()?;
+    Some(IpAddr::V6(address).to_canonical())
+}
+
+/// Dotted decimal without leading zeros (RFC 6943, section 3.1.1).
+fn parse_v4(text: &str) -> Option<Ipv4Addr> {
+    let bytes = text.as_bytes();
+    if !(7..=15).contains(&bytes.len()) {
+        return None;
+    }
+    let (mut octets, mut index) = ([0u8; 4], 0);
+    let (mut value, mut digits) = (0u32, 0);
+    for &byte in bytes {
+        match byte {
+            b'0'..=b'9' if digits < 3 && !(digits > 0 && value == 0) => {
+                value = value * 10 + u32::from(byte - b'0');
+                digits += 1;
+            }
+            b'.' if digits > 0 && index < 3 => {
+                *octets.get_mut(index)? = u8::try_from(value).ok()?;
+                (value, digits, index) = (0, 0, index + 1);
+            }
+            _ => return None,
+        }
+    }
+    if index != 3 || digits == 0 {
+        return None;
+    }
+    octets[3] = u8::try_from(value).ok()?;
+    Some(Ipv4Addr::from(octets))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn ip(text: &str) -> Option<IpAddr> {
+        Some(text.parse().unwrap())
+    }
+
+    fn trusted() -> TrustedProxies {
+        TrustedProxies::new(["10.0.0.0/8", "2001:db8:f::/48"].map(|net| net.parse().unwrap()))
+    }
+
+    #[test]
+    fn the_first_untrusted_hop_from_the_right_is_the_client() {
+        for (peer, chain, client) in [
+            ("10.0.0.1", Some("198.51.100.7"), "198.51.100.7"),
+            (
+                "10.0.0.1",
+                Some("203.0.113.9, 198.51.100.7, 10.0.0.2"),
+                "198.51.100.7",
+            ),
+            ("10.0.0.1", Some("10.0.0.3,10.0.0.2"), "10.0.0.3"),
+            ("10.0.0.1", None, "10.0.0.1"),
+            ("10.0.0.1", Some(""), "10.0.0.1"),
+            // Anybody can send the header; only the peer's word counts.
+            ("198.51.100.7", Some("203.0.113.9"), "198.51.100.7"),
+            // Garbage stops at the last good hop.
+            ("10.0.0.1", Some("203.0.113.9, evil, 10.0.0.2"), "10.0.0.2"),
+            ("10.0.0.1", Some("203.0.113.9, unknown"), "10.0.0.1"),
+            ("10.0.0.1", Some("203.0.113.9,,10.0.0.2"), "10.0.0.2"),
+            ("::ffff:10.0.0.1", Some("[2001:db8::5]:443"), "2001:db8::5"),
+            ("2001:db8:f::1", Some("::ffff:198.51.100.7"), "198.51.100.7"),
+        ] {
+            assert_eq!(
+                resolve(ip(peer), chain, &trusted()),
+                ip(client),
+                "{chain:?}"
+            );
+        }
+        assert_eq!(resolve(None, Some("203.0.113.9"), &trusted()), None);
+    }
+
+    #[test]
+    fn hops_are_read_in_every_form() {
+        for (text, address) in [
+            ("192.0.2.1", Some("192.0.2.1")),
+            (" 192.0.2.1:8080 ", Some("192.0.2.1")),
+            ("\"[2001:db8::1]:443\"", Some("2001:db8::1")),
+            ("[2001:db8::1]", Some("2001:db8::1")),
+            ("2001:db8::1", Some("2001:db8::1")),
+            ("fe80::1%eth0", Some("fe80::1")),
+            ("::ffff:192.0.2.1", Some("192.0.2.1")),
+            ("unknown", None),
+            ("_hidden", None),
+            ("192.0.2.256", None),
+            ("192.0.2.01", None),
+            ("192.0.2", None),
+            ("192.0.2.1:", None),
+            ("192.0.2.1:99999", None),
+            ("[2001:db8::1", None),
+            ("[2001:db8::1]x", None),
+            ("unix:", None),
+            ("", None),
+        ] {
+            assert_eq!(parse_hop(text), address.and_then(ip), "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn v4_is_read_as_the_standard_library_reads_it(text in "[0-9.]{5,17}") {
+            prop_assert_eq!(parse_v4(&text), text.parse().ok());
+        }
+
+        #[test]
+        fn every_address_is_read_back(bits in any::<u128>(), v4 in any::<u32>()) {
+            let (v6, v4) = (Ipv6Addr::from_bits(bits), Ipv4Addr::from_bits(v4));
+            prop_assert_eq!(parse_hop(&v6.to_string()), Some(IpAddr::V6(v6).to_canonical()));
+            prop_assert_eq!(parse_hop(&v4.to_string()), Some(IpAddr::V4(v4)));
+        }
+
+        #[test]
+        fn no_chain_makes_it_panic(chain in "\\PC{0,80}") {
+            let _ = resolve(ip("10.0.0.1"), Some(&chain), &trusted());
+        }
+    }
+}

@@ -1,0 +1,160 @@
+//! Which format a log is in, judged by its first lines.
+//!
+//! In: lines. Out: [`Detection`].
+//! Does not know: how many lines there are after them.
+
+use super::names::FieldMap;
+use super::{ALL, FormatFault, Parser};
+use crate::domain::event::AccessEvent;
+
+/// Lines looked at: enough for a rare kind of line not to decide, and read in a millisecond.
+const LINES_MAX: usize = 200;
+
+/// Below this a format fits by accident: an application's JSON has times, too.
+const CONFIDENCE_MIN: f64 = 0.2;
+
+/// The format that fits best.
+#[derive(Clone, Debug)]
+pub struct Detection {
+    /// Reads the log.
+    pub parser: Parser,
+    /// From 0 to 1: the share of lines it could read, times how much of a request it found in them.
+    pub confidence: f64,
+    /// Lines it was judged by, without blank lines and comments.
+    pub lines: usize,
+    /// How many of them it could read.
+    pub parsed: usize,
+}
+
+/// Finds the format of a log by scoring its first lines, of which up to 200 are looked at.
+///
+/// # Errors
+/// [`FormatFault::Undetected`] when nothing fits, with what was tried.
+pub fn detect(lines: &[&str], fields: &FieldMap) -> Result<Detection, FormatFault> {
+    let lines = lines.iter().filter(|line| !is_blank(line)).take(LINES_MAX);
+    let lines: Vec<&str> = lines.copied().collect();
+    let judged: Vec<Detection> = ALL
+        .iter()
+        .map(|format| judge(format.parser(fields), &lines))
+        .collect();
+    // Of equals the first wins, and `max_by` takes the last.
+    let best = judged
+        .iter()
+        .rev()
+        .max_by(|a, b| a.confidence.total_cmp(&b.confidence));
+    match best {
+        Some(best) if best.confidence >= CONFIDENCE_MIN => Ok(best.clone()),
+        _ => Err(FormatFault::Undetected {
+            lines: lines.len(),
+            tried: tried(&judged),
+        }),
+    }
+}
+
+fn is_blank(line: &str) -> bool {
+    let text = line.trim_matches(|c: char| c.is_whitespace() || c == '\0' || c == '\u{feff}');
+    text.is_empty() || text.starts_with('#')
+}
+
+fn judge(parser: Parser, lines: &[&str]) -> Detection {
+    let shapes: Vec<f64> = lines
+        .iter()
+        .filter_map(|line| parser.parse(line).ok())
+        .map(|e| shape(&e))
+        .collect();
+    let parsed = shapes.len();
+    let confidence = shapes.iter().sum::<f64>() / lines.len().max(1) as f64;
+    Detection {
+        parser,
+        confidence,
+        lines: lines.len(),
+        parsed,
+    }
+}
+
+/// How much of an access log's event is there, from 0 to 1. A time is always there, so it counts for nothing.
+fn shape(event: &AccessEvent<'_>) -> f64 {
+    let parts = [
+        event.client.is_some(),
+        event.status != 0,
+        event.path.is_some(),
+        event.method.is_some() || event.status >= 400,
+    ];
+    parts.iter().filter(|part| **part).count() as f64 / parts.len() as f64
+}
+
+fn tried(judged: &[Detection]) -> String {
+    let each = judged.iter().map(|one| {
+        let percent = 100 * one.parsed / one.lines.max(1);
+        format!("{} {percent} %", one.parser.name())
+    });
+    each.collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const COMBINED: &str =
+        r#"192.0.2.1 - - [04/May/2026:10:11:12 +0000] "GET / HTTP/1.1" 200 5 "-" "curl/8.5""#;
+    const JSON: &str = r#"{"time_iso8601":"2026-05-04T10:11:12Z","remote_addr":"192.0.2.1","request":"GET / HTTP/1.1","status":"200"}"#;
+    const LOGFMT: &str =
+        r#"time=2026-05-04T10:11:12Z remote_addr=192.0.2.1 method=GET path=/ status=200"#;
+    const MANAGER: &str = r#"[04/May/2026:10:11:12 +0000] - 200 200 - GET https example.com "/" [Client 192.0.2.1] [Length 5] [Gzip -] [Sent-to app] "curl/8.5" "-""#;
+
+    #[test]
+    fn each_format_is_known_by_one_line() {
+        for (line, name) in [
+            (COMBINED, "combined"),
+            (JSON, "json"),
+            (LOGFMT, "logfmt"),
+            (MANAGER, "nginx_proxy_manager"),
+        ] {
+            let found = detect(&[line], &FieldMap::default()).unwrap();
+            assert_eq!(
+                (found.parser.name(), found.confidence),
+                (name, 1.0),
+                "{line}"
+            );
+        }
+    }
+
+    #[test]
+    fn blank_lines_comments_and_a_few_strange_ones_do_not_mislead() {
+        let lines = ["# log", "", COMBINED, "garbage", COMBINED, "\0\0", COMBINED];
+        let found = detect(&lines, &FieldMap::default()).unwrap();
+        assert_eq!(
+            (found.parser.name(), found.lines, found.parsed),
+            ("combined", 4, 3)
+        );
+        assert_eq!(found.confidence, 0.75);
+    }
+
+    #[test]
+    fn a_log_of_another_kind_is_refused_with_what_was_tried() {
+        for lines in [
+            &["May  4 10:11:12 host sshd[1]: Accepted publickey for root"][..],
+            &[r#"{"time":"2026-05-04T10:11:12Z","level":"info","msg":"started"}"#],
+            &[],
+        ] {
+            let fault = detect(lines, &FieldMap::default()).unwrap_err().to_string();
+            assert!(
+                fault.contains("combined") && fault.contains("--format"),
+                "{fault}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_field_map_makes_a_log_of_ones_own_readable() {
+        let line = r#"{"when":1777889472,"who":"192.0.2.1","what":"GET / HTTP/1.1","code":200}"#;
+        let pairs = [
+            ("time", "when"),
+            ("client", "who"),
+            ("request", "what"),
+            ("status", "code"),
+        ];
+        let found = detect(&[line], &FieldMap::new(pairs).unwrap()).unwrap();
+        assert_eq!((found.parser.name(), found.confidence), ("json", 1.0));
+    }
+}

@@ -1,0 +1,253 @@
+//! Fields to event: the one place where a format's (name, value) pairs become an [`AccessEvent`].
+//!
+//! In: [`Meaning`] and value of one field after the other. Out: [`AccessEvent`], or [`SkipReason`].
+//! Does not know: how a line is cut into fields, or what a token looks like beyond `eyJ`.
+//!
+//! **Addresses.** `peer` is the connection's address (`realip_remote_addr`, `ClientAddr`, `request.remote_ip`), else
+//! `remote_addr`. `client` is what the gateway itself resolved (`client_ip`, `ClientHost`), else `remote_addr`, else the
+//! peer; [`super::client_address::settle`] goes on from there when proxies are configured.
+
+use super::client_address::last_hop;
+use super::names::{Meaning, Slot};
+use super::text::{duration_ms, number, split_request, split_target};
+use super::time;
+use crate::domain::event::{AccessEvent, Carrier, CarrierKind, Text};
+use crate::domain::line::SkipReason;
+use memchr::memmem::Finder;
+use std::borrow::Cow;
+use std::net::IpAddr;
+use std::sync::LazyLock;
+
+/// How a JWS begins: `{"` in base64url (RFC 7515, section 3.1).
+static JWT: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"eyJ"));
+
+/// More carriers than any log has; the rest of the line is not looked at for credentials.
+const CARRIERS_MAX: usize = 64;
+
+/// An event in the making.
+pub(super) struct Fields<'a> {
+    line: &'a str,
+    event: AccessEvent<'a>,
+    time: Text<'a>,
+    request: Text<'a>,
+    target: Text<'a>,
+    remote: Option<IpAddr>,
+    /// Where the next `eyJ` begins, as of the last field that asked; `usize::MAX` when there is none.
+    jwt_next: Option<usize>,
+    ranks: Ranks,
+}
+
+/// The rank of what a slot holds, for the slots that several fields compete for.
+#[derive(Default)]
+struct Ranks {
+    time: u8,
+    remote: u8,
+    peer: u8,
+    client: u8,
+    chain: u8,
+    method: u8,
+    target: u8,
+    path: u8,
+    host: u8,
+    user_agent: u8,
+    request_id: u8,
+    user: u8,
+    status: u8,
+    bytes: u8,
+    duration: u8,
+}
+
+/// Takes a better or equal field; says whether it did.
+fn outranks(rank: &mut u8, new: u8) -> bool {
+    let better = new >= *rank;
+    if better {
+        *rank = new;
+    }
+    better
+}
+
+impl<'a> Fields<'a> {
+    pub(super) fn new(line: &'a str) -> Self {
+        Self {
+            line,
+            event: AccessEvent::default(),
+            time: None,
+            request: None,
+            target: None,
+            remote: None,
+            jwt_next: None,
+            ranks: Ranks::default(),
+        }
+    }
+
+    /// Takes one field. `at` is where its value begins in the line; `name` is asked only for what becomes a carrier.
+    /// An empty value or `-` is no value.
+    pub(super) fn set(
+        &mut self,
+        meaning: Meaning,
+        name: impl FnOnce() -> Cow<'a, str>,
+        at: usize,
+        value: Cow<'a, str>,
+    ) {
+        if value.is_empty() || value == "-" {
+            return;
+        }
+        match meaning.slot {
+            Slot::Other => {
+                let holds_jwt = match &value {
+                    Cow::Borrowed(text) => self.holds_jwt(at, text.len()),
+                    Cow::Owned(text) => JWT.find(text.as_bytes()).is_some(),
+                };
+                if holds_jwt {
+                    self.carry(CarrierKind::Field, name(), value);
+                }
+            }
+            Slot::Header => self.carry(CarrierKind::Header, name(), value),
+            Slot::Cookie => self.carry(CarrierKind::Cookie, name(), value),
+            Slot::Token => self.carry(CarrierKind::Field, name(), value),
+            Slot::Hash => self.carry(CarrierKind::Hash, name(), value),
+            Slot::Claim(claim) => self.carry(CarrierKind::Claim(claim), name(), value),
+            _ => self.set_event_field(meaning, value),
+        }
+    }
+
+    fn set_event_field(&mut self, Meaning { slot, rank }: Meaning, value: Cow<'a, str>) {
+        let (event, ranks) = (&mut self.event, &mut self.ranks);
+        match slot {
+            Slot::Time if outranks(&mut ranks.time, rank) => self.time = Some(value),
+            Slot::Remote if outranks(&mut ranks.remote, rank) => self.remote = last_hop(&value),
+            Slot::Peer if outranks(&mut ranks.peer, rank) => event.peer = last_hop(&value),
+            Slot::Client if outranks(&mut ranks.client, rank) => event.client = last_hop(&value),
+            Slot::Chain if outranks(&mut ranks.chain, rank) => event.chain = Some(value),
+            Slot::Method if outranks(&mut ranks.method, rank) => event.method = Some(value),
+            Slot::Request => self.request = Some(value),
+            Slot::Target if outranks(&mut ranks.target, rank) => self.target = Some(value),
+            Slot::Path if outranks(&mut ranks.path, rank) => event.path = Some(value),
+            Slot::Query => event.query = Some(value),
+            Slot::Host if outranks(&mut ranks.host, rank) => event.host = Some(value),
+            Slot::Referer => event.referer = Some(value),
+            Slot::UserAgent if outranks(&mut ranks.user_agent, rank) => {
+                event.user_agent = Some(value);
+            }
+            Slot::Language => event.language = Some(value),
+            Slot::Ja4 => event.ja4 = Some(value),
+            Slot::RequestId if outranks(&mut ranks.request_id, rank) => {
+                event.request_id = Some(value);
+            }
+            Slot::User if outranks(&mut ranks.user, rank) => event.user = Some(value),
+            Slot::Status if outranks(&mut ranks.status, rank) => event.status = status(&value),
+            Slot::Bytes if outranks(&mut ranks.bytes, rank) => {
+                event.bytes = number(&value).unwrap_or(0);
+            }
+            Slot::Duration(unit) if outranks(&mut ranks.duration, rank) => {
+                event.duration_ms = duration_ms(&value, unit);
+            }
+            _ => {}
+        }
+    }
+
+    fn carry(&mut self, kind: CarrierKind, name: Cow<'a, str>, text: Cow<'a, str>) {
+        if self.event.carriers.len() < CARRIERS_MAX {
+            self.event.carriers.push(Carrier { kind, name, text });
+        }
+    }
+
+    /// True when `eyJ` begins in this part of the line. One pass over the line serves all fields, which come in its order.
+    fn holds_jwt(&mut self, at: usize, length: usize) -> bool {
+        let next = match self.jwt_next {
+            Some(next) if next >= at => next,
+            _ => {
+                let rest = self.line.as_bytes().get(at..).unwrap_or_default();
+                JWT.find(rest).map_or(usize::MAX, |found| at + found)
+            }
+        };
+        self.jwt_next = Some(next);
+        next < at + length
+    }
+
+    /// The event.
+    ///
+    /// # Errors
+    /// [`SkipReason::NoTime`] and [`SkipReason::BadTime`]: without a time there is no event.
+    pub(super) fn finish(self) -> Result<AccessEvent<'a>, SkipReason> {
+        let Self {
+            mut event,
+            time,
+            request,
+            target,
+            remote,
+            ..
+        } = self;
+        let time = time.ok_or(SkipReason::NoTime)?;
+        event.time = time::parse(time.trim()).ok_or(SkipReason::BadTime)?;
+        event.client = event.client.or(remote).or(event.peer);
+        event.peer = event.peer.or(remote).or(event.client);
+        set_request(&mut event, request, target);
+        Ok(event)
+    }
+}
+
+/// Method, path, query and, from an absolute target, host. The request line and the target are as the client sent them, so
+/// they win over a path that the gateway rewrote. What is no HTTP request leaves all of itself as the path.
+fn set_request<'a>(event: &mut AccessEvent<'a>, request: Text<'a>, target: Text<'a>) {
+    if let Some(request) = request {
+        let (method, line_target) = split_cow(request);
+        event.method = method.or(event.method.take());
+        let target = target.unwrap_or(line_target);
+        if event.method.is_none() {
+            event.path = Some(target);
+            event.query = None;
+            return;
+        }
+        set_target(event, target);
+    } else if let Some(target) = target {
+        set_target(event, target);
+    } else if event.query.is_none()
+        && let Some(path) = event.path.take()
+    {
+        set_target(event, path);
+    }
+}
+
+fn split_cow(request: Cow<'_, str>) -> (Text<'_>, Cow<'_, str>) {
+    match request {
+        Cow::Borrowed(request) => {
+            let (method, target) = split_request(request);
+            (method.map(Cow::Borrowed), Cow::Borrowed(target))
+        }
+        Cow::Owned(request) => {
+            let (method, target) = split_request(&request);
+            (
+                method.map(|m| m.to_owned().into()),
+                target.to_owned().into(),
+            )
+        }
+    }
+}
+
+fn set_target<'a>(event: &mut AccessEvent<'a>, target: Cow<'a, str>) {
+    let own = |text: &str| Cow::Owned(text.to_owned());
+    let (host, path, query): (Text<'a>, Cow<'a, str>, Text<'a>) = match target {
+        Cow::Borrowed(target) => {
+            let (host, path, query) = split_target(target);
+            (
+                host.map(Cow::Borrowed),
+                Cow::Borrowed(path),
+                query.map(Cow::Borrowed),
+            )
+        }
+        Cow::Owned(target) => {
+            let (host, path, query) = split_target(&target);
+            (host.map(own), own(path), query.map(own))
+        }
+    };
+    event.path = Some(path);
+    event.query = query.filter(|query| !query.is_empty());
+    event.host = event.host.take().or(host);
+}
+
+fn status(text: &str) -> u16 {
+    number(text)
+        .and_then(|status| u16::try_from(status).ok())
+        .unwrap_or(0)
+}

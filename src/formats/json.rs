@@ -1,0 +1,173 @@
+//! JSON access logs: one object a line, with the names of nginx, ECS, Caddy, Traefik, Envoy, or a field map.
+//!
+//! In: a line. Out: [`AccessEvent`]. Members of nested objects are named with dots (`request.headers.Host`), elements of
+//! arrays by their array. Of equal names the last wins, as in `serde_json`.
+//! Does not know: what names mean.
+//! Source: RFC 8259. Beyond it, because real logs have them: `\xHH` (nginx without `escape=json`), bare `-` and nothing at
+//! all as values (an unset variable outside quotes), control characters inside strings, lone surrogates (U+FFFD).
+//!
+//! **Why it is fast.** A log writes the same object again and again. The first line that parses leaves a [`Template`]: the
+//! text between its values. A line that has the same text in between is cut by comparing, without looking at structure or
+//! names; any other line takes the scanner, with the same result.
+
+use super::fields::Fields;
+use super::names::{FieldMap, Meaning};
+use super::scan::{Name, Scalar, Sink, bare_at, scan, string_at};
+use super::{Format, LineFormat};
+use crate::domain::event::AccessEvent;
+use crate::domain::line::SkipReason;
+use std::borrow::Cow;
+use std::sync::{Arc, OnceLock};
+
+pub(super) static FORMAT: Format = Format {
+    name: "json",
+    aliases: &[
+        "nginx_json",
+        "ecs_json",
+        "caddy_json",
+        "traefik_json",
+        "envoy_json",
+    ],
+    about: "one JSON object a line: nginx variables, ECS, Caddy, Traefik, Envoy, or your own names",
+    open: |names| {
+        Arc::new(Json {
+            names: names.clone(),
+            template: OnceLock::new(),
+        })
+    },
+};
+
+struct Json {
+    names: FieldMap,
+    /// Only a cache: lines give the same events without it.
+    template: OnceLock<Template>,
+}
+
+impl LineFormat for Json {
+    fn parse<'a>(&self, line: &'a str) -> Result<AccessEvent<'a>, SkipReason> {
+        if let Some(template) = self.template.get() {
+            let mut fields = Fields::new(line);
+            if template.cut(line, &mut fields).is_some() {
+                return fields.finish();
+            }
+        }
+        let mut assign = Assign {
+            names: &self.names,
+            fields: Fields::new(line),
+        };
+        scan(line, &mut assign)?;
+        let event = assign.fields.finish()?;
+        self.template
+            .get_or_init(|| Template::learn(line, &self.names));
+        Ok(event)
+    }
+}
+
+struct Assign<'n, 'a> {
+    names: &'n FieldMap,
+    fields: Fields<'a>,
+}
+
+impl<'a> Sink<'a> for Assign<'_, 'a> {
+    fn value(&mut self, name: Name<'_, 'a>, scalar: Scalar<'a>) -> Result<(), SkipReason> {
+        let meaning = self.names.meaning(name.as_str());
+        self.fields
+            .set(meaning, || name.to_cow(), scalar.at, scalar.text()?);
+        Ok(())
+    }
+}
+
+/// The text between the values of a line, and what the values mean.
+#[derive(Default)]
+struct Template {
+    gaps: Vec<Gap>,
+    /// What follows the last value.
+    tail: Box<str>,
+}
+
+/// What stands before one value.
+struct Gap {
+    text: Box<str>,
+    quoted: bool,
+    name: Box<str>,
+    /// How far before the value the name begins, where it stands in the text as it is.
+    name_back: Option<usize>,
+    meaning: Meaning,
+}
+
+impl Template {
+    fn learn(line: &str, names: &FieldMap) -> Self {
+        let mut learn = Learn {
+            names,
+            line,
+            end: 0,
+            template: Self::default(),
+        };
+        // The line was scanned before; and a template that fits nothing is only slow.
+        let _ = scan(line, &mut learn);
+        learn.template.tail = line.get(learn.end..).unwrap_or_default().into();
+        learn.template
+    }
+
+    /// Cuts the line into fields; `None` when it is not like the template.
+    fn cut<'a>(&self, line: &'a str, fields: &mut Fields<'a>) -> Option<()> {
+        let bytes = line.as_bytes();
+        let mut end = 0;
+        for gap in &self.gaps {
+            let at = end + gap.text.len();
+            if bytes.get(end..at)? != gap.text.as_bytes() {
+                return None;
+            }
+            let scalar = if gap.quoted {
+                string_at(line, at)?
+            } else {
+                bare_at(line, at)?
+            };
+            fields.set(
+                gap.meaning,
+                || gap.name_in(line, at),
+                at,
+                scalar.text().ok()?,
+            );
+            end = at + scalar.raw.len();
+        }
+        (bytes.get(end..)? == self.tail.as_bytes()).then_some(())
+    }
+}
+
+impl Gap {
+    fn name_in<'a>(&self, line: &'a str, value_at: usize) -> Cow<'a, str> {
+        let name_at = self.name_back.and_then(|back| value_at.checked_sub(back));
+        match name_at.and_then(|at| line.get(at..at + self.name.len())) {
+            Some(name) => Cow::Borrowed(name),
+            None => Cow::Owned(self.name.clone().into_string()),
+        }
+    }
+}
+
+struct Learn<'n, 'a> {
+    names: &'n FieldMap,
+    line: &'a str,
+    /// Where the last value ended.
+    end: usize,
+    template: Template,
+}
+
+impl<'a> Sink<'a> for Learn<'_, 'a> {
+    fn value(&mut self, name: Name<'_, 'a>, scalar: Scalar<'a>) -> Result<(), SkipReason> {
+        let text = self.line.get(self.end..scalar.at).unwrap_or_default();
+        let name_back = match name {
+            Name::InLine(name) => text.rfind(name).map(|at| text.len() - at),
+            Name::Built(_) => None,
+        };
+        self.template.gaps.push(Gap {
+            text: text.into(),
+            quoted: scalar.quoted,
+            name: name.as_str().into(),
+            name_back,
+            meaning: self.names.meaning(name.as_str()),
+        });
+        self.end = scalar.at + scalar.raw.len();
+        Ok(())
+    }
+}

@@ -1,0 +1,268 @@
+//! Pieces that several formats share: escapes, request lines, numbers.
+//!
+//! In: text of one field. Out: the text meant, or its parts. Nothing here allocates unless there is an escape.
+//! Does not know: field names.
+//! Source: `log_format escape=` of nginx `ngx_http_log_module`; "Security considerations" of Apache httpd
+//! `mod_log_config`; RFC 9112 section 3 (request line).
+
+use memchr::memchr;
+use std::borrow::Cow;
+
+/// Undoes `\xHH`, `\"`, `\\`, `\n`, `\t`, `\r`, `\b`, `\f`, `\v`, `\/`. Bytes that come out as no UTF-8 become U+FFFD; an
+/// unknown escape stays as it is.
+pub(super) fn unescape(text: &str) -> Cow<'_, str> {
+    let Some(first) = memchr(b'\\', text.as_bytes()) else {
+        return Cow::Borrowed(text);
+    };
+    let (plain, mut rest) = text.as_bytes().split_at(first);
+    let mut bytes = Vec::with_capacity(text.len());
+    bytes.extend_from_slice(plain);
+    while let Some((&byte, after)) = rest.split_first() {
+        let (meant, used) = match (byte, after) {
+            (b'\\', [b'x' | b'X', high, low, ..]) => match (hex(*high), hex(*low)) {
+                (Some(high), Some(low)) => (high << 4 | low, 4),
+                _ => (byte, 1),
+            },
+            (b'\\', [b'"', ..]) => (b'"', 2),
+            (b'\\', [b'\\', ..]) => (b'\\', 2),
+            (b'\\', [b'/', ..]) => (b'/', 2),
+            (b'\\', [b'n', ..]) => (b'\n', 2),
+            (b'\\', [b't', ..]) => (b'\t', 2),
+            (b'\\', [b'r', ..]) => (b'\r', 2),
+            (b'\\', [b'b', ..]) => (8, 2),
+            (b'\\', [b'f', ..]) => (12, 2),
+            (b'\\', [b'v', ..]) => (11, 2),
+            _ => (byte, 1),
+        };
+        bytes.push(meant);
+        rest = rest.get(used..).unwrap_or_default();
+    }
+    Cow::Owned(match String::from_utf8(bytes) {
+        Ok(text) => text,
+        Err(error) => String::from_utf8_lossy(error.as_bytes()).into_owned(),
+    })
+}
+
+/// The value of a hexadecimal digit.
+pub(super) fn hex(digit: u8) -> Option<u8> {
+    char::from(digit).to_digit(16).map(|value| value as u8)
+}
+
+/// True when the byte at `at` is escaped: an odd number of backslashes stands before it.
+pub(super) fn is_escaped(bytes: &[u8], at: usize) -> bool {
+    let before = bytes.get(..at).unwrap_or_default();
+    before
+        .iter()
+        .rev()
+        .take_while(|byte| **byte == b'\\')
+        .count()
+        % 2
+        == 1
+}
+
+/// A request line's method and target. No method means that this was no HTTP request (a TLS hello on a plain port, a
+/// scanner's bytes); the target is then all there is.
+pub(super) fn split_request(request: &str) -> (Option<&str>, &str) {
+    let Some((method, rest)) = request.split_once(' ') else {
+        return (None, request);
+    };
+    let is_method = !method.is_empty() && method.bytes().all(is_token_byte);
+    match rest.rsplit_once(' ') {
+        Some((target, protocol)) if is_method && protocol.starts_with("HTTP/") => {
+            (Some(method), target)
+        }
+        // HTTP/0.9 has no protocol; servers still log it.
+        _ if is_method && rest.starts_with('/') => (Some(method), rest),
+        _ => (None, request),
+    }
+}
+
+/// RFC 9110, section 5.6.2.
+fn is_token_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
+}
+
+/// A request target's host, path and query. Only the absolute form (RFC 9112, section 3.2.2) has a host.
+pub(super) fn split_target(target: &str) -> (Option<&str>, &str, Option<&str>) {
+    let (host, rest) = split_absolute(target);
+    match memchr(b'?', rest.as_bytes()) {
+        Some(at) => (host, rest.get(..at).unwrap_or(rest), rest.get(at + 1..)),
+        None => (host, rest, None),
+    }
+}
+
+fn split_absolute(target: &str) -> (Option<&str>, &str) {
+    if target.starts_with('/') {
+        return (None, target);
+    }
+    let Some((scheme, rest)) = target.split_once("://") else {
+        return (None, target);
+    };
+    if !matches!(scheme, "http" | "https" | "ws" | "wss" | "HTTP" | "HTTPS") {
+        return (None, target);
+    }
+    let end = rest.find(['/', '?']).unwrap_or(rest.len());
+    match rest.split_at_checked(end) {
+        Some((host, "")) => (Some(host), "/"),
+        Some((host, path)) => (Some(host), path),
+        None => (None, target),
+    }
+}
+
+/// A count in decimal digits and nothing else.
+pub(super) fn number(text: &str) -> Option<u64> {
+    if text.is_empty() || text.len() > 19 {
+        return None;
+    }
+    text.bytes().try_fold(0u64, |sum, byte| {
+        let digit = byte.wrapping_sub(b'0');
+        (digit < 10).then(|| sum * 10 + u64::from(digit))
+    })
+}
+
+/// What a duration is counted in when its text does not say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Unit {
+    Seconds,
+    Milliseconds,
+    Microseconds,
+    Nanoseconds,
+    /// Seconds with a decimal point (Caddy), else milliseconds (Envoy).
+    ByShape,
+}
+
+/// A duration in milliseconds, rounded down. A unit written after the number (`42ms`, `0.1s`) wins; of several numbers (nginx
+/// lists one for each upstream it tried) the last counts.
+pub(super) fn duration_ms(text: &str, unit: Unit) -> Option<u32> {
+    let last = text.rsplit([',', ':']).next().unwrap_or(text).trim();
+    let digits = last.trim_end_matches(|c: char| c.is_alphabetic());
+    let digits = if digits.ends_with(['.', '-', '+']) || digits.is_empty() {
+        last
+    } else {
+        digits
+    };
+    let suffix = last.get(digits.len()..).unwrap_or_default();
+    let unit = match suffix {
+        "s" => Unit::Seconds,
+        "ms" => Unit::Milliseconds,
+        "us" | "µs" | "μs" => Unit::Microseconds,
+        "ns" => Unit::Nanoseconds,
+        _ => unit,
+    };
+    let per_ms = match unit {
+        Unit::Seconds => 0.001,
+        Unit::Milliseconds => 1.0,
+        Unit::Microseconds => 1e3,
+        Unit::Nanoseconds => 1e6,
+        Unit::ByShape if digits.contains(['.', 'e', 'E']) => 0.001,
+        Unit::ByShape => 1.0,
+    };
+    let count = match decimal(digits) {
+        Some(count) => count,
+        None => digits.parse().ok()?,
+    };
+    // Half a microsecond repairs what binary fractions lose: 0.057 s is 57 ms.
+    let ms = count / per_ms + 0.0005;
+    (0.0..f64::from(u32::MAX))
+        .contains(&ms)
+        .then_some(ms as u32)
+}
+
+/// `123` or `0.123`, the two shapes nearly every log uses, without the general parser.
+fn decimal(text: &str) -> Option<f64> {
+    match text.as_bytes() {
+        [whole @ .., b'.', a, b, c] => {
+            let thousandths = [a, b, c].into_iter().try_fold(0u64, |sum, byte| {
+                let digit = byte.wrapping_sub(b'0');
+                (digit < 10).then(|| sum * 10 + u64::from(digit))
+            })?;
+            let whole = number(text.get(..whole.len())?).filter(|whole| *whole < 1 << 40)?;
+            Some((whole * 1000 + thousandths) as f64 / 1000.0)
+        }
+        _ => number(text).map(|whole| whole as f64),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn escapes_of_nginx_and_apache_are_undone() {
+        for (logged, meant) in [
+            (r"plain", "plain"),
+            (r"a\x22b\x5Cc", "a\"b\\c"),
+            (r#"say \"hi\" \\ \t."#, "say \"hi\" \\ \t."),
+            (r"\xD0\x96", "Ж"),
+            (r"\xFF!", "\u{fffd}!"),
+            (r"\xZZ \q \", r"\xZZ \q \"),
+        ] {
+            assert_eq!(unescape(logged), meant, "{logged}");
+        }
+    }
+
+    #[test]
+    fn a_request_line_gives_method_and_target_or_all_of_itself() {
+        for (request, method, target) in [
+            ("GET / HTTP/1.1", Some("GET"), "/"),
+            ("GET /a b?c=d e HTTP/2.0", Some("GET"), "/a b?c=d e"),
+            ("GET /old", Some("GET"), "/old"),
+            ("HELP", None, "HELP"),
+            ("", None, ""),
+            (r"\x16\x03\x01 \x02", None, r"\x16\x03\x01 \x02"),
+            ("GET / HTTX/1.1", Some("GET"), "/ HTTX/1.1"),
+            ("OPTIONS * HTTP/1.1", Some("OPTIONS"), "*"),
+        ] {
+            assert_eq!(split_request(request), (method, target), "{request}");
+        }
+    }
+
+    #[test]
+    fn targets_split_in_every_form() {
+        for (target, host, path, query) in [
+            ("/a?b=c?d", None, "/a", Some("b=c?d")),
+            ("/a?", None, "/a", Some("")),
+            (
+                "http://example.com/a?b",
+                Some("example.com"),
+                "/a",
+                Some("b"),
+            ),
+            ("https://example.com", Some("example.com"), "/", None),
+            ("https://example.com?b", Some("example.com"), "", Some("b")),
+            ("example.com:443", None, "example.com:443", None),
+            ("*", None, "*", None),
+            (
+                "/go?to=http://example.com/",
+                None,
+                "/go",
+                Some("to=http://example.com/"),
+            ),
+        ] {
+            assert_eq!(split_target(target), (host, path, query), "{target}");
+        }
+    }
+
+    #[test]
+    fn durations_in_every_unit() {
+        use Unit::*;
+        for (text, unit, ms) in [
+            ("0.057", Seconds, Some(57)),
+            ("12", Seconds, Some(12_000)),
+            ("2.701e-6", ByShape, Some(0)),
+            ("0.794682124", ByShape, Some(794)),
+            ("57", ByShape, Some(57)),
+            ("57123", Microseconds, Some(57)),
+            ("1500000", Nanoseconds, Some(1)),
+            ("42ms", Seconds, Some(42)),
+            ("0.1s", Milliseconds, Some(100)),
+            ("0.001, 0.200", Seconds, Some(200)),
+            ("-", Seconds, None),
+            ("-1", Seconds, None),
+            ("1e99", Seconds, None),
+            ("NaN", Seconds, None),
+        ] {
+            assert_eq!(duration_ms(text, unit), ms, "{text}");
+        }
+    }
+}

@@ -1,0 +1,275 @@
+//! The ways logs write time.
+//!
+//! In: the text of a time field. Out: [`Time`], or `None` for what is no time.
+//! Does not know: which field of a line holds the time; the wall clock. A stamp without a zone counts as UTC.
+//! Source: CLF as in Apache httpd `mod_log_config` (`%t`), RFC 3339 section 5.6, epochs as `$msec` of nginx and
+//! `ts` of Caddy write them.
+
+use crate::domain::time::{Time, days_from_civil};
+
+/// Reads a time in any of the known notations, told apart by their shape.
+pub(super) fn parse(text: &str) -> Option<Time> {
+    let bytes = text.as_bytes();
+    match bytes {
+        [b'[', inner @ .., b']'] => clf(inner),
+        [_, _, b'/', ..] => clf(bytes),
+        [_, _, _, _, b'-', ..] => rfc3339(bytes),
+        _ => epoch(text),
+    }
+}
+
+/// `17/May/2015:10:05:03 +0000`, the common log format's.
+pub(super) fn clf(bytes: &[u8]) -> Option<Time> {
+    let [d1, d2, b'/', month @ .., sign, zh1, zh2, zm1, zm2] = bytes else {
+        return None;
+    };
+    let [m1, m2, m3, b'/', y1, y2, y3, y4, b':', clock @ .., b' '] = month else {
+        return None;
+    };
+    let [h1, h2, b':', i1, i2, b':', s1, s2] = clock else {
+        return None;
+    };
+    let day = two(*d1, *d2)?;
+    let month = month_of([*m1, *m2, *m3])?;
+    let year = two(*y1, *y2)? * 100 + two(*y3, *y4)?;
+    let clock = (two(*h1, *h2)?, two(*i1, *i2)?, two(*s1, *s2)?);
+    let zone_s = zone(*sign, two(*zh1, *zh2)?, two(*zm1, *zm2)?)?;
+    moment((year, month, day), clock, 0, zone_s)
+}
+
+/// `2026-05-04T10:11:12.345+02:00`: T or a space between date and time, 0 to 9 digits of a second's fraction, zone as
+/// `Z`, `±hh:mm`, `±hhmm`, `±hh`, or none.
+fn rfc3339(bytes: &[u8]) -> Option<Time> {
+    let [y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2, sep, rest @ ..] = bytes else {
+        return None;
+    };
+    if !matches!(sep, b'T' | b't' | b' ') {
+        return None;
+    }
+    let [h1, h2, b':', i1, i2, b':', s1, s2, rest @ ..] = rest else {
+        return None;
+    };
+    let date = (
+        two(*y1, *y2)? * 100 + two(*y3, *y4)?,
+        two(*m1, *m2)?,
+        two(*d1, *d2)?,
+    );
+    let clock = (two(*h1, *h2)?, two(*i1, *i2)?, two(*s1, *s2)?);
+    let (ms, rest) = match rest {
+        [b'.' | b',', rest @ ..] => fraction_ms(rest)?,
+        _ => (0, rest),
+    };
+    let zone_s = match rest {
+        [] | [b'Z' | b'z'] => 0,
+        [sign, h1, h2, b':', m1, m2] | [sign, h1, h2, m1, m2] => {
+            zone(*sign, two(*h1, *h2)?, two(*m1, *m2)?)?
+        }
+        [sign, h1, h2] => zone(*sign, two(*h1, *h2)?, 0)?,
+        _ => return None,
+    };
+    moment(date, clock, ms, zone_s)
+}
+
+/// Seconds, milliseconds, microseconds or nanoseconds since the epoch, told apart by size: every unit covers the years
+/// 1973 to 5138 as long as the next smaller one does not.
+fn epoch(text: &str) -> Option<Time> {
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
+    if whole.len() > 19 || !whole.bytes().all(|b| b.is_ascii_digit()) {
+        return epoch_float(text);
+    }
+    let count: i64 = whole.parse().ok()?;
+    let ms = match count {
+        0..=99_999_999_999 => {
+            let (ms, rest) = match fraction.as_bytes() {
+                [] => (0, &[][..]),
+                digits => fraction_ms(digits)?,
+            };
+            if !rest.is_empty() {
+                return epoch_float(text);
+            }
+            count * 1000 + ms
+        }
+        100_000_000_000..=99_999_999_999_999 => count,
+        100_000_000_000_000..=99_999_999_999_999_999 => count / 1000,
+        _ => count / 1_000_000,
+    };
+    Time::from_ms(ms)
+}
+
+/// Seconds in scientific notation, as JSON writers print large floats.
+fn epoch_float(text: &str) -> Option<Time> {
+    let seconds: f64 = text.parse().ok()?;
+    let plausible = seconds.is_finite() && (0.0..100_000_000_000.0).contains(&seconds);
+    plausible
+        .then(|| Time::from_ms((seconds * 1000.0) as i64))
+        .flatten()
+}
+
+/// Milliseconds of 1 to 9 digits after the point, rounded down, and what follows them.
+fn fraction_ms(bytes: &[u8]) -> Option<(i64, &[u8])> {
+    let digits = bytes.iter().take_while(|b| b.is_ascii_digit()).count();
+    if !(1..=9).contains(&digits) {
+        return None;
+    }
+    let digit = |at: usize| match bytes.get(at) {
+        Some(b) if at < digits => i64::from(b - b'0'),
+        _ => 0,
+    };
+    Some((
+        digit(0) * 100 + digit(1) * 10 + digit(2),
+        bytes.get(digits..)?,
+    ))
+}
+
+fn moment(
+    (year, month, day): (u32, u32, u32),
+    (hour, minute, second): (u32, u32, u32),
+    ms: i64,
+    zone_s: i64,
+) -> Option<Time> {
+    // Second 60 is a leap second and counts as the first of the next minute.
+    if !(1..=days_in(year, month)?).contains(&day) || hour > 23 || minute > 59 || second > 60 {
+        return None;
+    }
+    let days = days_from_civil(i64::from(year), month, day);
+    let clock_s = i64::from(hour * 3600 + minute * 60 + second);
+    Time::from_ms((days * 86_400 + clock_s - zone_s) * 1000 + ms)
+}
+
+fn days_in(year: u32, month: u32) -> Option<u32> {
+    Some(match month {
+        1 | 3 | 5 | 7 | 8 | 10 | 12 => 31,
+        4 | 6 | 9 | 11 => 30,
+        2 if year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400)) => {
+            29
+        }
+        2 => 28,
+        _ => return None,
+    })
+}
+
+fn zone(sign: u8, hours: u32, minutes: u32) -> Option<i64> {
+    if hours > 23 || minutes > 59 {
+        return None;
+    }
+    let seconds = i64::from(hours * 3600 + minutes * 60);
+    match sign {
+        b'+' => Some(seconds),
+        b'-' => Some(-seconds),
+        _ => None,
+    }
+}
+
+fn month_of(name: [u8; 3]) -> Option<u32> {
+    Some(match &name {
+        b"Jan" => 1,
+        b"Feb" => 2,
+        b"Mar" => 3,
+        b"Apr" => 4,
+        b"May" => 5,
+        b"Jun" => 6,
+        b"Jul" => 7,
+        b"Aug" => 8,
+        b"Sep" => 9,
+        b"Oct" => 10,
+        b"Nov" => 11,
+        b"Dec" => 12,
+        _ => return None,
+    })
+}
+
+fn two(tens: u8, ones: u8) -> Option<u32> {
+    let (tens, ones) = (tens.wrapping_sub(b'0'), ones.wrapping_sub(b'0'));
+    (tens < 10 && ones < 10).then(|| u32::from(tens) * 10 + u32::from(ones))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn one_moment_in_every_notation() {
+        for text in [
+            "04/May/2026:10:11:12 +0000",
+            "[04/May/2026:12:11:12 +0200]",
+            "04/May/2026:05:41:12 -0430",
+            "2026-05-04T10:11:12Z",
+            "2026-05-04 10:11:12",
+            "2026-05-04T12:11:12+02:00",
+            "2026-05-04T12:11:12+0200",
+            "2026-05-04t08:11:12.000000000-02",
+            "2026-05-04T10:10:72Z".replace("10:72", "11:12").as_str(),
+            "1777889472",
+            "1777889472.000",
+            "1777889472000",
+            "1777889472000999",
+            "1777889472000999999",
+            "1.777889472e9",
+        ] {
+            let shown = parse(text).map(|time| time.to_string());
+            assert_eq!(shown.as_deref(), Some("2026-05-04T10:11:12.000Z"), "{text}");
+        }
+    }
+
+    #[test]
+    fn fractions_are_cut_to_milliseconds() {
+        for (text, ms) in [
+            ("2026-05-04T10:11:12.3Z", 300),
+            ("2026-05-04T10:11:12.345678999Z", 345),
+            ("1777889472.34", 340),
+            ("1777889472345", 345),
+        ] {
+            assert_eq!(parse(text).map(|t| t.as_ms() % 1000), Some(ms), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_leap_second_is_the_first_of_the_next_minute() {
+        assert_eq!(parse("2016-12-31T23:59:60Z"), parse("2017-01-01T00:00:00Z"));
+        assert!(parse("31/Dec/2016:23:59:60 +0000").is_some());
+    }
+
+    #[test]
+    fn what_is_no_time_is_refused() {
+        for text in [
+            "",
+            "-",
+            "now",
+            "29/Feb/2025:00:00:00 +0000",
+            "31/Apr/2025:00:00:00 +0000",
+            "01/Foo/2025:00:00:00 +0000",
+            "01/Jan/2025:24:00:00 +0000",
+            "01/Jan/2025:00:00:00 0000",
+            "2025-13-01T00:00:00Z",
+            "2025-00-01T00:00:00Z",
+            "2025-01-00T00:00:00Z",
+            "2025-01-01T00:60:00Z",
+            "2025-01-01T00:00:61Z",
+            "2025-01-01T00:00:00.Z",
+            "2025-01-01T00:00:00.1234567890Z",
+            "2025-01-01T00:00:00+24:00",
+            "-1",
+            "1e300",
+            "NaN",
+            "99999999999999999999",
+            "2025-01-01T00:00:00Zx",
+            "1777889472.x",
+        ] {
+            assert_eq!(parse(text), None, "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn every_moment_is_read_back_as_it_is_shown(ms in 0i64..253_402_300_799_999) {
+            let time = Time::from_ms(ms).unwrap();
+            prop_assert_eq!(parse(&time.to_string()), Some(time));
+        }
+
+        #[test]
+        fn no_text_makes_it_panic(text in "\\PC{0,40}", digits in "[0-9./:TZ +-]{0,40}") {
+            let _ = (parse(&text), parse(&digits));
+        }
+    }
+}
