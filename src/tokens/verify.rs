@@ -19,12 +19,12 @@ const SETS_MAX: usize = 8;
 /// Keys tried on one token whose header names none. Bounds the work that an attacker can ask for.
 const TRIES_MAX: usize = 20;
 
-/// What an issuer may use when nothing is configured: every asymmetric algorithm that is registered (RFC 7518, section
-/// 3.1, RFC 8037, RFC 8812, RFC 9864), also those that cannot be checked here, whose tokens are then unverifiable and
-/// no forgeries.
-const ALGORITHMS_DEFAULT: [&str; 13] = [
+/// What an issuer may use when nothing is configured: every algorithm that is registered (RFC 7518, section 3.1,
+/// RFC 8037, RFC 8812, RFC 9864). Those that cannot be checked here make tokens unverifiable and no forgeries. HS* needs
+/// a shared secret among the keys that the operator gave; without one it is key confusion.
+const ALGORITHMS_DEFAULT: [&str; 16] = [
     "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "ES256K",
-    "EdDSA", "Ed25519", "Ed448",
+    "EdDSA", "Ed25519", "Ed448", "HS256", "HS384", "HS512",
 ];
 
 /// An algorithm was configured that cannot be checked.
@@ -72,8 +72,7 @@ pub fn install_crypto() {
 
 impl Issuers {
     /// Adds an issuer, or changes what it may use and keeps its keys. `issuer` is compared with `iss` to the letter
-    /// (RFC 7519, section 4.1.1). Without `algorithms` it may use every asymmetric one; shared secrets (HS*) have to
-    /// be named.
+    /// (RFC 7519, section 4.1.1). Without `algorithms` it may use whatever its keys are made for.
     pub fn configure(&mut self, issuer: &str, algorithms: &[&str]) -> Result<(), UnknownAlgorithm> {
         if let Some(unknown) = algorithms.iter().find(|name| algorithm(name).is_none()) {
             return Err(UnknownAlgorithm((*unknown).to_owned()));
@@ -308,9 +307,11 @@ mod tests {
             let token = mint(&claims(), kid);
             assert_eq!(verdict(&token, &asymmetric), Verdict::Verified, "{kid}");
         }
-        let shared = issuers(&["HS256"], &[(SHARED, 5)]);
         let token = mint(&claims(), "shared-secret");
-        assert_eq!(verdict(&token, &shared), Verdict::Verified);
+        for algorithms in [&["HS256"][..], &[]] {
+            let shared = issuers(algorithms, &[(SHARED, 5)]);
+            assert_eq!(verdict(&token, &shared), Verdict::Verified);
+        }
     }
 
     #[test]
