@@ -1,4 +1,53 @@
 //! The rules that come with the program: one line a rule.
+//!
+//! In: the files of `rules/`. Out: [`ALL`].
+//! Does not know: how they are read.
 
 /// Name and text of every shipped rule, in the order of their names.
-pub const ALL: &[(&str, &str)] = &[];
+#[rustfmt::skip]
+pub const ALL: &[(&str, &str)] = &[
+    ("after_logout", include_str!("../../rules/after_logout.yml")),
+    ("after_logout_same_context", include_str!("../../rules/after_logout_same_context.yml")),
+    ("after_revocation", include_str!("../../rules/after_revocation.yml")),
+    ("alg_none_accepted", include_str!("../../rules/alg_none_accepted.yml")),
+    ("alg_none_refused", include_str!("../../rules/alg_none_refused.yml")),
+    ("browser_from_hosting", include_str!("../../rules/browser_from_hosting.yml")),
+    ("claims_altered", include_str!("../../rules/claims_altered.yml")),
+    ("client_changed", include_str!("../../rules/client_changed.yml")),
+    ("client_downgrade", include_str!("../../rules/client_downgrade.yml")),
+    ("country_change", include_str!("../../rules/country_change.yml")),
+    ("expired_accepted", include_str!("../../rules/expired_accepted.yml")),
+    ("expired_retry_elsewhere", include_str!("../../rules/expired_retry_elsewhere.yml")),
+    ("fast_travel", include_str!("../../rules/fast_travel.yml")),
+    ("forged_accepted", include_str!("../../rules/forged_accepted.yml")),
+    ("forged_refused", include_str!("../../rules/forged_refused.yml")),
+    ("forgery_burst", include_str!("../../rules/forgery_burst.yml")),
+    ("header_injection", include_str!("../../rules/header_injection.yml")),
+    ("impossible_travel", include_str!("../../rules/impossible_travel.yml")),
+    ("issued_in_future", include_str!("../../rules/issued_in_future.yml")),
+    ("jti_two_subjects", include_str!("../../rules/jti_two_subjects.yml")),
+    ("key_confusion_accepted", include_str!("../../rules/key_confusion_accepted.yml")),
+    ("key_confusion_refused", include_str!("../../rules/key_confusion_refused.yml")),
+    ("language_changed", include_str!("../../rules/language_changed.yml")),
+    ("leaked_in_referer", include_str!("../../rules/leaked_in_referer.yml")),
+    ("leaked_in_url", include_str!("../../rules/leaked_in_url.yml")),
+    ("leaked_used_elsewhere", include_str!("../../rules/leaked_used_elsewhere.yml")),
+    ("many_countries", include_str!("../../rules/many_countries.yml")),
+    ("many_subjects_from_source", include_str!("../../rules/many_subjects_from_source.yml")),
+    ("many_subjects_refused", include_str!("../../rules/many_subjects_refused.yml")),
+    ("network_and_client_changed", include_str!("../../rules/network_and_client_changed.yml")),
+    ("network_changed", include_str!("../../rules/network_changed.yml")),
+    ("no_expiry", include_str!("../../rules/no_expiry.yml")),
+    ("not_yet_valid_accepted", include_str!("../../rules/not_yet_valid_accepted.yml")),
+    ("novel_everything", include_str!("../../rules/novel_everything.yml")),
+    ("overlap", include_str!("../../rules/overlap.yml")),
+    ("raw_token_in_log", include_str!("../../rules/raw_token_in_log.yml")),
+    ("revoked_retry", include_str!("../../rules/revoked_retry.yml")),
+    ("sensitive_after_drift", include_str!("../../rules/sensitive_after_drift.yml")),
+    ("switching", include_str!("../../rules/switching.yml")),
+    ("tls_changed", include_str!("../../rules/tls_changed.yml")),
+    ("token_guessing", include_str!("../../rules/token_guessing.yml")),
+    ("tool_beside_browser", include_str!("../../rules/tool_beside_browser.yml")),
+    ("tool_on_browser_session", include_str!("../../rules/tool_on_browser_session.yml")),
+    ("unknown_issuer_accepted", include_str!("../../rules/unknown_issuer_accepted.yml")),
+];

@@ -220,6 +220,35 @@ fn every_rule_of_sigmahq_for_web_logs_loads_as_it_is() {
 }
 
 #[test]
+fn the_rules_that_come_with_the_program_load_and_are_complete() {
+    let rules = RuleSet::embedded().unwrap_or_else(|faults| {
+        panic!(
+            "{}",
+            faults.iter().map(ToString::to_string).collect::<String>()
+        )
+    });
+    assert!(rules.rules().len() >= 22);
+    for rule in rules.rules() {
+        let finds = |expected| {
+            rule.tests
+                .iter()
+                .any(|test| test.expects_finding == expected)
+        };
+        assert!(finds(true) && finds(false), "{} lacks a test", rule.name);
+        assert!(
+            !rule.references.is_empty() && !rule.attack.is_empty(),
+            "{}",
+            rule.name
+        );
+        assert!(!rule.falsepositives.is_empty(), "{}", rule.name);
+        assert!(!rule.need.always, "{} would see every line", rule.name);
+    }
+    let folder = folder(&Path::new(env!("CARGO_MANIFEST_DIR")).join("rules"));
+    assert_eq!(folder.len(), ALL.len(), "a rule is not in the list");
+    assert!(ALL.is_sorted(), "the list is in the order of names");
+}
+
+#[test]
 fn a_quiet_line_costs_no_rule() {
     let mut files = folder(&fixtures().join("sigmahq"));
     // These look for a missing agent and by a regular expression: nothing but asking them tells.
