@@ -4,9 +4,28 @@
 //! Out: [`Incident`](crate::domain::incident::Incident)s, made on demand from open cases.
 //! Does not know: how a finding was made, what is stored, who carries the steps out, the wall clock.
 
+mod blast_radius;
+mod case;
 mod correlate;
+mod lifetime;
+mod root_cause;
+mod score;
+mod shared_source;
+mod shown;
+mod sides;
+mod steps;
+mod targets;
+mod text;
+mod watched;
+mod words;
 
-pub use correlate::{Evictions, Incidents};
+#[cfg(test)]
+mod samples;
+#[cfg(test)]
+mod tests;
+
+pub use correlate::Incidents;
+pub use lifetime::Evictions;
 
 use crate::domain::context::Context;
 use crate::domain::finding::Finding;

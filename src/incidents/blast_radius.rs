@@ -1,0 +1,241 @@
+//! Step 3: what the suspect touched.
+//!
+//! In: every use by the suspect. Out: [`BreachStep`] with counts and path templates.
+//! Does not know: who the suspect is; the lines themselves (the shell re-reads them for the full report).
+
+use super::SuspectStats;
+use super::text::shown;
+use crate::domain::event::AccessEvent;
+use crate::domain::incident::{BreachStep, Coverage};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// Distinct templates kept: an API has some dozens; a scanner makes up the rest.
+const TEMPLATES_MAX: usize = 64;
+/// Templates shown.
+const TEMPLATES_SHOWN_MAX: usize = 50;
+/// Deeper paths are cut: what differs below is an object, not a function.
+const SEGMENTS_MAX: usize = 8;
+/// A longer segment is no word that a programmer chose.
+const WORD_CHARS_MAX: usize = 40;
+/// Where paths go that found no room.
+const OTHER: &str = "{other}";
+
+/// What was counted.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(super) struct Breach {
+    pub(super) requests: u64,
+    writes: u64,
+    bytes: u64,
+    denied: u64,
+    templates: BTreeMap<String, u64>,
+    missing: BTreeSet<Arc<str>>,
+}
+
+impl Breach {
+    /// Adds what the stores counted before the case was opened.
+    pub(super) fn add_earlier(&mut self, stats: &SuspectStats) {
+        self.requests = self.requests.saturating_add(stats.requests);
+        self.writes = self.writes.saturating_add(stats.writes);
+        self.bytes = self.bytes.saturating_add(stats.bytes);
+        self.denied = self.denied.saturating_add(stats.denied);
+        if stats.requests > 0 {
+            self.miss("requests before the first finding are counted without their paths");
+        }
+        if let Some(reason) = stats.missing {
+            self.miss(reason);
+        }
+    }
+
+    /// Counts one use.
+    pub(super) fn add(&mut self, event: &AccessEvent<'_>) {
+        self.requests = self.requests.saturating_add(1);
+        self.writes = self.writes.saturating_add(u64::from(event.writes()));
+        self.bytes = self.bytes.saturating_add(event.bytes);
+        self.denied = self.denied.saturating_add(u64::from(event.refused()));
+        let Some(path) = event.path.as_deref() else {
+            return self.miss("some lines have no path");
+        };
+        let template = template(path);
+        if let Some(count) = self.templates.get_mut(&template) {
+            *count += 1;
+        } else if self.templates.len() < TEMPLATES_MAX {
+            self.templates.insert(template, 1);
+        } else {
+            *self.templates.entry(OTHER.to_owned()).or_default() += 1;
+            self.miss("too many different paths: the rest stands under {other}");
+        }
+    }
+
+    /// Says that something is not in the counts.
+    pub(super) fn miss(&mut self, reason: &str) {
+        if !self.missing.contains(reason) {
+            self.missing.insert(reason.into());
+        }
+    }
+
+    /// Takes in what another case counted.
+    pub(super) fn merge(&mut self, other: &Self) {
+        self.requests = self.requests.saturating_add(other.requests);
+        self.writes = self.writes.saturating_add(other.writes);
+        self.bytes = self.bytes.saturating_add(other.bytes);
+        self.denied = self.denied.saturating_add(other.denied);
+        for (template, count) in &other.templates {
+            *self.templates.entry(template.clone()).or_default() += count;
+        }
+        self.missing.extend(other.missing.iter().cloned());
+    }
+
+    /// The step, with the other subjects of the suspect: names and how many in all.
+    pub(super) fn step(&self, other_subjects: Vec<Arc<str>>, count: u64) -> BreachStep {
+        let mut paths: Vec<_> = self.templates.clone().into_iter().collect();
+        paths.sort_by(|(path_a, a), (path_b, b)| b.cmp(a).then_with(|| path_a.cmp(path_b)));
+        let mut missing = self.missing.clone();
+        if paths.len() > TEMPLATES_SHOWN_MAX {
+            paths.truncate(TEMPLATES_SHOWN_MAX);
+            missing.insert("only the 50 most frequent paths are shown".into());
+        }
+        if count > other_subjects.len() as u64 {
+            missing.insert("not all other subjects are named".into());
+        }
+        let reasons: Vec<&str> = missing.iter().map(|reason| &**reason).collect();
+        BreachStep {
+            status: match reasons.as_slice() {
+                [] => Coverage::Complete,
+                reasons => Coverage::Partial {
+                    reason: reasons.join("; "),
+                },
+            },
+            requests: self.requests,
+            writes: self.writes,
+            bytes: self.bytes,
+            denied: self.denied,
+            paths,
+            other_subjects,
+            other_subjects_count: count,
+        }
+    }
+}
+
+/// A path with `{id}` for every segment that names an object and not a function: `/orders/{id}/lines`.
+pub(super) fn template(path: &str) -> String {
+    let path = path.split(['?', '#']).next().unwrap_or_default();
+    let mut out = String::with_capacity(path.len().min(120));
+    for (at, segment) in path
+        .split('/')
+        .filter(|segment| !segment.is_empty())
+        .enumerate()
+    {
+        if at == SEGMENTS_MAX {
+            out.push_str("/…");
+            break;
+        }
+        // Matrix parameters (RFC 3986, section 3.3) hold values: `;jsessionid=…`.
+        let word = segment.split(';').next().unwrap_or_default();
+        out.push('/');
+        out.push_str(if names_object(word) { "{id}" } else { word });
+    }
+    if out.is_empty() {
+        out.push('/');
+    }
+    shown(&out)
+}
+
+/// True for what looks made by a machine: a number, UUID, hexadecimal, base64, an address of mail, anything long.
+fn names_object(segment: &str) -> bool {
+    let bytes = segment.as_bytes();
+    let count = |is: fn(&u8) -> bool| bytes.iter().filter(|byte| is(byte)).count();
+    let digits = count(u8::is_ascii_digit);
+    let letters = count(u8::is_ascii_alphabetic);
+    let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_=.~".contains(byte);
+    let hex = bytes.iter().all(|b| b.is_ascii_hexdigit() || *b == b'-');
+    let mixed = count(u8::is_ascii_uppercase) > 0 && count(u8::is_ascii_lowercase) > 0;
+    digits > 0 && letters == 0
+        || segment.chars().count() > WORD_CHARS_MAX
+        || segment.contains(['@', '%'])
+        || hex && digits > 0 && bytes.len() >= 8
+        || digits >= 4
+        || bytes.len() >= 16 && digits > 0 && mixed && bytes.iter().all(plain)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn event<'a>(method: &'a str, path: &'a str, status: u16) -> AccessEvent<'a> {
+        AccessEvent {
+            method: Some(method.into()),
+            path: Some(path.into()),
+            status,
+            bytes: 100,
+            ..AccessEvent::default()
+        }
+    }
+
+    #[test]
+    fn a_template_keeps_functions_and_drops_objects() {
+        for (path, expected) in [
+            ("/api/v2/orders/8817/lines", "/api/v2/orders/{id}/lines"),
+            ("/users/3f2504e0-4f89-11d3-9a0c-0305e82c3301", "/users/{id}"),
+            ("/f/deadbeef01", "/f/{id}"),
+            ("/s/ZGF0YS1rZXktMQ9x", "/s/{id}"),
+            ("/u/alice@example.com/mail", "/u/{id}/mail"),
+            ("/order-12345", "/{id}"),
+            ("/oauth2/token", "/oauth2/token"),
+            ("/api/feedbacks", "/api/feedbacks"),
+            ("/app;jsessionid=AB12/x", "/app/x"),
+            ("/a?b=1", "/a"),
+            ("", "/"),
+            (
+                "/1/2/3/4/5/6/7/8/9",
+                "/{id}/{id}/{id}/{id}/{id}/{id}/{id}/{id}/…",
+            ),
+        ] {
+            assert_eq!(template(path), expected);
+        }
+    }
+
+    #[test]
+    fn counts_say_what_was_read_written_and_refused() {
+        let mut breach = Breach::default();
+        breach.add(&event("GET", "/api/orders/1", 200));
+        breach.add(&event("GET", "/api/orders/2", 200));
+        breach.add(&event("DELETE", "/api/orders/2", 403));
+        let step = breach.step(Vec::new(), 0);
+        assert_eq!(step.status, Coverage::Complete);
+        assert_eq!(
+            (step.requests, step.writes, step.bytes, step.denied),
+            (3, 1, 300, 1)
+        );
+        assert_eq!(step.paths, [("/api/orders/{id}".to_owned(), 3)]);
+    }
+
+    #[test]
+    fn a_scanner_cannot_fill_the_memory_and_the_report_says_that_it_is_cut() {
+        let mut breach = Breach::default();
+        for a in b'a'..=b'z' {
+            for b in b'a'..=b'z' {
+                let path = format!("/{}{}", char::from(a), char::from(b));
+                breach.add(&event("GET", &path, 404));
+            }
+        }
+        assert_eq!(breach.templates.len(), TEMPLATES_MAX + 1);
+        let step = breach.step(Vec::new(), 0);
+        assert_eq!(step.requests, 676);
+        assert!(matches!(step.status, Coverage::Partial { reason } if reason.contains("{other}")));
+    }
+
+    #[test]
+    fn what_was_counted_before_the_first_finding_is_in_and_said_to_be_without_paths() {
+        let mut breach = Breach::default();
+        breach.add_earlier(&SuspectStats {
+            requests: 7,
+            writes: 1,
+            ..SuspectStats::default()
+        });
+        let step = breach.step(Vec::new(), 0);
+        assert_eq!((step.requests, step.writes), (7, 1));
+        assert!(matches!(step.status, Coverage::Partial { .. }));
+    }
+}

@@ -1,0 +1,198 @@
+//! How bad a case is.
+//!
+//! In: the points and dimension of each finding. Out: a sum, a [`Level`], and whether acting is justified.
+//! Does not know: rules, time (it is told how long the suspect was away).
+//!
+//! A case takes the highest points of each dimension and adds these up, so that five repeats of one weak signal stay
+//! weak. What it comes to:
+//!
+//! | sum | level of a theft | of a refused sender | of a gateway's fault |
+//! |---|---|---|---|
+//! | below 60 | not shown | not shown | not shown |
+//! | 60 to 89 | medium | low | low |
+//! | 90 to 119 | high | medium | medium |
+//! | 120 and more | critical | medium | medium |
+//!
+//! One level more when several accounts share the suspect, or when it went for a password, mail, key or payment path.
+//! A rule that speaks of a theft proof gives 90 points or more, hence high at least.
+//! Source: the numbers are judgement; levels as in Sigma.
+
+use crate::domain::finding::{Dimension, Level};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// From here on a case is shown: one strong dimension, such as impossible travel, gets there alone.
+pub(super) const SHOWN_AT: u32 = 60;
+/// Two strong dimensions, or one proof.
+const HIGH_AT: u32 = 90;
+/// Three, or a proof with another dimension.
+const CRITICAL_AT: u32 = 120;
+/// Half of what is known counts after an hour without the suspect: half a working session.
+const HALF_LIFE_S: f64 = 3600.0;
+
+/// Whom a case is about decides how its sum is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Scale {
+    /// A token in foreign hands.
+    Theft,
+    /// Tokens that a gateway refused.
+    Sender,
+    /// A gateway or an issuer that does its work badly.
+    Fault,
+}
+
+/// The points of a case.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(super) struct Score {
+    /// What is left of each dimension.
+    points: BTreeMap<Dimension, f64>,
+    /// The most each dimension ever had.
+    highest: BTreeMap<Dimension, u32>,
+    /// The most the sum ever was.
+    peak: u32,
+}
+
+impl Score {
+    /// Counts a finding.
+    pub(super) fn add(&mut self, dimension: Dimension, points: u32) {
+        let left = self.points.entry(dimension).or_default();
+        *left = left.max(f64::from(points));
+        let highest = self.highest.entry(dimension).or_default();
+        *highest = points.max(*highest);
+        let sum: f64 = self.points.values().sum();
+        self.peak = self.peak.max(sum.round() as u32);
+    }
+
+    /// The suspect was away this long. What was once reached stays reached: an incident does not fade from sight.
+    pub(super) fn decay(&mut self, away_s: f64) {
+        if away_s > 0.0 {
+            let factor = (-away_s / HALF_LIFE_S).exp2();
+            self.points.values_mut().for_each(|left| *left *= factor);
+        }
+    }
+
+    /// The most the sum ever was.
+    pub(super) fn sum(&self) -> u32 {
+        self.peak
+    }
+
+    /// True when a person should see it.
+    pub(super) fn shown(&self) -> bool {
+        self.peak >= SHOWN_AT
+    }
+
+    /// The most each dimension ever had.
+    pub(super) fn highest(&self) -> &BTreeMap<Dimension, u32> {
+        &self.highest
+    }
+
+    /// The level, see the table above.
+    pub(super) fn level(&self, scale: Scale, raised: bool) -> Level {
+        let theft = match self.peak {
+            0..SHOWN_AT => Level::Low,
+            SHOWN_AT..HIGH_AT => Level::Medium,
+            HIGH_AT..CRITICAL_AT => Level::High,
+            _ => Level::Critical,
+        };
+        match scale {
+            Scale::Theft if raised => raise(theft),
+            Scale::Theft => theft,
+            Scale::Sender | Scale::Fault if self.peak < HIGH_AT => Level::Low,
+            Scale::Sender | Scale::Fault => Level::Medium,
+        }
+    }
+
+    /// Two independent dimensions, or a theft proof. Place and network are one; how much and what was asked for
+    /// depend on the person, and faults are nobody's theft: these never count.
+    pub(super) fn convinces(&self) -> bool {
+        let has = |dimension: Dimension| self.highest.contains_key(&dimension);
+        let where_from = has(Dimension::Place) || has(Dimension::Network);
+        let others = [
+            Dimension::Client,
+            Dimension::Tls,
+            Dimension::Language,
+            Dimension::Time,
+        ];
+        let others = others.into_iter().filter(|&dimension| has(dimension));
+        has(Dimension::Theft) || usize::from(where_from) + others.count() >= 2
+    }
+}
+
+/// The next level.
+pub(super) fn raise(level: Level) -> Level {
+    match level {
+        Level::Informational => Level::Low,
+        Level::Low => Level::Medium,
+        Level::Medium => Level::High,
+        Level::High | Level::Critical => Level::Critical,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn score(findings: &[(Dimension, u32)]) -> Score {
+        let mut score = Score::default();
+        for &(dimension, points) in findings {
+            score.add(dimension, points);
+        }
+        score
+    }
+
+    #[test]
+    fn five_repeats_of_one_weak_signal_stay_weak() {
+        let weak = score(&[(Dimension::Network, 20); 5]);
+        assert_eq!((weak.sum(), weak.shown()), (20, false));
+        assert!(score(&[(Dimension::Place, 60)]).shown());
+    }
+
+    #[test]
+    fn acting_asks_for_two_independent_dimensions_or_a_proof() {
+        use Dimension::{Client, Fault, Network, Path, Place, Theft, Tls, Volume};
+        for (dimensions, convinces) in [
+            (vec![Place], false),
+            (vec![Place, Network], false),
+            (vec![Place, Volume, Path, Fault], false),
+            (vec![Network, Client], true),
+            (vec![Client, Tls], true),
+            (vec![Theft], true),
+        ] {
+            let findings: Vec<_> = dimensions.iter().map(|&d| (d, 60)).collect();
+            assert_eq!(score(&findings).convinces(), convinces, "{dimensions:?}");
+        }
+    }
+
+    #[test]
+    fn the_level_follows_the_table() {
+        use Dimension::{Client, Place, Theft};
+        for (findings, theft, raised, sender) in [
+            (&[(Place, 59)][..], Level::Low, Level::Medium, Level::Low),
+            (&[(Place, 60)], Level::Medium, Level::High, Level::Low),
+            (&[(Theft, 90)], Level::High, Level::Critical, Level::Medium),
+            (
+                &[(Place, 60), (Client, 60)],
+                Level::Critical,
+                Level::Critical,
+                Level::Medium,
+            ),
+        ] {
+            let score = score(findings);
+            assert_eq!(score.level(Scale::Theft, false), theft);
+            assert_eq!(score.level(Scale::Theft, true), raised);
+            assert_eq!(score.level(Scale::Sender, true), sender);
+            assert_eq!(score.level(Scale::Fault, true), sender);
+        }
+    }
+
+    #[test]
+    fn what_is_an_hour_old_counts_half_but_what_was_reached_stays() {
+        let mut aged = score(&[(Dimension::Place, 40)]);
+        aged.decay(3600.0);
+        aged.add(Dimension::Client, 39);
+        assert_eq!(aged.sum(), 59);
+        let mut reached = score(&[(Dimension::Place, 60)]);
+        reached.decay(36_000.0);
+        assert!(reached.shown());
+    }
+}

@@ -1,0 +1,398 @@
+//! Whole stories through [`Incidents`]: who joins whom, what is shown, what stays bounded.
+
+use super::samples::{BERLIN, LISBON, TOKYO, Use, Where, at, context, finding, report, token};
+use super::{Incidents, Report};
+use crate::domain::context::Context;
+use crate::domain::finding::{Dimension, Level};
+use crate::domain::incident::{Incident, Target};
+use crate::domain::token::{Provenance, Token, Verdict};
+use crate::domain::usage::TokenUse;
+use Dimension::{Client, Fault, Network, Place, Theft, Volume};
+
+/// A use by `from` of a token, what rules said about it, and how the report differs from the plain one.
+fn tell(
+    incidents: &mut Incidents,
+    usage: &TokenUse<'_>,
+    says: &[(Dimension, u32)],
+    edit: impl Fn(&mut Report<'_>),
+) {
+    let home = context(LISBON);
+    for (dimension, points) in says {
+        let finding = finding(usage, *dimension, *points);
+        let mut report = report(&finding, usage, Some(&home));
+        edit(&mut report);
+        incidents.record(&report);
+    }
+    if incidents.suspects(usage.context.prefix()) {
+        incidents.note(usage);
+    }
+}
+
+/// A theft by `from` at `time_s`: verified, answered 200.
+fn theft(
+    incidents: &mut Incidents,
+    sub: &str,
+    from: Where,
+    time_s: i64,
+    says: &[(Dimension, u32)],
+) {
+    let (token, context) = (token(sub, 1), context(from));
+    let made = Use::at(time_s, "/api/orders/17", 200);
+    tell(incidents, &made.of(&token, &context), says, |_| ());
+}
+
+const STRONG: &[(Dimension, u32)] = &[(Place, 60), (Client, 40)];
+
+fn only(incidents: &Incidents) -> Incident {
+    let mut all = incidents.finish();
+    assert_eq!(all.len(), 1, "{all:#?}");
+    all.remove(0)
+}
+
+#[test]
+fn a_theft_tells_both_sides_the_steps_and_the_command() {
+    let mut incidents = Incidents::default();
+    theft(&mut incidents, "alice", TOKYO, 1000, STRONG);
+    theft(&mut incidents, "alice", TOKYO, 1001, &[]);
+    let shown = only(&incidents);
+    assert_eq!(
+        shown.title,
+        "alice's session was used from Tokyo, JP (hosting) 4 minutes after Lisbon, PT; \
+         the client changed from Safari 17 on Mac OS X to python-requests 2"
+    );
+    assert_eq!((shown.level, shown.score), (Level::High, 100));
+    assert!(shown.actionable && shown.suspect_active);
+    assert_eq!(shown.provenance, Provenance::Verified);
+    assert_eq!(shown.suspect.requests, 2);
+    assert_eq!(
+        shown.steps.breach.paths,
+        [("/api/orders/{id}".to_owned(), 2)]
+    );
+    assert_eq!(
+        shown.live_until.as_deref(),
+        Some("1970-01-01T01:00:00.000Z")
+    );
+    assert_eq!(
+        shown.steps.revoke.calls,
+        [
+            "DELETE /admin/realms/shop/sessions/sid%20of%20alice (Keycloak)",
+            "POST /admin/realms/shop/users/alice/logout (Keycloak)"
+        ]
+    );
+    assert!(shown.steps.password.needed);
+    assert!(
+        shown
+            .next
+            .contains(&format!("`tokentrip incidents approve {}`", shown.id))
+    );
+}
+
+#[test]
+fn one_strong_dimension_alerts_and_does_not_act() {
+    let mut incidents = Incidents::default();
+    theft(
+        &mut incidents,
+        "alice",
+        TOKYO,
+        1000,
+        &[(Place, 60), (Network, 30), (Volume, 50)],
+    );
+    let shown = only(&incidents);
+    assert!(!shown.actionable);
+    assert!(shown.next.starts_with("Ask alice"));
+}
+
+#[test]
+fn a_weak_case_is_not_shown_and_is_forgotten_after_an_hour() {
+    let mut incidents = Incidents::default();
+    theft(&mut incidents, "alice", TOKYO, 1000, &[(Network, 30)]);
+    assert!(incidents.finish().is_empty() && incidents.changed().is_empty());
+    assert!(incidents.suspects(context(TOKYO).prefix()));
+    incidents.tick(at(1000 + 3601));
+    assert!(!incidents.suspects(context(TOKYO).prefix()));
+}
+
+#[test]
+fn an_hour_of_silence_opens_another_that_names_the_first() {
+    let mut incidents = Incidents::default();
+    theft(&mut incidents, "alice", TOKYO, 1000, STRONG);
+    theft(&mut incidents, "alice", TOKYO, 1000 + 3600, STRONG);
+    assert_eq!(incidents.finish().len(), 1);
+    theft(&mut incidents, "alice", TOKYO, 1000 + 7201, STRONG);
+    let all = incidents.finish();
+    assert_eq!(all.len(), 2);
+    assert_eq!(all[1].prior, [all[0].id]);
+}
+
+#[test]
+fn a_suspect_that_shares_nothing_with_the_first_opens_another() {
+    let mut incidents = Incidents::default();
+    theft(&mut incidents, "alice", TOKYO, 1000, STRONG);
+    theft(&mut incidents, "alice", BERLIN, 1001, STRONG);
+    assert_eq!(incidents.finish().len(), 2);
+}
+
+#[test]
+fn the_same_script_at_another_host_is_the_same_suspect() {
+    let mut incidents = Incidents::default();
+    theft(&mut incidents, "alice", TOKYO, 1000, STRONG);
+    let elsewhere = (
+        "192.0.2.99",
+        TOKYO.1,
+        (64_502, "OTHER HOSTING", TOKYO.2.2),
+        TOKYO.3,
+    );
+    theft(&mut incidents, "alice", elsewhere, 1001, STRONG);
+    assert_eq!(only(&incidents).suspect.ips.len(), 2);
+}
+
+#[test]
+fn what_the_holder_does_is_not_counted_for_the_suspect() {
+    let mut incidents = Incidents::default();
+    theft(&mut incidents, "alice", TOKYO, 1000, STRONG);
+    theft(&mut incidents, "alice", LISBON, 1001, &[]);
+    assert_eq!(only(&incidents).suspect.requests, 1);
+}
+
+fn forgery(incidents: &mut Incidents, time_s: i64, status: u16, accepted: bool) {
+    let (token, from) = (token("alice", 1), context(TOKYO));
+    let made = Use::at(time_s, "/api", status);
+    let usage = TokenUse {
+        verdict: Verdict::BadSignature,
+        provenance: Provenance::Claimed,
+        ..made.of(&token, &from)
+    };
+    tell(incidents, &usage, &[(Theft, 100)], |report| {
+        report.accepted_forgery = accepted;
+        report.victim = None;
+    });
+}
+
+#[test]
+fn a_refused_forgery_is_its_senders_incident_and_never_its_victims() {
+    let mut incidents = Incidents::default();
+    for time_s in 0..100 {
+        forgery(
+            &mut incidents,
+            1000 + time_s,
+            if time_s % 2 == 0 { 401 } else { 302 },
+            false,
+        );
+    }
+    let shown = only(&incidents);
+    assert_eq!(
+        (shown.subject.as_deref(), shown.level),
+        (None, Level::Medium)
+    );
+    assert!(!shown.actionable && shown.sessions.is_empty());
+    assert!(shown.steps.revoke.targets.is_empty() && !shown.steps.password.needed);
+    assert_eq!(shown.suspect.requests, 100);
+    assert_eq!(shown.steps.breach.denied, 50);
+}
+
+#[test]
+fn an_accepted_forgery_is_the_accounts_and_its_steps_speak_of_the_gateway() {
+    let mut incidents = Incidents::default();
+    forgery(&mut incidents, 1000, 200, true);
+    let shown = only(&incidents);
+    assert_eq!(shown.subject.as_deref(), Some("alice"));
+    assert_eq!(shown.level, Level::High);
+    assert!(!shown.actionable && !shown.steps.password.needed);
+    assert!(matches!(
+        shown.steps.revoke.targets[..],
+        [Target::Token { .. }]
+    ));
+    assert!(shown.next.starts_with("Fix the token verification"));
+}
+
+fn refused(incidents: &mut Incidents, time_s: i64) {
+    let (token, from) = (token("alice", 1), context(TOKYO));
+    let made = Use::at(time_s, "/api", 401);
+    tell(
+        incidents,
+        &made.of(&token, &from),
+        &[(Place, 60), (Client, 40)],
+        |_| (),
+    );
+}
+
+#[test]
+fn a_refused_token_of_the_victim_is_a_matter_of_its_sender() {
+    let mut incidents = Incidents::default();
+    refused(&mut incidents, 1000);
+    let shown = only(&incidents);
+    assert_eq!(shown.subject, None);
+    assert!(!shown.actionable && shown.steps.revoke.targets.is_empty());
+}
+
+#[test]
+fn a_thief_who_is_refused_later_is_still_the_same_thief() {
+    let mut incidents = Incidents::default();
+    theft(&mut incidents, "alice", TOKYO, 1000, STRONG);
+    refused(&mut incidents, 1100);
+    let shown = only(&incidents);
+    assert_eq!((shown.steps.breach.denied, shown.suspect.requests), (1, 2));
+}
+
+#[test]
+fn a_use_that_nobody_vouches_for_or_that_had_expired_never_justifies_acting() {
+    let expired = Token {
+        expires_s: Some(500),
+        ..token("alice", 1)
+    };
+    let from = context(TOKYO);
+    for (token, provenance, status, actionable) in [
+        (token("alice", 1), Provenance::Verified, 200, true),
+        (token("alice", 1), Provenance::Accepted, 200, true),
+        (token("alice", 1), Provenance::Presumed, 200, false),
+        (token("alice", 1), Provenance::Verified, 404, false),
+        (expired, Provenance::Verified, 200, false),
+    ] {
+        let made = Use::at(1000, "/api", status);
+        let usage = TokenUse {
+            provenance,
+            ..made.of(&token, &from)
+        };
+        let mut incidents = Incidents::default();
+        tell(&mut incidents, &usage, STRONG, |_| ());
+        assert_eq!(
+            only(&incidents).actionable,
+            actionable,
+            "{provenance:?} {status}"
+        );
+    }
+}
+
+#[test]
+fn a_broken_validator_is_one_incident_of_its_host_and_logs_nobody_out() {
+    let mut incidents = Incidents::default();
+    for sub in ["alice", "bob", "carol", "dave"] {
+        theft(&mut incidents, sub, LISBON, 1000, &[(Fault, 95)]);
+    }
+    let shown = only(&incidents);
+    assert_eq!(
+        (shown.subject.as_deref(), shown.level),
+        (None, Level::Medium)
+    );
+    assert!(!shown.actionable);
+    assert_eq!(shown.rules.values().sum::<u64>(), 4);
+    assert!(shown.title.starts_with("api.example.com has a fault"));
+}
+
+#[test]
+fn one_thief_with_many_tokens_is_one_incident_each_and_a_parent() {
+    let mut incidents = Incidents::default();
+    for sub in ["alice", "bob"] {
+        theft(&mut incidents, sub, TOKYO, 1000, STRONG);
+    }
+    assert_eq!(incidents.finish().len(), 2);
+    theft(&mut incidents, "carol", TOKYO, 1010, STRONG);
+    theft(&mut incidents, "dave", TOKYO, 1020, STRONG);
+    incidents.tick(at(1020 + 3700));
+    let all = incidents.finish();
+    let parent = all
+        .iter()
+        .find(|incident| !incident.children.is_empty())
+        .unwrap();
+    assert_eq!(all.len(), 5);
+    assert_eq!(parent.children.len(), 4);
+    assert_eq!(
+        parent.title,
+        "one source in Tokyo, JP (hosting) uses the tokens of 4 accounts"
+    );
+    assert!(!parent.actionable);
+    assert_eq!(parent.steps.breach.requests, 4);
+    for child in all.iter().filter(|incident| incident.children.is_empty()) {
+        assert_eq!(child.parent, Some(parent.id));
+        assert_eq!(child.level, Level::Critical, "raised by one");
+        assert_eq!(child.steps.breach.other_subjects_count, 3);
+    }
+}
+
+#[test]
+fn a_changed_incident_is_told_once_and_again_when_its_suspect_falls_silent() {
+    let mut incidents = Incidents::default();
+    theft(&mut incidents, "alice", TOKYO, 1000, STRONG);
+    assert!(incidents.changed()[0].suspect_active);
+    assert!(incidents.changed().is_empty());
+    incidents.tick(at(1300));
+    assert!(incidents.changed().is_empty());
+    incidents.tick(at(1601));
+    assert!(!incidents.changed()[0].suspect_active);
+}
+
+/// A made-up day: who, from where, when, what rules said.
+fn day(steps: &[(u8, u8, i64, u8)], mut between: impl FnMut(&mut Incidents)) -> Incidents {
+    let mut incidents = Incidents::default();
+    for (sub, from, time_s, says) in steps {
+        let sub = format!("user {}", sub % 9);
+        let from = [LISBON, TOKYO, BERLIN][usize::from(from % 3)];
+        let all = [
+            (Place, 60),
+            (Client, 30),
+            (Network, 25),
+            (Theft, 90),
+            (Fault, 60),
+            (Volume, 10),
+        ];
+        let says: Vec<_> = (0..6)
+            .filter(|bit| says & (1 << bit) != 0)
+            .map(|bit| all[bit])
+            .collect();
+        theft(&mut incidents, &sub, from, *time_s, &says);
+        between(&mut incidents);
+    }
+    incidents
+}
+
+proptest::proptest! {
+    #[test]
+    fn a_snapshot_at_any_moment_changes_nothing(
+        steps in proptest::collection::vec((0u8..9, 0u8..3, 0i64..30_000, 0u8..64), 0..60)
+    ) {
+        let straight = day(&steps, |_| ());
+        let restarted = day(&steps, |incidents| {
+            let bytes = postcard::to_allocvec(incidents).unwrap();
+            *incidents = postcard::from_bytes(&bytes).unwrap();
+        });
+        proptest::prop_assert_eq!(straight.finish(), restarted.finish());
+        let ids: Vec<_> = straight.finish().iter().map(|incident| incident.id).collect();
+        let again: Vec<_> = day(&steps, |_| ()).finish().iter().map(|incident| incident.id).collect();
+        proptest::prop_assert_eq!(ids, again);
+    }
+}
+
+#[test]
+fn no_flood_grows_a_case_or_the_table_without_bound() {
+    let mut incidents = Incidents::default();
+    let home = context(LISBON);
+    for n in 0..12_000_u32 {
+        let from = Context {
+            address: std::net::IpAddr::V4((n << 8).into()),
+            client: None,
+            network: None,
+            ..context(TOKYO)
+        };
+        let sub = format!("user {n}");
+        let (published, own) = (token("alice", n), token(&sub, 1));
+        let made = Use::at(1000 + i64::from(n % 60), "/api", 200);
+        for token in [&published, &own] {
+            let usage = made.of(token, &from);
+            let finding = finding(&usage, Place, 60);
+            incidents.record(&report(&finding, &usage, Some(&home)));
+            incidents.note(&usage);
+        }
+    }
+    let all = incidents.finish();
+    assert!(all.len() <= 10_000);
+    assert!(incidents.evictions().shown >= 2_000);
+    assert!(all.iter().all(|incident| incident.suspect.ips.len() <= 20
+        && incident.findings.len() <= 50
+        && incident.steps.revoke.targets.len() <= 200));
+    assert!(
+        all.iter()
+            .filter(|i| i.subject.as_deref() == Some("alice"))
+            .count()
+            <= 20
+    );
+}
