@@ -52,8 +52,9 @@ pub struct FetchedKeys {
 #[derive(Debug, thiserror::Error)]
 #[allow(missing_docs, reason = "each is its message")]
 pub enum FetchFault {
-    #[error("`{text}` is no address; give an https URL or the path of a file")]
-    NotAnAddress { text: String },
+    // Without the text: what does not parse may hold a password anywhere.
+    #[error("this is no address; give an https URL or the path of a file")]
+    NotAnAddress,
     #[error(
         "{at} is not https; a key set over http is only read on loopback, since whoever can change it can sign"
     )]
@@ -85,19 +86,12 @@ impl Location {
 
     /// An address, if it is https, or http on loopback.
     pub fn url(text: &str) -> Result<Self, FetchFault> {
-        let Ok(url) = Url::parse(text) else {
-            // What does not parse may still hold a password before `@` or a secret after `?`.
-            let text = text.rsplit('@').next().unwrap_or_default();
-            let text = text.split('?').next().unwrap_or_default().to_owned();
-            return Err(FetchFault::NotAnAddress { text });
-        };
+        let url = Url::parse(text).map_err(|_| FetchFault::NotAnAddress)?;
         match url.scheme() {
             "https" => Ok(Self::Url(url)),
             "http" if is_loopback(&url) => Ok(Self::Url(url)),
             "http" => Err(FetchFault::NotSecure { at: Self::Url(url) }),
-            _ => Err(FetchFault::NotAnAddress {
-                text: Self::Url(url).to_string(),
-            }),
+            _ => Err(FetchFault::NotAnAddress),
         }
     }
 }

@@ -64,10 +64,11 @@ async fn serve(answers: Arc<Answers>) -> KeySource {
 }
 
 async fn fetch(source: &KeySource) -> Result<FetchedKeys, FetchFault> {
-    let fetched = Fetcher::new(Duration::from_millis(300))
-        .unwrap()
-        .fetch(source)
-        .await;
+    fetch_within(Pace::default().timeout, source).await
+}
+
+async fn fetch_within(timeout: Duration, source: &KeySource) -> Result<FetchedKeys, FetchFault> {
+    let fetched = Fetcher::new(timeout).unwrap().fetch(source).await;
     if let Err(fault) = &fetched {
         let shown = format!("{fault} {fault:?} {source:?}");
         assert!(
@@ -168,7 +169,8 @@ async fn a_server_that_is_slow_or_away_is_given_up() {
         delay: Duration::from_secs(60),
         ..Answers::default()
     };
-    let timed_out = fetch(&serve(Arc::new(slow)).await).await;
+    let source = serve(Arc::new(slow)).await;
+    let timed_out = fetch_within(Duration::from_millis(100), &source).await;
     assert!(
         matches!(timed_out, Err(FetchFault::TimedOut { .. })),
         "{timed_out:?}"
