@@ -15,6 +15,7 @@ pub mod http;
 pub mod ingest;
 pub mod issuers;
 pub mod metrics;
+pub mod outbound;
 pub mod response;
 pub mod sinks;
 pub mod store;

@@ -2,5 +2,6 @@
 
 pub mod breaker;
 pub mod denylist;
+pub mod dispatch;
 pub mod plan;
 pub mod providers;

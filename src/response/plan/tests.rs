@@ -2,7 +2,7 @@ use super::*;
 use crate::domain::action::Outcome;
 use crate::domain::ids::{SessionId, TokenId};
 use crate::domain::token::Provenance;
-use crate::response::providers::Attempt;
+use crate::outbound::Attempt;
 
 /// The fixture's suspect was last seen at 10:12:00; the plan is made five seconds later.
 const NOW_MS: i64 = 1_777_889_525_000;

@@ -1,16 +1,19 @@
 //! Who acts: identity providers and whatever else can revoke, one file each.
 //!
-//! In: an [`Action`]. Out: an [`Outcome`]. A provider makes the calls and reads the answers; it decides nothing.
+//! In: an [`Action`]. Out: an [`Outcome`](crate::domain::action::Outcome). A provider makes the calls and reads the answers; it decides nothing.
 //! Does not know: gates, the outbox, how often something was tried.
 
-use crate::domain::action::{Action, Outcome, Step};
+pub mod keycloak;
+pub mod webhook;
+
+use crate::domain::action::{Action, Step};
 use crate::domain::incident::Target;
+use crate::outbound::Attempt;
 use std::fmt::Debug;
-use std::pin::Pin;
 use std::sync::Arc;
 
-/// One attempt, under way.
-pub type Attempt<'a> = Pin<Box<dyn Future<Output = Outcome> + Send + 'a>>;
+/// Every kind of provider, by its name in the configuration.
+pub const ALL: &[&str] = &["keycloak", "webhook"];
 
 /// One configured provider.
 pub trait Provider: Debug + Send + Sync {

@@ -1,0 +1,269 @@
+//! Keycloak: end a session, log a user out, require a new password, by the Admin REST API.
+//!
+//! In: an [`Action`] on a `sid` or on a subject. Out: the calls, with a token of a confidential client's service account
+//! (role `manage-users` of `realm-management`).
+//! Does not know: whether an access token still works at those who check signatures themselves (it does, until `exp`).
+//! Source: <https://www.keycloak.org/docs-api/latest/rest-api/index.html>; Keycloak's `sub` is the user's id and its
+//! `sid` the session's; client credentials, RFC 6749, section 4.4.
+
+use super::Provider;
+use crate::domain::action::{Action, Outcome, Step};
+use crate::domain::incident::Target;
+use crate::outbound::{Answer, Attempt, Caller, Endpoint, Secret};
+use reqwest::{Method, Url};
+use serde_json::{Value, json};
+use std::sync::Arc;
+use tokio::sync::Mutex;
+
+/// The required action that makes a user choose a new password at the next login.
+const UPDATE_PASSWORD: &str = "UPDATE_PASSWORD";
+
+/// What a Keycloak provider needs.
+#[derive(Debug)]
+pub struct Setup {
+    /// Its name in the configuration.
+    pub name: Arc<str>,
+    /// Where the server is, without `/realms/…`.
+    pub base: Endpoint,
+    /// The realm of the subjects.
+    pub realm: String,
+    /// The issuer of its tokens; `None` for what Keycloak names itself, `<base>/realms/<realm>`.
+    pub issuer: Option<Arc<str>>,
+    /// The confidential client.
+    pub client_id: String,
+    /// Its secret.
+    pub client_secret: Secret,
+}
+
+/// A realm of a Keycloak server.
+#[derive(Debug)]
+pub struct Keycloak {
+    setup: Setup,
+    issuer: Arc<str>,
+    caller: Caller,
+    token: Mutex<Option<Bearer>>,
+}
+
+/// An admin token. It never shows itself.
+#[derive(Clone, PartialEq, Eq)]
+struct Bearer(String);
+
+impl std::fmt::Debug for Bearer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Bearer(hidden)")
+    }
+}
+
+impl Keycloak {
+    /// A realm, and what makes the calls.
+    pub fn new(setup: Setup, caller: Caller) -> Self {
+        let named = setup.base.below(&["realms", &setup.realm]);
+        let named = || named.map_or_else(String::new, String::from).into();
+        let issuer = setup.issuer.clone().unwrap_or_else(named);
+        Self {
+            setup,
+            issuer,
+            caller,
+            token: Mutex::new(None),
+        }
+    }
+
+    /// The ids of the sessions that a user has now: what is left after a revocation.
+    ///
+    /// # Errors
+    /// The outcome of a call that gave no list.
+    pub async fn sessions(&self, sub: &str) -> Result<Vec<String>, Outcome> {
+        let answer = self
+            .call(Method::GET, &["users", sub, "sessions"], None)
+            .await?;
+        let list: Vec<Value> = read(&answer)?;
+        let id = |session: &Value| Some(session.get("id")?.as_str()?.to_owned());
+        Ok(list.iter().filter_map(id).collect())
+    }
+
+    async fn end_session(&self, sid: &str) -> Result<Outcome, Outcome> {
+        let answer = self.call(Method::DELETE, &["sessions", sid], None).await?;
+        Ok(match answer.status {
+            404 => Outcome::AlreadyDone,
+            _ => answer.outcome(),
+        })
+    }
+
+    async fn log_out(&self, sub: &str) -> Result<Outcome, Outcome> {
+        let answer = self
+            .call(Method::POST, &["users", sub, "logout"], None)
+            .await?;
+        Ok(of_user(&answer))
+    }
+
+    /// Keycloak replaces what a representation holds, so it is sent back whole.
+    async fn require_password(&self, sub: &str) -> Result<Outcome, Outcome> {
+        let answer = self.call(Method::GET, &["users", sub], None).await?;
+        if answer.status != 200 {
+            return Ok(of_user(&answer));
+        }
+        let mut user: Value = read(&answer)?;
+        if user
+            .get("federationLink")
+            .is_some_and(|link| !link.is_null())
+        {
+            let why = "the user's password is kept elsewhere (user federation)".to_owned();
+            return Ok(Outcome::Impossible { why });
+        }
+        let Some(fields) = user.as_object_mut() else {
+            return Err(unreadable());
+        };
+        let actions = fields.entry("requiredActions").or_insert_with(|| json!([]));
+        let Some(actions) = actions.as_array_mut() else {
+            return Err(unreadable());
+        };
+        if actions.iter().any(|action| action == UPDATE_PASSWORD) {
+            return Ok(Outcome::AlreadyDone);
+        }
+        actions.push(UPDATE_PASSWORD.into());
+        let answer = self.call(Method::PUT, &["users", sub], Some(&user)).await?;
+        Ok(of_user(&answer))
+    }
+
+    /// One call below `/admin/realms/<realm>`. An admin token that was refused is fetched anew, once.
+    async fn call(
+        &self,
+        method: Method,
+        segments: &[&str],
+        body: Option<&Value>,
+    ) -> Result<Answer, Outcome> {
+        let path = [&["admin", "realms", &self.setup.realm], segments].concat();
+        let url = self.url(&path)?;
+        let mut refused = None;
+        loop {
+            let Bearer(token) = self.bearer(refused.as_ref()).await?;
+            let client = self.caller.client();
+            let mut request = client
+                .request(method.clone(), url.clone())
+                .bearer_auth(&token);
+            if let Some(body) = body {
+                request = request.json(body);
+            }
+            let answer = self.caller.send(request).await?;
+            if answer.status != 401 || refused.is_some() {
+                return Ok(answer);
+            }
+            refused = Some(Bearer(token));
+        }
+    }
+
+    /// The admin token; a new one when there is none or when it is the one that was refused.
+    async fn bearer(&self, refused: Option<&Bearer>) -> Result<Bearer, Outcome> {
+        let mut kept = self.token.lock().await;
+        if let Some(token) = kept.as_ref().filter(|token| Some(*token) != refused) {
+            return Ok(token.clone());
+        }
+        let token = self.fetch_token().await?;
+        *kept = Some(token.clone());
+        Ok(token)
+    }
+
+    async fn fetch_token(&self) -> Result<Bearer, Outcome> {
+        let realm = &*self.setup.realm;
+        let url = self.url(&["realms", realm, "protocol", "openid-connect", "token"])?;
+        // The form is encoded as a query is, and sent as the body.
+        let mut form = url.clone();
+        form.query_pairs_mut()
+            .append_pair("grant_type", "client_credentials")
+            .append_pair("client_id", &self.setup.client_id)
+            .append_pair("client_secret", &self.setup.client_secret.read()?);
+        let request = self.caller.client().post(url);
+        let request = request
+            .header("content-type", "application/x-www-form-urlencoded")
+            .body(form.query().unwrap_or_default().to_owned());
+        let answer = self.caller.send(request).await?;
+        match (answer.status, answer.outcome()) {
+            (200, _) => {}
+            (_, Outcome::Failed { why }) => {
+                let why = format!("no admin token: {why}; check client_id and its secret");
+                return Err(Outcome::Failed { why });
+            }
+            (_, outcome) => return Err(outcome),
+        }
+        let answer: Value = read(&answer)?;
+        let token = answer.get("access_token").and_then(Value::as_str);
+        Ok(Bearer(token.ok_or_else(unreadable)?.to_owned()))
+    }
+
+    fn url(&self, segments: &[&str]) -> Result<Url, Outcome> {
+        let impossible = || Outcome::Impossible {
+            why: "the token's name for it cannot be part of a path".to_owned(),
+        };
+        self.setup.base.below(segments).ok_or_else(impossible)
+    }
+
+    async fn act(&self, action: &Action) -> Result<Outcome, Outcome> {
+        match (action.step, &action.target) {
+            (Step::Revoke, Target::Sid { sid, .. }) => self.end_session(sid).await,
+            (Step::Revoke, Target::Subject { sub, .. }) => self.log_out(sub).await,
+            (Step::Password, Target::Subject { sub, .. }) => self.require_password(sub).await,
+            _ => Err(Outcome::Impossible {
+                why: "Keycloak has no call for this".to_owned(),
+            }),
+        }
+    }
+}
+
+impl Provider for Keycloak {
+    fn name(&self) -> &Arc<str> {
+        &self.setup.name
+    }
+
+    fn answers_for(&self, issuer: &str) -> bool {
+        *self.issuer == *issuer
+    }
+
+    fn calls(&self, step: Step, target: &Target) -> Option<Vec<String>> {
+        let calls = match (step, target) {
+            (Step::Revoke, Target::Sid { sid, .. }) => vec![("DELETE", vec!["sessions", sid])],
+            (Step::Revoke, Target::Subject { sub, .. }) => {
+                vec![("POST", vec!["users", sub, "logout"])]
+            }
+            (Step::Password, Target::Subject { sub, .. }) => {
+                vec![("GET", vec!["users", sub]), ("PUT", vec!["users", sub])]
+            }
+            _ => return None,
+        };
+        let show = |(method, segments): (&str, Vec<&str>)| {
+            let path = [&["admin", "realms", &*self.setup.realm], &*segments].concat();
+            let url = self.setup.base.below(&path)?;
+            Some(format!("{method} {}", url.path()))
+        };
+        let mut shown: Vec<_> = calls.into_iter().map(show).collect::<Option<_>>()?;
+        if let (Step::Password, Some(last)) = (step, shown.last_mut()) {
+            last.push_str(" with requiredActions UPDATE_PASSWORD");
+        }
+        Some(shown)
+    }
+
+    fn carry_out<'a>(&'a self, action: &'a Action) -> Attempt<'a> {
+        Box::pin(async move { self.act(action).await.unwrap_or_else(|outcome| outcome) })
+    }
+}
+
+fn of_user(answer: &Answer) -> Outcome {
+    match answer.status {
+        404 => Outcome::Failed {
+            why: "no such user in this realm".to_owned(),
+        },
+        _ => answer.outcome(),
+    }
+}
+
+fn read<T: serde::de::DeserializeOwned>(answer: &Answer) -> Result<T, Outcome> {
+    match answer.outcome() {
+        Outcome::Done => serde_json::from_slice(&answer.body).map_err(|_| unreadable()),
+        outcome => Err(outcome),
+    }
+}
+
+fn unreadable() -> Outcome {
+    Outcome::Failed {
+        why: "the answer is not what Keycloak answers".to_owned(),
+    }
+}

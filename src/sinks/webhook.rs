@@ -1,0 +1,124 @@
+//! Standard Webhooks: a signed POST.
+//!
+//! In: an id, a body, a secret. Out: the headers `webhook-id`, `webhook-timestamp`, `webhook-signature`, and the call.
+//! Does not know: what the body says, how often it is tried. The id stays the same at every attempt, so that the
+//! receiver knows a message again.
+//! Source: <https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md>.
+
+use super::{Event, Sink, ndjson};
+use crate::domain::action::{Alert, Outcome};
+use crate::domain::finding::{Level, rfc3339};
+use crate::domain::incident::Incident;
+use crate::domain::time::Time;
+use crate::outbound::{self, Attempt, Caller, Endpoint, Secret};
+use aws_lc_rs::hmac;
+use data_encoding::BASE64;
+use serde::Serialize;
+use std::sync::Arc;
+
+/// The prefix of a symmetric secret whose rest is base64.
+const SECRET_PREFIX: &str = "whsec_";
+
+/// What every message looks like.
+#[derive(Serialize)]
+pub(crate) struct Message<'a, T> {
+    #[serde(rename = "type")]
+    pub(crate) kind: &'a str,
+    #[serde(with = "rfc3339")]
+    pub(crate) timestamp: Time,
+    pub(crate) data: &'a T,
+}
+
+/// A place that takes signed messages.
+#[derive(Clone, Debug)]
+pub struct Hook {
+    endpoint: Endpoint,
+    secret: Secret,
+    caller: Caller,
+}
+
+impl Hook {
+    /// A place, its secret (`whsec_` and base64, or any text), and what makes the call.
+    pub fn new(endpoint: Endpoint, secret: Secret, caller: Caller) -> Self {
+        Self {
+            endpoint,
+            secret,
+            caller,
+        }
+    }
+
+    /// Posts a JSON body under an id.
+    pub(crate) async fn post(&self, id: &str, body: &str) -> Outcome {
+        let secret = match self.secret.read() {
+            Ok(secret) => secret,
+            Err(outcome) => return outcome,
+        };
+        let timestamp_s = outbound::now().as_s();
+        let request = self.caller.client().post(self.endpoint.url());
+        let request = request
+            .header("content-type", "application/json")
+            .header("webhook-id", id)
+            .header("webhook-timestamp", timestamp_s)
+            .header("webhook-signature", sign(&secret, id, timestamp_s, body))
+            .body(body.to_owned());
+        match self.caller.send(request).await {
+            Ok(answer) => answer.outcome(),
+            Err(outcome) => outcome,
+        }
+    }
+}
+
+/// The value of `webhook-signature`: version and base64 of HMAC-SHA256 over id, timestamp and body.
+pub fn sign(secret: &str, id: &str, timestamp_s: i64, body: &str) -> String {
+    let decoded = secret.strip_prefix(SECRET_PREFIX);
+    let decoded = decoded.and_then(|base64| BASE64.decode(base64.as_bytes()).ok());
+    let key = decoded.unwrap_or_else(|| secret.as_bytes().to_vec());
+    let key = hmac::Key::new(hmac::HMAC_SHA256, &key);
+    let signed = format!("{id}.{timestamp_s}.{body}");
+    format!(
+        "v1,{}",
+        BASE64.encode(hmac::sign(&key, signed.as_bytes()).as_ref())
+    )
+}
+
+/// A webhook that is told about incidents.
+#[derive(Debug)]
+pub struct Webhook {
+    name: Arc<str>,
+    level_min: Level,
+    hook: Hook,
+}
+
+impl Webhook {
+    /// A sink that posts to `hook`.
+    pub fn new(name: Arc<str>, level_min: Level, hook: Hook) -> Self {
+        Self {
+            name,
+            level_min,
+            hook,
+        }
+    }
+}
+
+impl Sink for Webhook {
+    fn name(&self) -> &Arc<str> {
+        &self.name
+    }
+
+    fn level_min(&self) -> Level {
+        self.level_min
+    }
+
+    fn body(&self, event: Event, incident: &Incident) -> String {
+        let message = Message {
+            kind: event.name(),
+            timestamp: incident.updated,
+            data: incident,
+        };
+        ndjson::line(&message).unwrap_or_default()
+    }
+
+    fn deliver<'a>(&'a self, alert: &'a Alert) -> Attempt<'a> {
+        Box::pin(async move { self.hook.post(&alert.id.to_string(), &alert.body).await })
+    }
+}
