@@ -292,25 +292,47 @@ mod tests {
         );
     }
 
-    #[test]
-    fn promtool_finds_nothing_to_say_about_names_and_help() {
-        let promtool = Command::new("promtool")
-            .args(["check", "metrics"])
+    /// What promtool says, which must be content.
+    fn promtool(args: &[&str], input: &str) -> String {
+        let child = Command::new("promtool")
+            .args(args)
+            .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/prometheus"))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn();
-        let mut promtool =
-            promtool.expect("promtool is missing: tests/all installs it (prometheus)");
-        promtool
+        let mut child = child.expect("promtool is missing: tests/all installs it (prometheus)");
+        child
             .stdin
             .take()
             .unwrap()
-            .write_all(touched().text().as_bytes())
+            .write_all(input.as_bytes())
             .unwrap();
-        let output = promtool.wait_with_output().unwrap();
+        let output = child.wait_with_output().unwrap();
         let said =
             String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success() && said.trim().is_empty(), "{said}");
+        assert!(output.status.success(), "{said}");
+        said.trim().to_owned()
+    }
+
+    #[test]
+    fn promtool_finds_nothing_to_say_about_names_and_help() {
+        assert_eq!(promtool(&["check", "metrics"], &touched().text()), "");
+    }
+
+    #[test]
+    fn the_alert_rules_hold_their_own_tests() {
+        promtool(&["check", "rules", "alerts.yml"], "");
+        promtool(&["test", "rules", "alerts_test.yml"], "");
+    }
+
+    #[test]
+    fn the_alert_rules_name_only_metrics_that_there_are() {
+        let rules = include_str!("../deploy/prometheus/alerts.yml");
+        let names = rules.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+        let ours = names.filter_map(|name| name.strip_prefix("tokentrip_"));
+        for name in ours.map(|name| name.trim_end_matches("_bucket")) {
+            assert!(ALL.iter().any(|metric| metric.name == name), "{name}");
+        }
     }
 }

@@ -16,7 +16,7 @@ use std::mem;
 use std::ops::Range;
 
 /// Distinct credentials taken from one event. Real requests have one to three; more are an attack on the tables.
-const CREDENTIALS_MAX: usize = 8;
+pub const CREDENTIALS_MAX: usize = 8;
 
 /// Longest text after `Bearer` that is taken for a token though it does not begin like one. Servers refuse longer
 /// headers (nginx: 8 KiB a line, `large_client_header_buffers`), so nothing longer was ever a credential.

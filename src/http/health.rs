@@ -1,0 +1,99 @@
+//! `/metrics`, `/healthz` and `/readyz`.
+//!
+//! In: what the parts of the daemon say about themselves. Out: text and JSON.
+//! Does not know: the parts.
+
+use super::check::Check;
+use super::fault::json;
+use crate::metrics::Metrics;
+use axum::Router;
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// What must be there before the daemon does its work: sources opened, rules loaded, keys fetched.
+#[derive(Debug, Default)]
+pub struct Readiness(Mutex<BTreeMap<String, Option<String>>>);
+
+impl Readiness {
+    /// A daemon that waits for `parts`.
+    pub fn waiting_for(parts: &[&str]) -> Self {
+        let waiting = |part: &&str| ((*part).to_owned(), Some("not yet".to_owned()));
+        Self(Mutex::new(parts.iter().map(waiting).collect()))
+    }
+
+    /// A part does its work.
+    pub fn ready(&self, part: &str) {
+        self.set(part, None);
+    }
+
+    /// A part does not, for this reason, which must hold no secret.
+    pub fn not_ready(&self, part: &str, reason: impl Into<String>) {
+        self.set(part, Some(reason.into()));
+    }
+
+    fn set(&self, part: &str, reason: Option<String>) {
+        let mut parts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        parts.insert(part.to_owned(), reason);
+    }
+
+    fn reasons(&self) -> BTreeMap<String, Option<String>> {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+}
+
+#[derive(Clone)]
+struct Health {
+    metrics: Arc<Metrics>,
+    readiness: Arc<Readiness>,
+    check: Arc<Check>,
+}
+
+pub(super) fn routes(
+    metrics: Arc<Metrics>,
+    readiness: Arc<Readiness>,
+    check: Arc<Check>,
+) -> Router {
+    Router::new()
+        .route("/metrics", get(metrics_text))
+        .route("/healthz", get(|| async { "ok\n" }))
+        .route("/readyz", get(readyz))
+        .with_state(Health {
+            metrics,
+            readiness,
+            check,
+        })
+}
+
+async fn metrics_text(State(health): State<Health>) -> Response {
+    health
+        .metrics
+        .denylist_size(health.check.denied_count() as f64);
+    let format = [(
+        header::CONTENT_TYPE,
+        "text/plain; version=0.0.4; charset=utf-8",
+    )];
+    (format, health.metrics.text()).into_response()
+}
+
+async fn readyz(State(health): State<Health>) -> Response {
+    let reasons = health.readiness.reasons();
+    let ready = reasons.values().all(Option::is_none);
+    let status = if ready {
+        StatusCode::OK
+    } else {
+        StatusCode::SERVICE_UNAVAILABLE
+    };
+    let state = |reason: Option<String>| reason.unwrap_or_else(|| "ready".to_owned());
+    let parts: BTreeMap<_, _> = reasons
+        .into_iter()
+        .map(|(part, why)| (part, state(why)))
+        .collect();
+    json(status, &serde_json::json!({"ready": ready, "parts": parts}))
+}

@@ -1,0 +1,139 @@
+//! `GET /v1/incidents` and `/v1/incidents/{id}`.
+//!
+//! In: a query. Out: incidents as the NDJSON contract shows them, newest first.
+//! Does not know: how they came about.
+
+use super::fault::{Fault, json};
+use super::guard::{Viewer, admit};
+use crate::domain::finding::Level;
+use crate::domain::incident::State as Where;
+use crate::domain::time::Time;
+use crate::store::{Query, Store, StoreError};
+use axum::Router;
+use axum::extract::{Path, RawQuery, Request, State};
+use axum::http::StatusCode;
+use axum::middleware::{self, Next};
+use axum::response::Response;
+use axum::routing::get;
+use std::sync::Arc;
+
+/// Incidents on one page: enough for a screen, and less than a megabyte.
+const PAGE: usize = 100;
+
+/// Longest text of a query: the longest subject that is kept, percent-encoded, and the rest.
+const QUERY_BYTES_MAX: usize = 4096;
+
+pub(super) fn routes(store: Arc<Store>, viewer: Option<Viewer>) -> Router {
+    let guarded = move |request: Request, next: Next| {
+        let admitted = admit(request.headers(), viewer.as_ref());
+        async move {
+            admitted?;
+            Ok::<Response, Fault>(next.run(request).await)
+        }
+    };
+    Router::new()
+        .route("/v1/incidents", get(list))
+        .route("/v1/incidents/{id}", get(show))
+        .route_layer(middleware::from_fn(guarded))
+        .with_state(store)
+}
+
+async fn list(
+    State(store): State<Arc<Store>>,
+    RawQuery(query): RawQuery,
+) -> Result<Response, Fault> {
+    let query = query_of(&query.unwrap_or_default())?;
+    let page = ask(store, move |store| store.incidents(&query)).await?;
+    let body = serde_json::json!({"incidents": page.incidents, "next": page.next});
+    Ok(json(StatusCode::OK, &body))
+}
+
+async fn show(State(store): State<Arc<Store>>, Path(id): Path<String>) -> Result<Response, Fault> {
+    let hint = "`GET /v1/incidents` lists those there are";
+    let missing = || Fault::new(StatusCode::NOT_FOUND, "there is no such incident", hint);
+    let id = id.parse().map_err(|()| missing())?;
+    let incident = ask(store, move |store| store.incident(id)).await?;
+    Ok(json(StatusCode::OK, &incident.ok_or_else(missing)?))
+}
+
+/// Asks the store on a thread that may wait for a disk.
+async fn ask<T: Send + 'static>(
+    store: Arc<Store>,
+    question: impl FnOnce(&Store) -> Result<T, StoreError> + Send + 'static,
+) -> Result<T, Fault> {
+    let failed = || {
+        let hint = "the daemon's log says why";
+        Fault::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "the store does not answer",
+            hint,
+        )
+    };
+    let answer = tokio::task::spawn_blocking(move || question(&store)).await;
+    answer.map_err(|_| failed())?.map_err(|error| match error {
+        StoreError::Cursor => wrong("cursor", "take it from `next` of the page before"),
+        error => {
+            tracing::error!(%error, "the store does not answer");
+            failed()
+        }
+    })
+}
+
+fn query_of(text: &str) -> Result<Query, Fault> {
+    if text.len() > QUERY_BYTES_MAX {
+        return Err(wrong("query", "it is longer than 4 KiB"));
+    }
+    let mut query = Query {
+        limit: PAGE,
+        ..Query::default()
+    };
+    // The address is only there because a query alone cannot be read.
+    let url = reqwest::Url::parse(&format!("http://localhost/?{text}"));
+    let url = url.map_err(|_| wrong("query", "write it as name=value&name=value"))?;
+    for (name, value) in url.query_pairs() {
+        match name.as_ref() {
+            "level" => query.level = Some(level(&value)?),
+            "state" => query.state = Some(state(&value)?),
+            "since" => query.since = Some(time(&value)?),
+            "subject" => query.subject = Some(value.into_owned()),
+            "cursor" => query.cursor = Some(value.into_owned()),
+            _ => {
+                return Err(wrong(
+                    "name in the query",
+                    "level, subject, state, since, cursor",
+                ));
+            }
+        }
+    }
+    Ok(query)
+}
+
+fn wrong(what: &str, hint: &'static str) -> Fault {
+    Fault::new(StatusCode::BAD_REQUEST, format!("wrong {what}"), hint)
+}
+
+fn level(word: &str) -> Result<Level, Fault> {
+    let hint = "informational, low, medium, high, critical";
+    Level::of_name(word).ok_or_else(|| wrong("level", hint))
+}
+
+fn state(word: &str) -> Result<Where, Fault> {
+    let known = [
+        Where::Open,
+        Where::Acknowledged,
+        Where::Contained,
+        Where::Resolved,
+        Where::FalsePositive,
+    ];
+    let hint = "open, acknowledged, contained, resolved, false_positive";
+    known
+        .into_iter()
+        .find(|state| state.name() == word)
+        .ok_or_else(|| wrong("state", hint))
+}
+
+fn time(text: &str) -> Result<Time, Fault> {
+    let time = text.parse::<jiff::Timestamp>().ok();
+    let time = time.and_then(|time| Time::from_ms(time.as_millisecond()));
+    time.ok_or_else(|| wrong("since", "write it as 2026-05-04T10:00:00Z"))
+}
