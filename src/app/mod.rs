@@ -1,3 +1,4 @@
 //! SHELL: one file per subcommand; the only place threads and runtimes are started.
 
 pub mod geo;
+pub mod rules;

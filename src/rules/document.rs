@@ -8,6 +8,7 @@ use super::detection::{self, Remarks, field_names};
 use super::gate::Need;
 use super::rule::{Response, Rule, RuleTest, Service, Status, Step4, TestKeys};
 use super::says::Template;
+use super::test_log::expand;
 use super::yaml::{Kind, Node};
 use crate::domain::finding::{Confidence, Dimension, Level};
 use crate::domain::incident::Cause;
@@ -232,6 +233,12 @@ impl Reader {
 
     fn test(&mut self, node: &Node) -> RuleTest {
         let expect = self.choice(node, "expect", [true, false], expectation, true);
+        if let Some((log, Err(mistake))) = node
+            .get("log")
+            .map(|log| (log, expand(log.text().unwrap_or_default())))
+        {
+            self.wrong(log, mistake.message);
+        }
         let keys = self.choice(node, "keys", TEST_KEYS, test_keys_name, false);
         RuleTest {
             name: self.text(node, "name", true),

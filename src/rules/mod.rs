@@ -13,6 +13,7 @@ mod matcher;
 mod modifier;
 mod rule;
 mod says;
+pub mod test_log;
 mod yaml;
 
 pub use embedded::ALL;
