@@ -168,7 +168,8 @@ impl<'a> Fields<'a> {
     /// The event.
     ///
     /// # Errors
-    /// [`SkipReason::NoTime`] and [`SkipReason::BadTime`]: without a time there is no event.
+    /// [`SkipReason::NoTime`] and [`SkipReason::BadTime`]: without a time there is no event;
+    /// [`SkipReason::Malformed`]: there is a time and nothing of a request.
     pub(super) fn finish(self) -> Result<AccessEvent<'a>, SkipReason> {
         let Self {
             mut event,
@@ -183,8 +184,21 @@ impl<'a> Fields<'a> {
         event.client = event.client.or(remote).or(event.peer);
         event.peer = event.peer.or(remote).or(event.client);
         set_request(&mut event, request, target);
-        Ok(event)
+        if is_request(&event) {
+            Ok(event)
+        } else {
+            Err(SkipReason::Malformed)
+        }
     }
+}
+
+/// False for what an application writes into the same log between the requests.
+fn is_request(event: &AccessEvent<'_>) -> bool {
+    event.client.is_some()
+        || event.status != 0
+        || event.path.is_some()
+        || event.method.is_some()
+        || !event.carriers.is_empty()
 }
 
 /// Method, path, query and, from an absolute target, host. The request line and the target are as the client sent them, so

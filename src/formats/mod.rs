@@ -12,6 +12,8 @@ pub mod detect;
 mod apache;
 mod combined;
 mod fields;
+#[cfg(test)]
+mod fixtures;
 mod json;
 mod log_format;
 mod logfmt;
