@@ -1,4 +1,5 @@
 //! SHELL: one file per subcommand; the only place threads and runtimes are started.
 
 pub mod geo;
+pub mod parse;
 pub mod rules;
