@@ -1,7 +1,8 @@
 //! `tokentrip geo`: which place and network tables are in use, and making one's own.
 //!
 //! In: paths and [`Tables`]. Out: text for people, packed tables as files.
-//! Does not know: how the tables are packed ([`crate::context::build`]), nor the command line's syntax.
+//! Does not know: how the tables are packed ([`crate::context::build`]), nor the command line's
+//! syntax.
 
 use crate::context::build::{self, Family, Origin};
 use crate::context::tables::{TableFault, Tables};

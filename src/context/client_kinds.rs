@@ -2,14 +2,17 @@
 //!
 //! In: the family and system that uap-core found, and the header. Out: [`ClientKind`].
 //! Does not know: versions.
-//! Source: the libraries' own documentation of their default user agents; uap-core's list of families.
+//! Source: the libraries' own documentation of their default user agents; uap-core's list of
+//! families.
 //!
-//! Tools are what a person or a script drives by hand; they come first, because a headless browser also looks like one.
-//! Okhttp and CFNetwork are apps: Android's and Apple's apps send them when nobody names the app.
+//! Tools are what a person or a script drives by hand; they come first, because a headless browser
+//! also looks like one. Okhttp and CFNetwork are apps: Android's and Apple's apps send them when
+//! nobody names the app.
 
 use crate::domain::context::ClientKind;
 
-/// Marks of command line tools, libraries of scripts, headless browsers and scanners, in lower case.
+/// Marks of command line tools, libraries of scripts, headless browsers and scanners, in lower
+/// case.
 const TOOLS: [&str; 62] = [
     "aiohttp",
     "apache-httpclient",

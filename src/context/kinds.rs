@@ -1,13 +1,14 @@
 //! What people do in a network: from our list, else from what its organisation calls itself.
 //!
-//! In: `asn_kinds.csv` (`asn,kind,name`) and names of organisations. Out: [`Class`], which knows its
-//! [`NetworkKind`] and how far from the table's point its users may be.
+//! In: `asn_kinds.csv` (`asn,kind,name`) and names of organisations. Out: [`Class`], which knows
+//! its [`NetworkKind`] and how far from the table's point its users may be.
 //! Does not know: addresses.
 
 use super::tables::TableFault;
 use crate::domain::context::NetworkKind;
 
-/// What a network is, finer than [`NetworkKind`]: several classes mean the same to a rule, but not to a map.
+/// What a network is, finer than [`NetworkKind`]: several classes mean the same to a rule, but not
+/// to a map.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Class {
     /// Nobody said, and the name does not tell.
@@ -39,7 +40,8 @@ pub enum Class {
     Home,
 }
 
-/// Every class with its word in `asn_kinds.csv`; the index is its code in a packed table, so only append.
+/// Every class with its word in `asn_kinds.csv`; the index is its code in a packed table, so only
+/// append.
 const WORDS: [(Class, &str); 13] = [
     (Class::Unknown, "unknown"),
     (Class::FixedIsp, "fixed_isp"),
@@ -56,11 +58,12 @@ const WORDS: [(Class, &str); 13] = [
     (Class::Home, "home"),
 ];
 
-/// On fixed lines the median error of place tables is 3 to 16 km (arXiv 2605.21937); 20 km covers the worst of
-/// the medians and a commuter's town.
+/// On fixed lines the median error of place tables is 3 to 16 km (arXiv 2605.21937); 20 km covers
+/// the worst of the medians and a commuter's town.
 const FIXED_RADIUS_KM: f32 = 20.0;
 
-/// On mobile networks the median error is 179 to 207 km (arXiv 2605.21937): the address is the gateway's.
+/// On mobile networks the median error is 179 to 207 km (arXiv 2605.21937): the address is the
+/// gateway's.
 const MOBILE_RADIUS_KM: f32 = 200.0;
 
 impl Class {
@@ -82,8 +85,9 @@ impl Class {
 
     /// What rules see.
     ///
-    /// Networks with phones and fixed lines are `Residential`: the number does not tell which an address is, and
-    /// `Mobile` excuses more. Their radius is a mobile network's, so distance still errs on the careful side.
+    /// Networks with phones and fixed lines are `Residential`: the number does not tell which an
+    /// address is, and `Mobile` excuses more. Their radius is a mobile network's, so distance still
+    /// errs on the careful side.
     pub fn kind(self) -> NetworkKind {
         match self {
             Self::Unknown => NetworkKind::Unknown,
@@ -105,11 +109,12 @@ impl Class {
         }
     }
 
-    /// The class that an organisation's name tells, for the tens of thousands of networks that no list names.
+    /// The class that an organisation's name tells, for the tens of thousands of networks that no
+    /// list names.
     ///
-    /// A judgement, kept to words that networks of other kinds rarely bear. Phones come first: a carrier's
-    /// "Mobile Data Center" is a carrier. A name without such a word stays `Unknown`: most are access networks,
-    /// but unknown is not different, so nothing is gained by a guess.
+    /// A judgement, kept to words that networks of other kinds rarely bear. Phones come first: a
+    /// carrier's "Mobile Data Center" is a carrier. A name without such a word stays `Unknown`:
+    /// most are access networks, but unknown is not different, so nothing is gained by a guess.
     pub fn from_name(organisation: &str) -> Self {
         let name = organisation.to_ascii_lowercase();
         let has_word = |wanted: &[&str]| {
@@ -146,7 +151,8 @@ impl Class {
     }
 }
 
-/// Classes by autonomous system number, from rows `asn,kind,name` under a heading; sorted by number.
+/// Classes by autonomous system number, from rows `asn,kind,name` under a heading; sorted by
+/// number.
 pub(super) fn parse(text: &str) -> Result<Vec<(u32, Class)>, TableFault> {
     let mut classes = Vec::new();
     for (index, row) in text

@@ -4,7 +4,8 @@
 //! Does not know: weights; browsers write the most wanted language first.
 //! Source: RFC 9110, section 12.5.4; RFC 5646, section 2.1 (a primary subtag has 2 to 8 letters).
 
-/// The primary subtag of the first language; `None` for `*`, an empty header, and what is no language.
+/// The primary subtag of the first language; `None` for `*`, an empty header, and what is no
+/// language.
 pub fn first(accept_language: &str) -> Option<String> {
     let range = accept_language.split([',', ';']).next()?.trim();
     let primary = range.split(['-', '_']).next()?;

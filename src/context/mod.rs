@@ -1,6 +1,8 @@
-//! CORE: where a use came from and what made it: places, networks and clients of addresses and user agents.
+//! CORE: where a use came from and what made it: places, networks and clients of addresses and user
+//! agents.
 //!
-//! In: an [`AccessEvent`](crate::domain::event::AccessEvent). Out: its [`Context`](crate::domain::context::Context).
+//! In: an [`AccessEvent`](crate::domain::event::AccessEvent). Out: its
+//! [`Context`](crate::domain::context::Context).
 //! Does not know: sessions, or what is suspicious.
 
 pub mod build;

@@ -1,14 +1,15 @@
 //! A bounded cache in two generations.
 //!
-//! In: keys and what computes their values. Out: the values, computed anew only when they were not asked for lately.
+//! In: keys and what computes their values. Out: the values, computed anew only when they were not
+//! asked for lately.
 //! Does not know: time; what is kept depends on the order of questions alone.
 
 use std::borrow::Borrow;
 use std::collections::HashMap;
 use std::hash::Hash;
 
-/// What was asked for lately. When the young generation is full it becomes the old one, and the old one is dropped:
-/// at most twice the limit is held, and what is asked for between two turns stays.
+/// What was asked for lately. When the young generation is full it becomes the old one, and the old
+/// one is dropped: at most twice the limit is held, and what is asked for between two turns stays.
 pub(super) struct Recent<K, V> {
     young: HashMap<K, V>,
     old: HashMap<K, V>,

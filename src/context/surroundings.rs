@@ -12,8 +12,8 @@ use crate::domain::event::AccessEvent;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-/// Addresses, user agents and short texts held, each: enough for the active clients of a large site. At
-/// 512 bytes a user agent this bounds the memory at 20 MB when an attacker fills it.
+/// Addresses, user agents and short texts held, each: enough for the active clients of a large
+/// site. At 512 bytes a user agent this bounds the memory at 20 MB when an attacker fills it.
 const COUNT_MAX: usize = 16_384;
 
 /// Longer fingerprints are not JA4, which has 36 bytes.
@@ -75,9 +75,10 @@ fn is_ja4(text: &str) -> bool {
     !matches!(text, "" | "-") && text.len() <= JA4_BYTES_MAX
 }
 
-/// The networks of Private Relay also carry other exits of the same companies, so their number alone says nothing:
-/// only an Apple client comes out of the relay. Other people there use the company's VPN (Cloudflare WARP), and
-/// programs that no person drives run on its servers (Workers).
+/// The networks of Private Relay also carry other exits of the same companies, so their number
+/// alone says nothing: only an Apple client comes out of the relay. Other people there use the
+/// company's VPN (Cloudflare WARP), and programs that no person drives run on its servers
+/// (Workers).
 fn as_used_by(client: Option<&Client>, network: Network) -> Network {
     if network.kind != NetworkKind::Relay {
         return network;
@@ -96,8 +97,8 @@ fn as_used_by(client: Option<&Client>, network: Network) -> Network {
 mod tests {
     use super::*;
 
-    const SAFARI: &str = "Mozilla/5.0 (iPhone; CPU iPhone OS 17_5 like Mac OS X) AppleWebKit/605.1.15 \
-        (KHTML, like Gecko) Version/17.5 Mobile/15E148 Safari/604.1";
+    const SAFARI: &str = "Mozilla/5.0 (iPhone; CPU iPhone OS 17_5 like Mac OS X) \
+        AppleWebKit/605.1.15 (KHTML, like Gecko) Version/17.5 Mobile/15E148 Safari/604.1";
     const CHROME: &str = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 \
         (KHTML, like Gecko) Chrome/126.0.0.0 Safari/537.36";
 

@@ -26,7 +26,8 @@ pub(super) struct Leaf {
     pub(super) start: u64,
     /// One past the last key.
     pub(super) end: u64,
-    /// Index in [`Leaves::records`]; `None` where the source knows nothing or two countries share one key.
+    /// Index in [`Leaves::records`]; `None` where the source knows nothing or two countries share
+    /// one key.
     pub(super) record: Option<u32>,
     /// Several places of one country share this one key, and the record is only one of them.
     pub(super) mixed: bool,
@@ -88,7 +89,8 @@ impl Leaves {
 }
 
 impl Leaf {
-    /// Takes in another leaf of the same key: the larger part gives the record, unless they are of two countries.
+    /// Takes in another leaf of the same key: the larger part gives the record, unless they are of
+    /// two countries.
     fn share(&mut self, other: Self, records: &[Record]) {
         let point = |leaf: &Self| leaf.record.map(|index| &records[index as usize].point);
         let (Some(own), Some(new)) = (point(self), point(&other)) else {

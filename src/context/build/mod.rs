@@ -1,6 +1,7 @@
 //! Packs the tables that ship in the binary, or a user's own, from published sources.
 //!
-//! In: bytes of MaxMind databases and texts of range lists. Out: bytes of packed tables ([`super::tables`]).
+//! In: bytes of MaxMind databases and texts of range lists. Out: bytes of packed tables
+//! ([`super::tables`]).
 //! Does not know: files, or vendors beyond what a database says about itself.
 
 mod leaves;

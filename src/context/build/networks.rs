@@ -1,6 +1,7 @@
 //! Packs networks: lists of address ranges with their autonomous systems into one packed table.
 //!
-//! In: CSV rows `first,last,number,organisation` of each family (RFC 4180 quoting), and our list of kinds.
+//! In: CSV rows `first,last,number,organisation` of each family (RFC 4180 quoting), and our list of
+//! kinds.
 //! Out: a packed table; what no row covers has no network.
 //! Does not know: places.
 
@@ -12,8 +13,9 @@ use crate::context::tables::ranges::{ColumnsBuilder, KEY_BITS, key, v4_shift};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-/// Ranges that the published list gives to the holder of the addresses and not to the network that uses them.
-/// iCloud Private Relay leaves through Akamai's 36183, where the list names Akamai's 20940, a delivery network.
+/// Ranges that the published list gives to the holder of the addresses and not to the network that
+/// uses them. iCloud Private Relay leaves through Akamai's 36183, where the list names Akamai's
+/// 20940, a delivery network.
 const CORRECTIONS: [(&str, u32); 1] = [("2a02:26f7::", 36183)];
 
 /// The texts that a table of networks is made of.
@@ -145,7 +147,8 @@ fn unquoted(field: &str) -> String {
 
 fn columns(rows: &[Row], numbers: &BTreeMap<u32, u32>, shift: u32) -> ColumnsBuilder {
     let mut columns = ColumnsBuilder::new(shift);
-    // An address of IPv4 is a key with low bits that are zero: the next one is a step of the shift away.
+    // An address of IPv4 is a key with low bits that are zero: the next one is a step of the shift
+    // away.
     let step = 1_u64 << shift;
     let (mut next, mut current) = (0, 0);
     let mut push = |start: u64, number: u32, columns: &mut ColumnsBuilder| {

@@ -1,11 +1,13 @@
 //! Packs places: one MaxMind database of cities into one packed table of one address family.
 //!
-//! In: the database's bytes. Out: a packed table with every address within [`RUN_KM_MAX`] of its source's point,
-//! but for the /48 of IPv6 that several places share: they get one point a country, with a radius to match.
+//! In: the database's bytes. Out: a packed table with every address within [`RUN_KM_MAX`] of its
+//! source's point, but for the /48 of IPv6 that several places share: they get one point a country,
+//! with a radius to match.
 //! Does not know: networks.
 //!
-//! The world has 15 million leaves, and neighbours mostly say the same. So points fall into a grid, one cell a country
-//! and square, and a run of leaves keeps its cell as long as they are of its country and near its mean.
+//! The world has 15 million leaves, and neighbours mostly say the same. So points fall into a grid,
+//! one cell a country and square, and a run of leaves keeps its cell as long as they are of its
+//! country and near its mean.
 
 use super::Origin;
 use super::leaves::{Leaf, Leaves};
@@ -16,11 +18,12 @@ use crate::context::tables::ranges::{ColumnsBuilder, KEY_BITS, v4_shift};
 use crate::domain::context::{Country, Place};
 use std::collections::BTreeMap;
 
-/// No address is further than this from where its source has it: a tenth of what a rule calls travel.
+/// No address is further than this from where its source has it: a tenth of what a rule calls
+/// travel.
 pub(super) const RUN_KM_MAX: f64 = 50.0;
 
-/// Squares of a quarter degree, 28 km at most from side to side: finer doubles the table, coarser breaks the
-/// promise of [`RUN_KM_MAX`] in the square's corners.
+/// Squares of a quarter degree, 28 km at most from side to side: finer doubles the table, coarser
+/// breaks the promise of [`RUN_KM_MAX`] in the square's corners.
 const SQUARES_PER_DEGREE: f32 = 4.0;
 
 /// The share of a cell's addresses that its radius holds, as [`Place::radius_km`] promises.
@@ -29,7 +32,8 @@ const RADIUS_SHARE: f64 = 0.95;
 /// Which addresses a table of places is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Family {
-    /// IPv4, to single addresses: cut at /24, 6 % of the ranges would be off by more than [`RUN_KM_MAX`].
+    /// IPv4, to single addresses: cut at /24, 6 % of the ranges would be off by more than
+    /// [`RUN_KM_MAX`].
     V4,
     /// IPv6, to /48: cut at /44, it would be 27 %.
     V6,
@@ -219,6 +223,11 @@ impl Atlas {
     }
 }
 
+/// Degrees as they will be read again, so that distances are measured to what is stored.
+fn stored_degrees(degrees: f64) -> f32 {
+    (degrees as f32 * STEPS_PER_DEGREE).round() / STEPS_PER_DEGREE
+}
+
 impl Leaf {
     fn weight(&self) -> f64 {
         (self.end - self.start) as f64
@@ -240,8 +249,8 @@ impl Cell {
         }
         let heaviest = self.towns.iter().max_by(|a, b| a.1.total_cmp(b.1));
         self.mean = Some(Place {
-            latitude: (self.latitude_sum / self.weight) as f32,
-            longitude: (self.longitude_sum / self.weight) as f32,
+            latitude: stored_degrees(self.latitude_sum / self.weight),
+            longitude: stored_degrees(self.longitude_sum / self.weight),
             radius_km: 0.0,
             country,
             name: heaviest.map(|(&town, _)| towns[town].as_str().into()),

@@ -1,13 +1,14 @@
 //! Examples: a small invented world in the addresses that are reserved for documentation.
 //!
 //! In: a canonical address. Out: the [`Example`] it belongs to.
-//! Does not know: any real network. Samples, rule tests and manuals tell their stories here, so that no real
-//! network is ever named as a thief's. It cannot harm: these addresses are not routed, so real traffic never has them.
+//! Does not know: any real network. Samples, rule tests and manuals tell their stories here, so
+//! that no real network is ever named as a thief's. It cannot harm: these addresses are not routed,
+//! so real traffic never has them.
 //! Source: RFC 5737 (IPv4), RFC 3849 (IPv6), RFC 5398 (numbers of autonomous systems).
 //!
-//! The three IPv4 networks are three casts: people in Europe, people elsewhere, and machines. An example has
-//! 32 addresses of IPv4 and a /48 of IPv6: the n-th of a cast has `.32n` to `.32n+31`, and `2001:db8:CNN::/48` where C
-//! is the cast (1 to 3) and NN is n in decimal digits.
+//! The three IPv4 networks are three casts: people in Europe, people elsewhere, and machines. An
+//! example has 32 addresses of IPv4 and a /48 of IPv6: the n-th of a cast has `.32n` to `.32n+31`,
+//! and `2001:db8:CNN::/48` where C is the cast (1 to 3) and NN is n in decimal digits.
 
 use crate::context::kinds::Class;
 use crate::domain::context::{Country, Network, Place};

@@ -1,6 +1,7 @@
 //! The tables in the binary, decoded when they are first asked.
 //!
-//! In: `data/*.table`, made by `tokentrip geo build`. Out: the decoded tables, one of each a process.
+//! In: `data/*.table`, made by `tokentrip geo build`. Out: the decoded tables, one of each a
+//! process.
 //! Does not know: the user's own.
 
 use super::file::{self, Contents, Header};
@@ -30,6 +31,13 @@ pub(super) fn places(address: IpAddr) -> &'static Places {
 /// The networks of both families.
 pub(super) fn networks() -> &'static Networks {
     &NETS
+}
+
+/// Decodes all three.
+pub(super) fn warm_up() {
+    LazyLock::force(&V4);
+    LazyLock::force(&V6);
+    LazyLock::force(&NETS);
 }
 
 /// What the tables say about themselves, without decoding them.

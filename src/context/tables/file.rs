@@ -1,10 +1,12 @@
 //! The container of a packed table: magic, checksum, header, compressed body.
 //!
-//! In: bytes, from the binary or from a user, who may have broken them. Out: [`Header`] and the body's bytes, or a
-//! [`TableFault`] that says what is wrong; never a panic and never more memory than [`BODY_BYTES_MAX`].
+//! In: bytes, from the binary or from a user, who may have broken them. Out: [`Header`] and the
+//! body's bytes, or a [`TableFault`] that says what is wrong; never a panic and never more memory
+//! than [`BODY_BYTES_MAX`].
 //! Does not know: what a body holds.
 //!
-//! Layout: 8 bytes magic and version, 32 bytes BLAKE3 of all that follows, the header in postcard, the body in zstd.
+//! Layout: 8 bytes magic and version, 32 bytes BLAKE3 of all that follows, the header in postcard,
+//! the body in zstd.
 
 use crate::context::build::Origin;
 use crate::domain::time::Time;
@@ -14,8 +16,8 @@ use serde::{Deserialize, Serialize};
 const MAGIC: &[u8; 8] = b"TRIPGEO\x01";
 const CHECKSUM_BYTES: usize = 32;
 
-/// The largest body that is unpacked: four times the largest one of the whole world (13 MB), so that a hostile
-/// file cannot ask for memory without end.
+/// The largest body that is unpacked: four times the largest one of the whole world (13 MB), so
+/// that a hostile file cannot ask for memory without end.
 const BODY_BYTES_MAX: u32 = 64 << 20;
 
 /// zstd's strongest level that needs no extra memory to unpack; packing happens once a build.

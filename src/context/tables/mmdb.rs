@@ -1,10 +1,11 @@
 //! Databases in MaxMind's format, of either schema: nested (MaxMind) or flat (DB-IP).
 //!
-//! In: the whole file as bytes (never mapped: a file that shrinks under a map kills the process). Out: [`City`] and
-//! [`Asn`] records of an address.
+//! In: the whole file as bytes (never mapped: a file that shrinks under a map kills the process).
+//! Out: [`City`] and [`Asn`] records of an address.
 //! Does not know: packed tables.
-//! Source: MaxMind DB File Format Specification 2.0, <https://maxmind.github.io/MaxMind-DB/>; the schemas of
-//! <https://dev.maxmind.com/geoip/docs/databases/city-and-country/> and of DB-IP's lite databases.
+//! Source: MaxMind DB File Format Specification 2.0, <https://maxmind.github.io/MaxMind-DB/>; the
+//! schemas of <https://dev.maxmind.com/geoip/docs/databases/city-and-country/> and of DB-IP's lite
+//! databases.
 
 use super::file::TableFault;
 use super::ranges::KEY_BITS;
@@ -30,7 +31,8 @@ pub(in crate::context) struct City {
     longitude: Option<Degrees>,
 }
 
-/// A number of 4 bytes (DB-IP) or 8 (MaxMind): the decoder converts neither into the other by itself.
+/// A number of 4 bytes (DB-IP) or 8 (MaxMind): the decoder converts neither into the other by
+/// itself.
 #[derive(Clone, Copy, Deserialize)]
 #[serde(untagged)]
 enum Degrees {
@@ -86,8 +88,8 @@ pub(super) struct Asn {
 }
 
 impl City {
-    /// The record as a place with the source's own radius (0 where it gives none); `None` without a point on
-    /// Earth and a country.
+    /// The record as a place with the source's own radius (0 where it gives none); `None` without a
+    /// point on Earth and a country.
     pub(in crate::context) fn into_place(self) -> Option<Place> {
         let location = self.location.unwrap_or_default();
         let latitude = self.latitude.or(location.latitude)?.within(90.0)?;
@@ -155,9 +157,9 @@ impl Reader {
         self.0.lookup(address).ok()?.decode().ok()?
     }
 
-    /// Calls `see` with every stretch of one family that has data, in the order of addresses: its first key, the
-    /// bits of the key that it fixes (more than [`KEY_BITS`] when it is smaller than a key), the offset that its
-    /// record shares with equal ones, and a way to decode it.
+    /// Calls `see` with every stretch of one family that has data, in the order of addresses: its
+    /// first key, the bits of the key that it fixes (more than [`KEY_BITS`] when it is smaller than
+    /// a key), the offset that its record shares with equal ones, and a way to decode it.
     pub(in crate::context) fn walk(
         &self,
         v6: bool,

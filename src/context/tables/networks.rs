@@ -1,6 +1,7 @@
 //! The packed table of networks of both address families.
 //!
-//! In: a body of [`super::file`]. Out: [`Networks::at`], an [`Entry`] for an address, and the class of a number.
+//! In: a body of [`super::file`]. Out: [`Networks::at`], an [`Entry`] for an address, and the class
+//! of a number.
 //! Does not know: places.
 
 use super::file::{self, Contents, Header, TableFault};

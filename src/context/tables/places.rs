@@ -3,8 +3,9 @@
 //! In: a body of [`super::file`]. Out: [`Places::at`], a [`Point`] for an address.
 //! Does not know: networks, so its radius is only the table's own share.
 //!
-//! A range points at a cell. A cell is what one country has in one square of the grid that the builder used: the
-//! mean of its points weighted by addresses, and the radius that holds 95 in 100 of them.
+//! A range points at a cell. A cell is what one country has in one square of the grid that the
+//! builder used: the mean of its points weighted by addresses, and the radius that holds 95 in 100
+//! of them.
 
 use super::file::{self, Contents, Header, TableFault};
 use super::ranges::{Columns, Ranges, key};
@@ -13,7 +14,8 @@ use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 use std::sync::Arc;
 
-/// Steps of a stored coordinate in a degree: 0.005° is half a kilometre, far below the grid's error.
+/// Steps of a stored coordinate in a degree: 0.005° is half a kilometre, far below the grid's
+/// error.
 pub(in crate::context) const STEPS_PER_DEGREE: f32 = 180.0;
 
 /// Cells a table can have: numbers are 16 bits in memory, and 0 is "no place".

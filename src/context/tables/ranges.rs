@@ -1,10 +1,12 @@
 //! Sorted ranges of addresses, each with a number: the look-up under every packed table.
 //!
-//! In: columns of bytes. Out: [`Ranges`], which answers an address in one jump and a short binary search.
+//! In: columns of bytes. Out: [`Ranges`], which answers an address in one jump and a short binary
+//! search.
 //! Does not know: what the numbers stand for.
 //!
-//! Both families use keys of 48 bits: an IPv4 address shifted up, an IPv6 address cut to its /48, which is
-//! what a site is given (RFC 6177, section 2). The first 16 bits index `first`; the rest is searched.
+//! Both families use keys of 48 bits: an IPv4 address shifted up, an IPv6 address cut to its /48,
+//! which is what a site is given (RFC 6177, section 2). The first 16 bits index `first`; the rest
+//! is searched.
 
 use super::file::TableFault;
 use serde::{Deserialize, Serialize};
@@ -28,7 +30,8 @@ pub(in crate::context) const fn v4_shift() -> u32 {
     KEY_BITS - u32::BITS
 }
 
-/// Ranges as they are stored: starts as varint differences, numbers as three planes of bytes, low to high.
+/// Ranges as they are stored: starts as varint differences, numbers as three planes of bytes, low
+/// to high.
 #[derive(Serialize, Deserialize)]
 pub(in crate::context) struct Columns<'a> {
     /// How many ranges.
@@ -60,7 +63,8 @@ impl ColumnsBuilder {
         }
     }
 
-    /// Adds the range that begins at `start`, which must be beyond the last one, and ends where the next begins.
+    /// Adds the range that begins at `start`, which must be beyond the last one, and ends where the
+    /// next begins.
     pub(in crate::context) fn push(&mut self, start: u64, number: u32) {
         let start = start >> self.shift;
         write_varint(&mut self.starts, start - self.last);

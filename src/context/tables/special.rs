@@ -2,7 +2,8 @@
 //!
 //! In: a canonical address. Out: whether it is for private, local, shared or other special use.
 //! Does not know: the examples in documentation addresses, which are asked before.
-//! Source: the IANA special-purpose address registries (RFC 6890) and multicast (RFC 5771, RFC 4291).
+//! Source: the IANA special-purpose address registries (RFC 6890) and multicast (RFC 5771, RFC
+//! 4291).
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
