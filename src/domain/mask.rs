@@ -1,9 +1,9 @@
 //! Hides tokens in text that is about to be shown.
 //!
-//! In: any text that came from a log. Out: the same text with every run that could be a JWT replaced by `[token]`,
-//! or where those runs are.
-//! Does not know: whether a run is a whole or a valid token. It hides too much rather than too little: cut tokens,
-//! padded and percent-encoded ones, and whatever is glued to their end.
+//! In: any text that came from a log. Out: the same text with every run that could be a JWT
+//! replaced by `[token]`, or where those runs are.
+//! Does not know: whether a run is a whole or a valid token. It hides too much rather than too
+//! little: cut tokens, padded and percent-encoded ones, and whatever is glued to their end.
 //! Source: RFC 7519, section 3; RFC 4648, sections 4 and 5.
 
 use std::borrow::Cow;
@@ -13,10 +13,12 @@ use std::ops::Range;
 /// What stands in place of a token.
 const MASK: &str = "[token]";
 
-/// A run this long after the first three letters is hidden: shorter ones hold no secret and may be a word.
+/// A run this long after the first three letters is hidden: shorter ones hold no secret and may be
+/// a word.
 const RUN_LENGTH_MIN: usize = 8;
 
-/// The text with every run that could be a token replaced by `[token]`; borrowed when there is none.
+/// The text with every run that could be a token replaced by `[token]`; borrowed when there is
+/// none.
 pub fn mask(text: &str) -> Cow<'_, str> {
     let mut runs = runs(text).peekable();
     if runs.peek().is_none() {
@@ -34,8 +36,8 @@ pub fn mask(text: &str) -> Cow<'_, str> {
     Cow::Owned(masked)
 }
 
-/// Where the runs that could be tokens stand, in order and apart from each other. Each is longer than a token where
-/// characters that a token may have follow it at once.
+/// Where the runs that could be tokens stand, in order and apart from each other. Each is longer
+/// than a token where characters that a token may have follow it at once.
 pub fn runs(text: &str) -> impl Iterator<Item = Range<usize>> + '_ {
     let bytes = text.as_bytes();
     let mut from = 0;
@@ -61,8 +63,8 @@ pub fn runs(text: &str) -> impl Iterator<Item = Range<usize>> + '_ {
 enum Opening {
     /// `{"` and a letter, as practically every header and payload does.
     Letter,
-    /// White space after the brace, or a member name that begins with a digit. `key`, `they` and `view` end like
-    /// this, so it counts only where a word begins and when two parts are long.
+    /// White space after the brace, or a member name that begins with a digit. `key`, `they` and
+    /// `view` end like this, so it counts only where a word begins and when two parts are long.
     Rare,
 }
 
@@ -110,8 +112,8 @@ struct Unit {
     dot: bool,
 }
 
-/// The token character that `rest` begins with: base64 of either alphabet, padding, a dot, or one of these
-/// percent-encoded once or several times.
+/// The token character that `rest` begins with: base64 of either alphabet, padding, a dot, or one
+/// of these percent-encoded once or several times.
 fn unit(rest: &[u8]) -> Option<Unit> {
     let (&first, mut after) = rest.split_first()?;
     if first != b'%' {

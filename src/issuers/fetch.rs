@@ -1,6 +1,7 @@
 //! Fetches one key set, once.
 //!
-//! In: a [`KeySource`]. Out: [`FetchedKeys`], or the [`FetchFault`] that says what was tried and why it failed.
+//! In: a [`KeySource`]. Out: [`FetchedKeys`], or the [`FetchFault`] that says what was tried and
+//! why it failed.
 //! Does not know: when to fetch again (see [`super::refresh`]).
 
 use crate::domain::time::Time;
@@ -48,7 +49,8 @@ pub struct FetchedKeys {
     pub fresh_for: Option<Duration>,
 }
 
-/// Why a key set could not be had. Never with user, password or query of an address, nor with content.
+/// Why a key set could not be had. Never with user, password or query of an address, nor with
+/// content.
 #[derive(Debug, thiserror::Error)]
 #[allow(missing_docs, reason = "each is its message")]
 pub enum FetchFault {
@@ -56,7 +58,8 @@ pub enum FetchFault {
     #[error("this is no address; give an https URL or the path of a file")]
     NotAnAddress,
     #[error(
-        "{at} is not https; a key set over http is only read on loopback, since whoever can change it can sign"
+        "{at} is not https; a key set over http is only read on loopback: \
+         whoever can change it can sign"
     )]
     NotSecure { at: Location },
     #[error("{path}: {reason}", path = path.display())]
@@ -191,7 +194,8 @@ impl Fetcher {
             let timeout_s = self.timeout.as_secs_f64();
             return FetchFault::TimedOut { at, timeout_s };
         }
-        // The innermost cause says what happened (refused, unknown host, certificate) and has no address in it.
+        // The innermost cause says what happened (refused, unknown host, certificate) and has no
+        // address in it.
         let mut cause: &dyn Error = error;
         while let Some(inner) = cause.source() {
             cause = inner;
@@ -204,7 +208,8 @@ impl Fetcher {
     }
 }
 
-/// The body up to one byte more than a key set may have; what is longer is refused when it is parsed.
+/// The body up to one byte more than a key set may have; what is longer is refused when it is
+/// parsed.
 async fn body(mut response: Response) -> Result<Vec<u8>, reqwest::Error> {
     let mut bytes = Vec::new();
     while let Some(piece) = response.chunk().await? {

@@ -1,7 +1,9 @@
-//! Keeps key sets fresh: at the start, at a steady pace, and when a token names a key that is not known.
+//! Keeps key sets fresh: at the start, at a steady pace, and when a token names a key that is not
+//! known.
 //!
 //! In: [`KeySource`]s and a [`Pace`]. Out: [`FetchedKeys`], handed to a function as they come.
-//! Does not know: what is done with them. A fetch that fails hands over nothing, so the last good set stays in force.
+//! Does not know: what is done with them. A fetch that fails hands over nothing, so the last good
+//! set stays in force.
 
 use super::fetch::{FetchedKeys, Fetcher, KeySource};
 use std::collections::BTreeMap;
@@ -11,8 +13,8 @@ use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 
-/// What a server's `max-age` is held between. Below a minute we would be a burden, and some servers say 0; beyond a day
-/// a withdrawn key would be trusted too long.
+/// What a server's `max-age` is held between. Below a minute we would be a burden, and some servers
+/// say 0; beyond a day a withdrawn key would be trusted too long.
 const FRESH_FOR: (Duration, Duration) =
     (Duration::from_secs(60), Duration::from_secs(24 * 60 * 60));
 
@@ -30,10 +32,11 @@ pub struct Pace {
 impl Default for Pace {
     fn default() -> Self {
         Self {
-            // A withdrawn key is distrusted, and a new one trusted, within a quarter of an hour without being asked.
+            // A withdrawn key is distrusted, and a new one trusted, within a quarter of an hour
+            // without being asked.
             every: Duration::from_secs(15 * 60),
-            // Anybody can send tokens with made-up key ids; so many can't make us a flood on the issuer, and a real
-            // rotation is still noticed within half a minute.
+            // Anybody can send tokens with made-up key ids; so many can't make us a flood on the
+            // issuer, and a real rotation is still noticed within half a minute.
             apart_min: Duration::from_secs(30),
             // As for every call to a provider; a key server that is slower is down.
             timeout: Duration::from_secs(10),
@@ -57,8 +60,8 @@ pub struct KeyRequests {
 }
 
 impl KeyRequests {
-    /// Asks for the issuer's keys as soon as the pace allows; asking often is asking once. Never waits. An issuer that
-    /// is not configured is nobody to ask.
+    /// Asks for the issuer's keys as soon as the pace allows; asking often is asking once. Never
+    /// waits. An issuer that is not configured is nobody to ask.
     pub fn ask(&self, issuer: &str) {
         if let Some(asked) = self.asked.get(issuer) {
             asked.notify_one();
@@ -87,8 +90,8 @@ impl Refresher {
         self.requests.clone()
     }
 
-    /// Fetches until it is dropped, and hands over every set, also one that did not change: that it was still the
-    /// issuer's is news too. Failures are logged and tried again.
+    /// Fetches until it is dropped, and hands over every set, also one that did not change: that it
+    /// was still the issuer's is news too. Failures are logged and tried again.
     pub async fn run(self, deliver: impl Fn(FetchedKeys) + Clone + Send + 'static) {
         let mut issuers = JoinSet::new();
         for source in self.sources {
@@ -123,7 +126,7 @@ async fn keep_fresh(
                 fresh_for.map_or(pace.every, |time| time.clamp(FRESH_FOR.0, FRESH_FOR.1))
             }
             Err(fault) => {
-                tracing::warn!(issuer = %source.issuer, %fault, "key set not fetched; the last one stays");
+                tracing::warn!(issuer = %source.issuer, %fault, "key set not fetched, old one stays");
                 pace.every.min(FRESH_FOR.0)
             }
         };

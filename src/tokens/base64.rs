@@ -8,8 +8,9 @@ use data_encoding::{BASE64URL_NOPAD, Encoding, Specification};
 use std::borrow::Cow;
 use std::sync::LazyLock;
 
-/// Takes the other alphabet and bits that the last character does not need. Servers that take them too would let a
-/// token pass under another spelling, so every spelling must give the same bytes, and with them the same id.
+/// Takes the other alphabet and bits that the last character does not need. Servers that take them
+/// too would let a token pass under another spelling, so every spelling must give the same bytes,
+/// and with them the same id.
 static LAX: LazyLock<Encoding> = LazyLock::new(|| {
     let mut specification = Specification::new();
     specification
@@ -21,7 +22,8 @@ static LAX: LazyLock<Encoding> = LazyLock::new(|| {
     specification.encoding().unwrap_or(BASE64URL_NOPAD)
 });
 
-/// The bytes of a part in any spelling a server may take: either alphabet, with or without padding. No white space.
+/// The bytes of a part in any spelling a server may take: either alphabet, with or without padding.
+/// No white space.
 pub(super) fn decode(part: &str) -> Option<Vec<u8>> {
     strict(part).or_else(|| LAX.decode(part.trim_end_matches('=').as_bytes()).ok())
 }

@@ -2,9 +2,9 @@
 //!
 //! In: the payload's bytes, or fields that a gateway logged. Out: [`Claims`].
 //! Does not know: headers, signatures, which claims are true.
-//! Source: RFC 7519, sections 2 (NumericDate) and 4; RFC 9068, section 2.2; RFC 8693, section 4.3; OpenID Connect
-//! Front-Channel Logout 1.0, section 3 (`sid`). Vendors' names: Okta `cid` and `scp`, Entra `appid`, `scp` and `uti`,
-//! Cognito `origin_jti`.
+//! Source: RFC 7519, sections 2 (NumericDate) and 4; RFC 9068, section 2.2; RFC 8693, section 4.3;
+//! OpenID Connect Front-Channel Logout 1.0, section 3 (`sid`). Vendors' names: Okta `cid` and
+//! `scp`, Entra `appid`, `scp` and `uti`, Cognito `origin_jti`.
 
 use crate::domain::time::Time;
 use crate::domain::token::Claim;
@@ -14,8 +14,8 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fmt;
 
-/// The last second that RFC 3339 can write. Later ones (milliseconds in place of seconds, "never" as a huge number) are
-/// held here, so that nobody overflows when reckoning with them.
+/// The last second that RFC 3339 can write. Later ones (milliseconds in place of seconds, "never"
+/// as a huge number) are held here, so that nobody overflows when reckoning with them.
 const SECOND_MAX: i64 = 253_402_300_799;
 
 /// The claims that anyone here needs. All are optional, in every combination.
@@ -39,8 +39,8 @@ pub(super) struct Claims {
 }
 
 impl Claims {
-    /// The claims of a payload, if it is a JSON object. A member that stands there twice counts as most validators
-    /// read it: the last one.
+    /// The claims of a payload, if it is a JSON object. A member that stands there twice counts as
+    /// most validators read it: the last one.
     pub(super) fn parse(payload: &[u8]) -> Option<Self> {
         let members = Members::parse(payload)?;
         let first = |names: &[&str]| names.iter().find_map(|name| members.text(name));
@@ -98,7 +98,8 @@ pub(super) fn text(value: &Value) -> Option<String> {
     }
 }
 
-/// A NumericDate in whole seconds: fractions are cut off, numbers in quotes count, anything else is no date.
+/// A NumericDate in whole seconds: fractions are cut off, numbers in quotes count, anything else is
+/// no date.
 fn second(value: &Value) -> Option<i64> {
     match value {
         Value::Number(number) => number
@@ -129,12 +130,14 @@ fn held(second: i64) -> i64 {
 /// The members of one JSON object.
 pub(super) struct Members {
     members: HashMap<String, Value>,
-    /// True when a name stands there twice (RFC 7515, section 4, and RFC 7519, section 4 forbid it).
+    /// True when a name stands there twice (RFC 7515, section 4, and RFC 7519, section 4 forbid
+    /// it).
     pub(super) repeated: bool,
 }
 
 impl Members {
-    /// The members, if the bytes are one JSON object, nested at most as deep as serde_json allows (128).
+    /// The members, if the bytes are one JSON object, nested at most as deep as serde_json allows
+    /// (128).
     pub(super) fn parse(bytes: &[u8]) -> Option<Self> {
         serde_json::from_slice(bytes).ok()
     }
@@ -206,7 +209,8 @@ mod tests {
     #[test]
     fn several_values_join_and_other_names_count() {
         let claims = claims(
-            r#"{"aud":["a","b"],"scp":["read","write"],"cid":"app","uti":"u1","sub":42,"sid":null}"#,
+            r#"{"aud":["a","b"],"scp":["read","write"],"cid":"app","uti":"u1",
+                "sub":42,"sid":null}"#,
         );
         assert_eq!(claims.aud.as_deref(), Some("a b"));
         assert_eq!(claims.scope.as_deref(), Some("read write"));

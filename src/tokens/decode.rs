@@ -11,14 +11,15 @@ use crate::domain::ids::{Digest, IdKey, SessionId, SubjectId, TokenId};
 use crate::domain::token::{Claim, Credential, Form, HeaderMarks, Shape, Token};
 use std::borrow::Cow;
 
-/// Longest header as written. Certificate chains in `x5c` make the longest honest ones, of 2 to 6 KiB.
+/// Longest header as written. Certificate chains in `x5c` make the longest honest ones, of 2 to 6
+/// KiB.
 const HEADER_BYTES_MAX: usize = 8 * 1024;
 
 /// Longest payload as written. Servers refuse requests with more than 8 to 64 KiB of headers.
 const PAYLOAD_BYTES_MAX: usize = 64 * 1024;
 
-/// Longest text kept of one claim. Ids of issuers are far shorter; a scope list may reach a few hundred bytes. What is
-/// cut here still counts whole in the ids and digests.
+/// Longest text kept of one claim. Ids of issuers are far shorter; a scope list may reach a few
+/// hundred bytes. What is cut here still counts whole in the ids and digests.
 const CLAIM_BYTES_MAX: usize = 1024;
 
 /// Why a credential is no token. Closed, without any content, to be counted.
@@ -36,13 +37,15 @@ pub enum DecodeFault {
     PayloadNotObject,
 }
 
-/// Decodes a credential. The same header and payload give the same [`TokenId`] however they or the signature are
-/// spelled, so that a re-encoded copy is the same token.
+/// Decodes a credential. The same header and payload give the same [`TokenId`] however they or the
+/// signature are spelled, so that a re-encoded copy is the same token.
 ///
-/// - Two parts, or an empty signature, are [`Form::Unsigned`], except under `alg` none, where that is the whole token.
+/// - Two parts, or an empty signature, are [`Form::Unsigned`], except under `alg` none, where that
+///   is the whole token.
 /// - Five parts are [`Form::Encrypted`]: there are no claims to see.
 /// - A broken header before a payload of claims is a token with [`HeaderMarks::malformed`].
-/// - A machine's token whose `sub` is its client id has that as its subject; without `sub` there is no subject.
+/// - A machine's token whose `sub` is its client id has that as its subject; without `sub` there is
+///   no subject.
 pub fn decode(credential: &Credential<'_>, key: &IdKey) -> Result<Token, DecodeFault> {
     match &credential.shape {
         Shape::Raw(raw) => decode_raw(raw.expose(), key),
@@ -193,8 +196,8 @@ fn token(parts: Parts, key: &IdKey) -> Token {
     }
 }
 
-/// The session: `sid`, else the refresh family, else `jti`, else the token alone. All are the issuer's names, so the
-/// issuer is part of each.
+/// The session: `sid`, else the refresh family, else `jti`, else the token alone. All are the
+/// issuer's names, so the issuer is part of each.
 fn session(claims: &Claims, id: TokenId, key: &IdKey) -> SessionId {
     let issuer = claims.iss.as_deref().unwrap_or_default();
     let of = |parts: &[&str]| {
@@ -216,7 +219,8 @@ fn session(claims: &Claims, id: TokenId, key: &IdKey) -> SessionId {
     }
 }
 
-/// The text of a claim as it is kept: cut at a character's end when it is longer than any honest one.
+/// The text of a claim as it is kept: cut at a character's end when it is longer than any honest
+/// one.
 fn kept(mut text: String) -> Box<str> {
     text.truncate(text.floor_char_boundary(CLAIM_BYTES_MAX));
     text.into_boxed_str()
@@ -255,7 +259,8 @@ mod tests {
     #[test]
     fn a_token_is_decoded_with_all_its_names() {
         let token = of_claims(&json!({
-            "iss": "https://idp.example.com/", "sub": "alice", "aud": "api", "azp": "web", "jti": "j1",
+            "iss": "https://idp.example.com/", "sub": "alice", "aud": "api", "azp": "web",
+            "jti": "j1",
             "sid": "s1", "scope": "read write", "iat": 10, "nbf": 11, "exp": 12,
         }));
         let text = |text: &Option<Box<str>>| text.as_deref().unwrap_or("").to_owned();

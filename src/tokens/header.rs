@@ -1,24 +1,29 @@
 //! The JOSE header: what it names, and what is wrong or remarkable about it.
 //!
-//! In: the header's bytes, and the issuer that the payload names. Out: [`Header`] and its [`HeaderMarks`].
+//! In: the header's bytes, and the issuer that the payload names. Out: [`Header`] and its
+//! [`HeaderMarks`].
 //! Does not know: keys, signatures.
-//! Source: RFC 7515, sections 4 and 10.12; RFC 8725, sections 2.1, 2.9, 3.10; RFC 9449, section 4.2.
+//! Source: RFC 7515, sections 4 and 10.12; RFC 8725, sections 2.1, 2.9, 3.10; RFC 9449, section
+//! 4.2.
 
 use super::claims::{Members, text};
 use crate::domain::token::HeaderMarks;
 use serde_json::Value;
 
-/// Longer key ids than this are no names: thumbprints are 43 characters (RFC 7638), ARNs and key URLs under 128.
+/// Longer key ids than this are no names: thumbprints are 43 characters (RFC 7638), ARNs and key
+/// URLs under 128.
 const KID_BYTES_MAX: usize = 128;
 
-/// What a `kid` has in it that tries to be a path, a shell command, a string's end or an escape. Slash, plus, colon and
-/// at sign are not here: base64, URLs, ARNs and mail addresses are honest key ids.
+/// What a `kid` has in it that tries to be a path, a shell command, a string's end or an escape.
+/// Slash, plus, colon and at sign are not here: base64, URLs, ARNs and mail addresses are honest
+/// key ids.
 const KID_PIECES: [&str; 14] = [
     "../", "..\\", "%2e%2e", "%00", "/dev/", "/proc/", "/etc/", "'", "\"", "`", "|", "$(", "<",
     "\\",
 ];
 
-/// Words of SQL that turn a `kid` with spaces into a query. A space alone does not: people name keys `Key 1`.
+/// Words of SQL that turn a `kid` with spaces into a query. A space alone does not: people name
+/// keys `Key 1`.
 const KID_WORDS: [&str; 8] = [
     "select", "union", "from", "where", "insert", "drop", "sleep", "or",
 ];
@@ -76,9 +81,9 @@ impl Header {
 
     /// What is wrong or remarkable, for a token that says it is of this issuer.
     ///
-    /// Certificates (`x5c`, `x5t`) in the header are honest and common, so they are no mark. `jku` and `x5u` are one
-    /// unless they stay on the issuer's own host over https: SAP and Cloud Foundry send that with every token.
-    /// A `jwk` belongs into DPoP proofs and nowhere else.
+    /// Certificates (`x5c`, `x5t`) in the header are honest and common, so they are no mark. `jku`
+    /// and `x5u` are one unless they stay on the issuer's own host over https: SAP and Cloud
+    /// Foundry send that with every token. A `jwk` belongs into DPoP proofs and nowhere else.
     pub(super) fn marks(&self, issuer: Option<&str>) -> HeaderMarks {
         let is_proof = self.typ.as_deref() == Some("dpop+jwt");
         HeaderMarks {
@@ -111,7 +116,8 @@ fn is_known_crit(crit: &Value) -> bool {
     matches!(crit.as_array().map(Vec::as_slice), Some([only]) if only == "b64")
 }
 
-/// True for an https URL on the very host of the issuer, in a spelling that no parser reads otherwise.
+/// True for an https URL on the very host of the issuer, in a spelling that no parser reads
+/// otherwise.
 fn stays_at(url: &str, issuer: Option<&str>) -> bool {
     let host = |url: &str| {
         let authority = url

@@ -1,9 +1,12 @@
 //! An issuer's published keys.
 //!
-//! In: a JWK set or a single JWK as JSON. Out: [`KeySet`], or the [`KeyFault`] that says why it is none.
-//! Does not know: where the bytes came from, or which algorithms an issuer may use (see [`super::verify`]).
-//! Source: RFC 7517; RFC 7518, sections 3.2 (key length of HMAC), 3.3 (RSA of 2048 bits), 6; RFC 8037, section 2;
-//! Nemec et al., "The Return of Coppersmith's Attack", ACM CCS 2017 (weak RSA keys).
+//! In: a JWK set or a single JWK as JSON. Out: [`KeySet`], or the [`KeyFault`] that says why it is
+//! none.
+//! Does not know: where the bytes came from, or which algorithms an issuer may use (see
+//! [`super::verify`]).
+//! Source: RFC 7517; RFC 7518, sections 3.2 (key length of HMAC), 3.3 (RSA of 2048 bits), 6; RFC
+//! 8037, section 2; Nemec et al., "The Return of Coppersmith's Attack", ACM CCS 2017 (weak RSA
+//! keys).
 
 use super::base64;
 use jsonwebtoken::{Algorithm, DecodingKey};
@@ -13,10 +16,12 @@ use std::fmt;
 /// Largest key set. Big providers publish under 10 KiB.
 const SET_BYTES_MAX: usize = 1024 * 1024;
 
-/// Most keys in a set. Providers publish two to ten; every key without `kid` may be tried on every token.
+/// Most keys in a set. Providers publish two to ten; every key without `kid` may be tried on every
+/// token.
 const KEYS_MAX: usize = 200;
 
-/// RSA moduli shorter than this are refused (RFC 7518, section 3.3), longer than the second cost too much to check.
+/// RSA moduli shorter than this are refused (RFC 7518, section 3.3), longer than the second cost
+/// too much to check.
 const RSA_BITS: std::ops::RangeInclusive<usize> = 2048..=8192;
 
 /// Keys of one issuer.
@@ -40,15 +45,15 @@ pub enum KeyFault {
     TooMany,
     /// Every key was skipped.
     #[error(
-        "none of the keys is one that can check signatures (RSA of 2048 bits, P-256, P-384, Ed25519, oct)"
+        "none of the keys can check signatures here (RSA of 2048 bits, P-256, P-384, Ed25519, oct)"
     )]
     NoneUsable,
 }
 
 impl KeySet {
-    /// Reads a JWK set, or one JWK. Keys that cannot check signatures here are skipped and counted: other types and
-    /// curves, `use` or `key_ops` for something else, an `alg` that does not fit, weak or broken material.
-    /// Private members are not kept.
+    /// Reads a JWK set, or one JWK. Keys that cannot check signatures here are skipped and counted:
+    /// other types and curves, `use` or `key_ops` for something else, an `alg` that does not fit,
+    /// weak or broken material. Private members are not kept.
     pub fn parse(bytes: &[u8]) -> Result<Self, KeyFault> {
         if bytes.len() > SET_BYTES_MAX {
             return Err(KeyFault::TooLarge);
@@ -232,7 +237,8 @@ fn text<'a>(jwk: &'a Map<String, Value>, name: &str) -> Option<&'a str> {
     jwk.get(name).and_then(Value::as_str)
 }
 
-/// `use` and `key_ops`, where they are there, must allow checking signatures (RFC 7517, sections 4.2 and 4.3).
+/// `use` and `key_ops`, where they are there, must allow checking signatures (RFC 7517, sections
+/// 4.2 and 4.3).
 fn is_for_signatures(jwk: &Map<String, Value>) -> bool {
     let usage = jwk.get("use").is_none_or(|usage| usage == "sig");
     // A secret or a private key that signs also verifies.
@@ -264,8 +270,9 @@ fn is_sound_rsa(n: &[u8], e: &[u8]) -> bool {
     RSA_BITS.contains(&bits) && is_odd(n) && is_odd(e) && e != [1] && !is_roca(n)
 }
 
-/// True for a modulus of the kind that some Infineon chips made, whose key can be reckoned from it: modulo each small
-/// prime it is a power of 65537. An honest modulus passes all of these by chance once in 2^27 or less.
+/// True for a modulus of the kind that some Infineon chips made, whose key can be reckoned from it:
+/// modulo each small prime it is a power of 65537. An honest modulus passes all of these by chance
+/// once in 2^27 or less.
 fn is_roca(n: &[u8]) -> bool {
     const PRIMES: [u32; 17] = [
         11, 13, 17, 19, 37, 53, 61, 71, 73, 79, 97, 103, 107, 109, 127, 151, 157,

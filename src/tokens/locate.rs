@@ -1,9 +1,11 @@
 //! Finds the credentials that an event shows.
 //!
-//! In: [`AccessEvent`] with its carriers. Out: [`Credentials`], each with the digest that probes the tables.
-//! Does not know: what a token says. A text that looks like a token and is none is for [`super::decode`] to refuse.
-//! Source: RFC 6750, section 2 (header, form, query), RFC 9449, section 7.1 (DPoP), RFC 7515, section 7.1, and RFC 7516,
-//! section 7.1 (compact serialisations).
+//! In: [`AccessEvent`] with its carriers. Out: [`Credentials`], each with the digest that probes
+//! the tables.
+//! Does not know: what a token says. A text that looks like a token and is none is for
+//! [`super::decode`] to refuse.
+//! Source: RFC 6750, section 2 (header, form, query), RFC 9449, section 7.1 (DPoP), RFC 7515,
+//! section 7.1, and RFC 7516, section 7.1 (compact serialisations).
 
 use crate::domain::event::{AccessEvent, Carrier, CarrierKind};
 use crate::domain::ids::{Digest, IdKey};
@@ -15,24 +17,27 @@ use std::borrow::Cow;
 use std::mem;
 use std::ops::Range;
 
-/// Distinct credentials taken from one event. Real requests have one to three; more are an attack on the tables.
+/// Distinct credentials taken from one event. Real requests have one to three; more are an attack
+/// on the tables.
 pub const CREDENTIALS_MAX: usize = 8;
 
-/// Longest text after `Bearer` that is taken for a token though it does not begin like one. Servers refuse longer
-/// headers (nginx: 8 KiB a line, `large_client_header_buffers`), so nothing longer was ever a credential.
+/// Longest text after `Bearer` that is taken for a token though it does not begin like one. Servers
+/// refuse longer headers (nginx: 8 KiB a line, `large_client_header_buffers`), so nothing longer
+/// was ever a credential.
 const BROKEN_BYTES_MAX: usize = 16 * 1024;
 
-/// Pieces that one cookie may be split into. Frameworks split at 4 KiB, and servers refuse more than 16 KiB of headers.
+/// Pieces that one cookie may be split into. Frameworks split at 4 KiB, and servers refuse more
+/// than 16 KiB of headers.
 const COOKIE_PIECES_MAX: u32 = 10;
 
 /// Schemes before a token, with the space after them, in lower case.
 const SCHEMES: [&[u8]; 4] = [b"bearer ", b"dpop ", b"token ", b"jwt "];
 
-/// The credentials that an event shows, every distinct one once. The carriers are used up: what they held is in the
-/// credentials now, and nowhere else in the event.
+/// The credentials that an event shows, every distinct one once. The carriers are used up: what
+/// they held is in the credentials now, and nowhere else in the event.
 ///
-/// A token found in one request twice keeps the place that leaks most (query and path), since that is what has to be
-/// told; a mention in the Referer or the user agent stays beside a presentation.
+/// A token found in one request twice keeps the place that leaks most (query and path), since that
+/// is what has to be told; a mention in the Referer or the user agent stays beside a presentation.
 pub fn locate<'a>(event: &mut AccessEvent<'a>, key: &IdKey) -> Credentials<'a> {
     let mut found = Found {
         key,
@@ -89,7 +94,8 @@ impl<'a> Found<'a, '_> {
             }
         }
         let whole = matches!(dots, 1 | 2 | 4) && opens_object(rest);
-        // A broken token is a fact too, so what stands after a scheme in three parts counts whatever they hold.
+        // A broken token is a fact too, so what stands after a scheme in three parts counts
+        // whatever they hold.
         let broken = || after_scheme.is_some() && dots == 2 && is_broken_token(rest);
         if alone && (whole || broken()) {
             let token = cut(text, start..text.len());
@@ -257,8 +263,8 @@ fn tag(claim: Claim) -> &'static [u8] {
     }
 }
 
-/// The digest of a credential as written: HighwayHash, 128 bits, keyed for this process. Over 439 bytes it takes 0.7 of
-/// the time of SipHash-1-3-128 (measured side by side, x86-64 with AVX2).
+/// The digest of a credential as written: HighwayHash, 128 bits, keyed for this process. Over 439
+/// bytes it takes 0.7 of the time of SipHash-1-3-128 (measured side by side, x86-64 with AVX2).
 fn digest(key: &IdKey, parts: &[&[u8]]) -> Digest {
     let mut hasher = HighwayHasher::new(Key(key.probe()));
     if let [only] = parts {
@@ -317,7 +323,8 @@ fn may_hold_pairs(text: &str) -> bool {
         || memmem::find_iter(bytes, b"=e").any(|at| opens_object(&bytes[at + 1..]))
 }
 
-/// Where name and value of each pair stand. A piece without `=`, or that begins with a token, is a value alone.
+/// Where name and value of each pair stand. A piece without `=`, or that begins with a token, is a
+/// value alone.
 fn pairs(text: &str, separator: u8) -> impl Iterator<Item = (Option<Range<usize>>, Range<usize>)> {
     let bytes = text.as_bytes();
     let ends = memchr_iter(separator, bytes).chain([bytes.len()]);

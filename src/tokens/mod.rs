@@ -3,7 +3,8 @@
 //! In: [`AccessEvent`](crate::domain::event::AccessEvent), key sets. Out:
 //! [`Credentials`](crate::domain::token::Credentials), [`Token`](crate::domain::token::Token),
 //! [`Verdict`](crate::domain::token::Verdict).
-//! Does not know: where key sets come from (see [`crate::issuers`]), sessions, or what is suspicious.
+//! Does not know: where key sets come from (see [`crate::issuers`]), sessions, or what is
+//! suspicious.
 
 mod base64;
 mod claims;

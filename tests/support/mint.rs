@@ -1,6 +1,7 @@
 //! Makes tokens for tests and samples, signed with the published test keys.
 //!
-//! In: claims, a `kid` of `tests/fixtures/keys/private.jwks.json`. Out: a token in compact serialisation.
+//! In: claims, a `kid` of `tests/fixtures/keys/private.jwks.json`. Out: a token in compact
+//! serialisation.
 //! Does not know: anything of the crate, so that what it makes is an independent witness.
 
 use aws_lc_rs::rsa::{KeyPair as RsaKeyPair, KeyPairComponents, PublicKeyComponents};
@@ -13,7 +14,8 @@ use serde_json::{Value, json};
 
 const PRIVATE_KEYS: &str = include_str!("../fixtures/keys/private.jwks.json");
 
-/// A token with these claims, signed with the test key of that name (`rsa-2048`, `p-256`, `ed25519`, `shared-secret`).
+/// A token with these claims, signed with the test key of that name (`rsa-2048`, `p-256`,
+/// `ed25519`, `shared-secret`).
 pub(crate) fn mint(claims: &Value, kid: &str) -> String {
     let header = json!({"alg": key(kid)["alg"], "typ": "JWT", "kid": kid});
     mint_with(&header, claims, kid)
