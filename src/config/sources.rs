@@ -4,6 +4,7 @@
 
 use super::reader::Section;
 use crate::domain::mistake::Mistake;
+use crate::formats::FieldMap;
 use ipnet::IpNet;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -35,48 +36,6 @@ pub enum ReadFrom {
     End,
 }
 
-/// What a field of a log can mean: where the credential is, its claims, and the parts of the
-/// request.
-const FIELD_MEANINGS: &[&str] = &[
-    "token",
-    "hash",
-    "iss",
-    "sub",
-    "aud",
-    "azp",
-    "jti",
-    "sid",
-    "scope",
-    "alg",
-    "kid",
-    "typ",
-    "iat",
-    "nbf",
-    "exp",
-    "auth_time",
-    "origin_jti",
-    "time",
-    "peer",
-    "client",
-    "chain",
-    "method",
-    "path",
-    "query",
-    "uri",
-    "request",
-    "host",
-    "referer",
-    "user_agent",
-    "language",
-    "ja4",
-    "request_id",
-    "user",
-    "status",
-    "bytes",
-    "duration_s",
-    "duration_ms",
-];
-
 pub(super) fn read(root: &Section<'_>) -> Vec<Source> {
     root.sections("source")
         .iter()
@@ -103,9 +62,8 @@ fn read_one(section: &Section<'_>) -> Option<Source> {
 }
 
 fn read_fields(section: &Section<'_>) -> BTreeMap<String, String> {
-    let named =
-        |meaning: &&'static str| Some(((*meaning).to_owned(), section.text(meaning)?.value));
-    let fields = FIELD_MEANINGS.iter().filter_map(named).collect();
+    let named = |ours: &'static str| Some((ours.to_owned(), section.text(ours)?.value));
+    let fields = FieldMap::names().filter_map(named).collect();
     section.end();
     fields
 }
