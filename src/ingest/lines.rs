@@ -71,15 +71,6 @@ pub(super) fn leading_nuls(bytes: &[u8]) -> usize {
     bytes.iter().position(|&b| b != 0).unwrap_or(bytes.len())
 }
 
-/// How many bytes of byte order mark lead the beginning of a source.
-pub(super) fn byte_order_mark(head: &[u8]) -> usize {
-    if head.starts_with(BYTE_ORDER_MARK) {
-        BYTE_ORDER_MARK.len()
-    } else {
-        0
-    }
-}
-
 /// The lines in `bytes`, which begin at a line's beginning. The same bytes at the same place always give the same
 /// chunk. Also gives how many leading NULs were stepped over.
 pub(super) fn chunk_of(
@@ -88,6 +79,12 @@ pub(super) fn chunk_of(
     offset_bytes: u64,
     number: u64,
 ) -> (Chunk, u64) {
+    let mut bytes = bytes;
+    let mut offset_bytes = offset_bytes;
+    if offset_bytes == 0 && bytes.starts_with(BYTE_ORDER_MARK) {
+        bytes.drain(..BYTE_ORDER_MARK.len());
+        offset_bytes = BYTE_ORDER_MARK.len() as u64;
+    }
     let long = bytes.len() >= LINE_BYTES_MAX && !bytes.contains(&b'\n');
     if long {
         let mut chunk = Chunk::new(source.clone());
@@ -235,7 +232,9 @@ impl<R: Read> ChunkReader<R> {
             self.end = Some(End::Told);
             return Err(fault.into());
         }
-        self.consume(byte_order_mark(head));
+        if head.starts_with(BYTE_ORDER_MARK) {
+            self.consume(BYTE_ORDER_MARK.len());
+        }
         Ok(())
     }
 

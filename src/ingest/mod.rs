@@ -8,5 +8,12 @@
 pub mod archive;
 pub mod discover;
 pub mod fault;
+pub mod generation;
+pub mod journal;
 pub mod lines;
 pub(crate) mod open;
+pub mod snapshot;
+pub mod state;
+pub mod tail;
+mod tracked;
+pub mod wake;

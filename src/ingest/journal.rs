@@ -1,0 +1,266 @@
+//! The journal: what the engine was fed, in which order.
+//!
+//! In: [`Fed`] records. Out: the same records after a crash; a torn end is cut off.
+//! Does not know: what the engine does with them, nor the lines themselves: the logs hold those.
+//!
+//! One file per snapshot, `journal-<epoch>`: a record is its length and checksum (4 bytes each) and then itself.
+
+use super::generation::{Extent, Position};
+use crate::domain::time::Time;
+use serde::{Deserialize, Serialize};
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use thiserror::Error;
+
+/// The most one record holds: key sets, rules and revocations are far smaller.
+const RECORD_BYTES_MAX: usize = 16 << 20;
+
+/// When a snapshot should be taken: a replay of so many records stays under a few seconds.
+const FULL_BYTES: u64 = 64 << 20;
+
+const MAGIC: &[u8; 8] = b"ttjour01";
+const FRAME_BYTES: usize = 8;
+
+/// Something the engine was fed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Fed {
+    /// A generation whose lines follow.
+    Opened(Position),
+    /// Lines that stand in a log.
+    Lines(Extent),
+    /// A key set that was fetched.
+    Keys {
+        /// Whose.
+        issuer: String,
+        /// As it was received.
+        bytes: Vec<u8>,
+    },
+    /// The rules, as they were loaded.
+    Rules {
+        /// All documents.
+        bytes: Vec<u8>,
+    },
+    /// What was denied, in JSON.
+    Revoked {
+        /// The document.
+        json: Vec<u8>,
+    },
+    /// Time passed on a silent log.
+    Tick {
+        /// To when.
+        time: Time,
+    },
+}
+
+/// Why the journal cannot be kept.
+#[derive(Debug, Error)]
+pub enum JournalFault {
+    /// The disk failed or is full.
+    #[error("cannot write {}: {error}\n  = free space, or set [state] folder", path.display())]
+    Io {
+        /// The journal.
+        path: PathBuf,
+        /// What the system said.
+        error: io::Error,
+    },
+    /// A record that no reader would take back.
+    #[error("a record is larger than {RECORD_BYTES_MAX} bytes")]
+    TooLarge,
+}
+
+/// An open journal.
+pub struct Journal {
+    folder: PathBuf,
+    path: PathBuf,
+    file: File,
+    bytes: u64,
+}
+
+impl Journal {
+    /// Begins the journal that follows the snapshot of `epoch`. One of the same epoch, which only a crash
+    /// can leave, is continued after its last whole record.
+    pub fn begin(folder: &Path, epoch: u64) -> Result<Self, JournalFault> {
+        let path = path_of(folder, epoch);
+        let fault = |error| JournalFault::Io {
+            path: path.clone(),
+            error,
+        };
+        let open = || -> io::Result<(File, u64)> {
+            let mut file = OpenOptions::new()
+                .create(true)
+                .append(true)
+                .mode(0o600)
+                .open(&path)?;
+            let (_, whole_bytes) = read_file(&path)?;
+            file.set_len(whole_bytes)?;
+            if whole_bytes == 0 {
+                file.write_all(MAGIC)?;
+            }
+            file.sync_all()?;
+            File::open(folder)?.sync_all()?;
+            Ok((file, whole_bytes.max(MAGIC.len() as u64)))
+        };
+        let (file, bytes) = open().map_err(fault)?;
+        Ok(Self {
+            folder: folder.to_owned(),
+            path,
+            file,
+            bytes,
+        })
+    }
+
+    /// Appends records; they are safe only after [`Self::sync`].
+    pub fn append(&mut self, records: &[Fed]) -> Result<(), JournalFault> {
+        let mut bytes = Vec::new();
+        for record in records {
+            let body = postcard::to_stdvec(record).map_err(|_| JournalFault::TooLarge)?;
+            if body.len() > RECORD_BYTES_MAX {
+                return Err(JournalFault::TooLarge);
+            }
+            bytes.extend_from_slice(&(body.len() as u32).to_le_bytes());
+            bytes.extend_from_slice(&checksum(&body));
+            bytes.extend_from_slice(&body);
+        }
+        if let Err(error) = self.file.write_all(&bytes) {
+            // Half a record would hide what is appended later.
+            let cut = self.file.set_len(self.bytes);
+            return Err(self.fault(cut.err().unwrap_or(error)));
+        }
+        self.bytes += bytes.len() as u64;
+        Ok(())
+    }
+
+    /// Waits until everything appended is on the disk.
+    pub fn sync(&mut self) -> Result<(), JournalFault> {
+        self.file.sync_data().map_err(|error| self.fault(error))
+    }
+
+    /// True when it is time for a snapshot and the next epoch.
+    pub fn is_full(&self) -> bool {
+        self.bytes >= FULL_BYTES
+    }
+
+    /// Removes the journals before `epoch`, which no kept snapshot needs.
+    pub fn prune(&self, epoch: u64) -> Result<(), JournalFault> {
+        for (old, path) in epochs(&self.folder).map_err(|error| self.fault(error))? {
+            if old < epoch {
+                fs::remove_file(&path).map_err(|error| JournalFault::Io { path, error })?;
+            }
+        }
+        Ok(())
+    }
+
+    fn fault(&self, error: io::Error) -> JournalFault {
+        JournalFault::Io {
+            path: self.path.clone(),
+            error,
+        }
+    }
+}
+
+/// Everything that was fed since the snapshot of `epoch`, through all later journals, up to the first torn record.
+pub fn read_all(folder: &Path, epoch: u64) -> Result<Vec<Fed>, JournalFault> {
+    let fault = |path: &Path, error| JournalFault::Io {
+        path: path.to_owned(),
+        error,
+    };
+    let mut fed = Vec::new();
+    for (at, path) in epochs(folder).map_err(|error| fault(folder, error))? {
+        if at >= epoch {
+            fed.extend(read_file(&path).map_err(|error| fault(&path, error))?.0);
+        }
+    }
+    Ok(fed)
+}
+
+fn path_of(folder: &Path, epoch: u64) -> PathBuf {
+    folder.join(format!("journal-{epoch}"))
+}
+
+fn epochs(folder: &Path) -> io::Result<Vec<(u64, PathBuf)>> {
+    let mut epochs = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        let name = path.file_name().and_then(|name| name.to_str());
+        let epoch = name.and_then(|name| name.strip_prefix("journal-")?.parse().ok());
+        epochs.extend(epoch.map(|epoch| (epoch, path)));
+    }
+    epochs.sort();
+    Ok(epochs)
+}
+
+/// The whole records of a journal and where they end.
+fn read_file(path: &Path) -> io::Result<(Vec<Fed>, u64)> {
+    let bytes = fs::read(path)?;
+    let Some(mut rest) = bytes.strip_prefix(MAGIC) else {
+        return Ok((Vec::new(), 0));
+    };
+    let mut fed = Vec::new();
+    while let Some((record, after)) = record(rest) {
+        fed.push(record);
+        rest = after;
+    }
+    Ok((fed, (bytes.len() - rest.len()) as u64))
+}
+
+fn record(bytes: &[u8]) -> Option<(Fed, &[u8])> {
+    let (frame, rest) = bytes.split_at_checked(FRAME_BYTES)?;
+    let (length, sum) = frame.split_at(4);
+    let length = u32::from_le_bytes(length.try_into().ok()?) as usize;
+    let (body, rest) = rest.split_at_checked(length)?;
+    if checksum(body) != sum {
+        return None;
+    }
+    Some((postcard::from_bytes(body).ok()?, rest))
+}
+
+fn checksum(body: &[u8]) -> [u8; 4] {
+    let mut sum = [0; 4];
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(body).finalize_xof().fill(&mut sum);
+    sum
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ticks(range: std::ops::Range<i64>) -> Vec<Fed> {
+        let time = |ms| Time::from_ms(ms).unwrap();
+        range.map(|ms| Fed::Tick { time: time(ms) }).collect()
+    }
+
+    #[test]
+    fn a_torn_end_is_cut_off_wherever_it_was_torn_and_appending_goes_on() {
+        let folder = tempfile::tempdir().unwrap();
+        let folder = folder.path();
+        let mut journal = Journal::begin(folder, 3).unwrap();
+        journal.append(&ticks(0..3)).unwrap();
+        journal.sync().unwrap();
+        let whole = fs::read(path_of(folder, 3)).unwrap();
+        for length in 0..whole.len() {
+            fs::write(path_of(folder, 3), &whole[..length]).unwrap();
+            let kept = read_all(folder, 3).unwrap();
+            assert!(kept.len() < 3);
+            let mut journal = Journal::begin(folder, 3).unwrap();
+            journal.append(&ticks(7..8)).unwrap();
+            assert_eq!(read_all(folder, 3).unwrap(), [kept, ticks(7..8)].concat());
+        }
+    }
+
+    #[test]
+    fn journals_are_read_from_an_epoch_on_and_old_ones_removed() {
+        let folder = tempfile::tempdir().unwrap();
+        for epoch in 9..12 {
+            let mut journal = Journal::begin(folder.path(), epoch).unwrap();
+            journal
+                .append(&ticks(epoch as i64..epoch as i64 + 1))
+                .unwrap();
+            journal.prune(10).unwrap();
+        }
+        assert_eq!(read_all(folder.path(), 0).unwrap(), ticks(10..12));
+        assert_eq!(read_all(folder.path(), 11).unwrap(), ticks(11..12));
+    }
+}
