@@ -1,0 +1,5 @@
+//! The program from outside, and its parts against the peers they talk to. One file a subject.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod response;
+mod support;
