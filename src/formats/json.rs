@@ -8,7 +8,7 @@
 //!
 //! **Why it is fast.** A log writes the same object again and again. The first line that parses leaves a [`Template`]: the
 //! text between its values. A line that has the same text in between is cut by comparing, without looking at structure or
-//! names; any other line takes the scanner, with the same result.
+//! names; any other line takes the scanner, with the same result, and the template still knows most of its names.
 
 use super::fields::Fields;
 use super::names::{FieldMap, Meaning};
@@ -17,6 +17,7 @@ use super::{Format, LineFormat};
 use crate::domain::event::AccessEvent;
 use crate::domain::line::SkipReason;
 use std::borrow::Cow;
+use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
 
 pub(super) static FORMAT: Format = Format {
@@ -53,6 +54,7 @@ impl LineFormat for Json {
         }
         let mut assign = Assign {
             names: &self.names,
+            known: self.template.get().map(|template| &template.known),
             fields: Fields::new(line),
         };
         scan(line, &mut assign)?;
@@ -63,14 +65,21 @@ impl LineFormat for Json {
     }
 }
 
+/// Meanings by name, as [`FieldMap::meaning`] gave them.
+type Known = HashMap<Box<str>, Meaning, foldhash::fast::FixedState>;
+
 struct Assign<'n, 'a> {
     names: &'n FieldMap,
+    known: Option<&'n Known>,
     fields: Fields<'a>,
 }
 
 impl<'a> Sink<'a> for Assign<'_, 'a> {
     fn value(&mut self, name: Name<'_, 'a>, scalar: Scalar<'a>) -> Result<(), SkipReason> {
-        let meaning = self.names.meaning(name.as_str());
+        let known = self.known.and_then(|known| known.get(name.as_str()));
+        let meaning = known
+            .copied()
+            .unwrap_or_else(|| self.names.meaning(name.as_str()));
         self.fields
             .set(meaning, || name.to_cow(), scalar.at, scalar.text()?);
         Ok(())
@@ -83,6 +92,8 @@ struct Template {
     gaps: Vec<Gap>,
     /// What follows the last value.
     tail: Box<str>,
+    /// The same meanings, for lines that are not like the template.
+    known: Known,
 }
 
 /// What stands before one value.
@@ -160,12 +171,14 @@ impl<'a> Sink<'a> for Learn<'_, 'a> {
             Name::InLine(name) => text.rfind(name).map(|at| text.len() - at),
             Name::Built(_) => None,
         };
+        let meaning = self.names.meaning(name.as_str());
+        self.template.known.insert(name.as_str().into(), meaning);
         self.template.gaps.push(Gap {
             text: text.into(),
             quoted: scalar.quoted,
             name: name.as_str().into(),
             name_back,
-            meaning: self.names.meaning(name.as_str()),
+            meaning,
         });
         self.end = scalar.at + scalar.raw.len();
         Ok(())

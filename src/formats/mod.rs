@@ -22,6 +22,7 @@ mod nginx_proxy_manager;
 mod scan;
 mod text;
 mod time;
+mod vocabulary;
 
 pub use detect::{Detection, detect};
 pub use names::FieldMap;
