@@ -95,13 +95,13 @@ impl Incidents {
         let Some(group) = self.watched.at(context.prefix()) else {
             return;
         };
-        let unwelcome = forged(usage) || usage.event.refused();
+        let (forged, refused) = (forged(usage), usage.event.refused());
+        // A forged token names its victim's session; only an account that was entered with one counts it.
+        let entered = |no: &CaseNo| self.cases.get(no).is_some_and(|case| case.accepted_forgery);
         let by_session = group.case_of(usage.token.session);
-        let no = by_session.or_else(|| group.sender().filter(|_| unwelcome));
-        if !forged(usage)
-            && !usage.event.refused()
-            && self.watched.see_subject(usage.token, context)
-        {
+        let by_session = by_session.filter(|no| !forged || entered(no));
+        let no = by_session.or_else(|| group.sender().filter(|_| forged || refused));
+        if !forged && !refused && self.watched.see_subject(usage.token, context) {
             self.touch_neighbours(context.prefix());
         }
         let Some(no) = no else { return };

@@ -346,6 +346,8 @@ fn day(steps: &[(u8, u8, i64, u8)], mut between: impl FnMut(&mut Incidents)) -> 
 }
 
 proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(32))]
+
     #[test]
     fn a_snapshot_at_any_moment_changes_nothing(
         steps in proptest::collection::vec((0u8..9, 0u8..3, 0i64..30_000, 0u8..64), 0..60)
@@ -395,4 +397,17 @@ fn no_flood_grows_a_case_or_the_table_without_bound() {
             .count()
             <= 20
     );
+}
+
+#[test]
+fn a_forged_token_that_names_a_session_is_not_counted_as_a_use_of_it() {
+    let mut incidents = Incidents::default();
+    theft(&mut incidents, "alice", TOKYO, 1000, STRONG);
+    forgery(&mut incidents, 1010, 401, false);
+    let all = incidents.finish();
+    let requests: Vec<_> = all
+        .iter()
+        .map(|incident| incident.suspect.requests)
+        .collect();
+    assert_eq!(requests, [1, 1]);
 }
