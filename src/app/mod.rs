@@ -2,4 +2,5 @@
 
 pub mod geo;
 pub mod parse;
+pub mod pretty;
 pub mod rules;
