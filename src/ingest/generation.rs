@@ -131,6 +131,11 @@ impl Generation {
         self.key
     }
 
+    /// Takes the key of the file that now holds the generation's bytes.
+    pub(super) fn held_in(&mut self, metadata: &Metadata) {
+        self.key = FileKey::of(metadata);
+    }
+
     /// Lets the header grow with a file that was short when it was first seen.
     pub(super) fn grow(&mut self, file: &File, size_bytes: u64) -> io::Result<()> {
         if (self.header.len() as u64) < size_bytes.min(HEADER_BYTES_MAX) {

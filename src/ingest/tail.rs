@@ -295,9 +295,6 @@ impl Tailer {
             self.tell(&old.path(), &error.to_string(), polled);
             self.files[at].rest(now);
         }
-        if self.files[at].is_copy {
-            self.files[at].detached = Some(now);
-        }
         let copied = old.offset_bytes > 0 && self.recover(&old, &siblings(&old.path()), now);
         if copied {
             let copy = self
@@ -338,11 +335,8 @@ impl Tailer {
         let mut tracked = Tracked::new(file, position.clone(), now);
         tracked.told = true;
         tracked.position.named(path);
-        if same.is_none() && *path != position.path() {
-            tracked.is_copy = true;
-            tracked.detached = Some(now);
-            self.passed.insert(FileKey::of(&metadata));
-        }
+        // A copy is followed as the file it is: its key is not the original's, which may live on.
+        tracked.position.generation.held_in(&metadata);
         self.files.push(tracked);
         self.files.sort_by_key(|file| file.position.id);
         true
@@ -362,7 +356,7 @@ impl Tailer {
             }
         }
         self.passed.retain(|key| found.contains_key(key));
-        for file in self.files.iter_mut().filter(|file| !file.is_copy) {
+        for file in &mut self.files {
             match found.remove(&current_key(file)) {
                 Some(path) => {
                     file.position.named(&path);

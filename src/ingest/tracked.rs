@@ -44,8 +44,6 @@ pub(super) struct Tracked {
     pub(super) position: Position,
     /// No name that is followed leads here any more, since then.
     pub(super) detached: Option<Instant>,
-    /// A copy of the generation, which ends where it ends.
-    pub(super) is_copy: bool,
     /// The generation's opening was told to the journal.
     pub(super) told: bool,
     next_look: Option<Instant>,
@@ -62,7 +60,6 @@ impl Tracked {
             file,
             position,
             detached: None,
-            is_copy: false,
             told: false,
             next_look: None,
             pause: PAUSE_MIN,
