@@ -1,1 +1,137 @@
-//! CORE: one file per family of facts.
+//! CORE: one file per family of facts. A detector measures; it never decides.
+//!
+//! In: a [`Look`] at one use and at what was known before it. Out: [`Facts`].
+//! Does not know: thresholds, rules, incidents.
+
+mod alternation;
+mod drift;
+mod ending;
+mod forgery;
+mod identity;
+mod leaks;
+mod lifetime;
+mod novelty;
+mod origin;
+mod pace;
+mod sensitive;
+mod travel;
+
+use crate::domain::facts::{Fact, Facts};
+use crate::domain::usage::TokenUse;
+use crate::sessions::TokenEntry;
+use crate::sessions::issued::Clash;
+use crate::sessions::session::{ContextKey, Session, Visit};
+use crate::sessions::subject::Subject;
+
+/// Every detector, in the order they measure: later ones may read what earlier ones set.
+pub static ALL: &[&Detector] = &[
+    &forgery::DETECTOR,
+    &lifetime::DETECTOR,
+    &identity::DETECTOR,
+    &ending::DETECTOR,
+    &travel::DETECTOR,
+    &drift::DETECTOR,
+    &alternation::DETECTOR,
+    &novelty::DETECTOR,
+    &pace::DETECTOR,
+    &origin::DETECTOR,
+    &leaks::DETECTOR,
+    &sensitive::DETECTOR,
+];
+
+/// One family of facts.
+#[derive(Debug)]
+pub struct Detector {
+    /// Its name: its file's stem.
+    pub name: &'static str,
+    /// The facts it may set.
+    pub facts: &'static [Fact],
+    /// Measures one use.
+    pub measure: fn(&Look<'_>, &mut Facts),
+}
+
+/// One use, and what was known before it.
+#[derive(Clone, Copy, Debug)]
+pub struct Look<'a> {
+    /// The use.
+    pub usage: &'a TokenUse<'a>,
+    /// What is known of its token.
+    pub entry: &'a TokenEntry,
+    /// Its session before this use; `None` for a new one, and for a token that cannot be believed.
+    pub session: Option<&'a Session>,
+    /// Its subject before this use; likewise.
+    pub subject: Option<&'a Subject>,
+    /// The context it came from.
+    pub key: ContextKey,
+    /// What kind of path it asked for.
+    pub path: PathClass,
+    /// How the gateway answered.
+    pub standing: Standing,
+    /// Another token that stands under the same `(iss, jti)`.
+    pub clash: Option<Clash>,
+    /// The counters of its source network, this use included.
+    pub origin: OriginCounts,
+    /// True when issuers are configured and the token's is none of them.
+    pub foreign_issuer: bool,
+    /// True when it repeats the session's current context, answer and token: nothing about the session is new.
+    pub repeats: bool,
+}
+
+impl<'a> Look<'a> {
+    /// The session, unless the use only repeats what was measured before.
+    fn changed_session(&self) -> Option<&'a Session> {
+        self.session.filter(|_| !self.repeats)
+    }
+
+    /// The bound context to compare with, unless this use stands in a bound context itself.
+    fn elsewhere(&self) -> Option<(&'a Session, &'a Visit)> {
+        let session = self.changed_session()?;
+        let bound = session.bound_for(self.usage.context.address)?;
+        let own = session.bound().any(|visit| visit.key == self.key);
+        (!own).then_some((session, bound))
+    }
+}
+
+/// What kind of path a request asked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PathClass {
+    /// Ends a session.
+    pub logout: bool,
+    /// Changes credentials, keys, payments or rights.
+    pub sensitive: bool,
+    /// Is configured as protected.
+    pub protected: bool,
+}
+
+/// How the gateway answered a use.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Standing {
+    /// As to a valid token, on a path that is not open to everybody.
+    pub accepted: bool,
+    /// 401 or 403.
+    pub refused: bool,
+}
+
+/// Counters of a source network over the last ten minutes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct OriginCounts {
+    /// Subjects whose tokens it presented.
+    pub subjects: usize,
+    /// Those of them that are at home elsewhere.
+    pub newcomers: usize,
+    /// Subjects named by forged or refused tokens.
+    pub named: usize,
+    /// Refused uses.
+    pub rejected: u32,
+    /// Forged tokens.
+    pub forged: u32,
+}
+
+/// Measures everything about one use.
+pub fn measure(look: &Look<'_>, facts: &mut Facts) {
+    facts.flag(Fact::UseAccepted, look.standing.accepted);
+    facts.flag(Fact::UseRefused, look.standing.refused);
+    for detector in ALL {
+        (detector.measure)(look, facts);
+    }
+}

@@ -171,6 +171,21 @@ pub struct ClientShown {
     pub kind: Arc<str>,
 }
 
+impl SourceShown {
+    /// An address about which nothing was looked up.
+    pub fn of_address(ip: Option<IpAddr>) -> Self {
+        let kind = super::context::NetworkKind::Unknown.name().into();
+        Self {
+            ip,
+            country: None,
+            place: None,
+            asn: 0,
+            org: None,
+            kind,
+        }
+    }
+}
+
 impl From<&Context> for SourceShown {
     fn from(context: &Context) -> Self {
         let place = context.place.as_ref();

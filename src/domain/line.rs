@@ -92,6 +92,11 @@ impl Chunk {
         &self.source
     }
 
+    /// How much text there is, in bytes.
+    pub fn byte_len(&self) -> u64 {
+        self.text.len() as u64
+    }
+
     /// How many lines there are.
     pub fn len(&self) -> usize {
         self.spans.len()

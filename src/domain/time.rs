@@ -16,6 +16,9 @@ impl Time {
     /// Years 0000 to 9999, what RFC 3339 can write.
     const MS_RANGE: std::ops::RangeInclusive<i64> = -62_167_219_200_000..=253_402_300_799_999;
 
+    /// The last moment that can be written.
+    pub const LATEST: Self = Self(*Self::MS_RANGE.end());
+
     /// The moment `ms` milliseconds after the epoch; `None` outside the years 0000 to 9999.
     pub fn from_ms(ms: i64) -> Option<Self> {
         Self::MS_RANGE.contains(&ms).then_some(Self(ms))

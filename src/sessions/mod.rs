@@ -1,1 +1,141 @@
-//! CORE: what was known before this use: bounded stores of tokens, sessions, subjects and sources.
+//! CORE: what was known before this use: bounded stores of tokens, sessions, subjects and source networks.
+//!
+//! In: uses, after they were judged. Out: [`Stores`].
+//! Does not know: detectors, rules. What is only claimed lives in stores of its own and cannot evict what is real.
+
+pub mod bounded;
+pub mod issued;
+pub mod session;
+pub mod source;
+pub mod subject;
+
+use crate::domain::context::Prefix;
+use crate::domain::ids::{Digest, SessionId, SubjectId};
+use crate::domain::time::Time;
+use crate::domain::token::{Provenance, Token, Verdict};
+use bounded::Bounded;
+use issued::Issued;
+use serde::{Deserialize, Serialize};
+use session::{ContextKey, Session};
+use source::Origin;
+use std::sync::Arc;
+use subject::Subject;
+
+/// How much each store may hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Tokens that were accepted.
+    pub tokens: usize,
+    /// Sessions.
+    pub sessions: usize,
+    /// Subjects.
+    pub subjects: usize,
+    /// Source networks.
+    pub sources: usize,
+    /// Tokens that are only claimed, and source networks that only sent such.
+    pub claimed: usize,
+}
+
+impl Default for Limits {
+    /// Room for a large service on a small machine: about 2 GB when every store is full, far less for most.
+    fn default() -> Self {
+        Self {
+            tokens: 2_000_000,
+            sessions: 1_000_000,
+            subjects: 1_000_000,
+            sources: 500_000,
+            claimed: 200_000,
+        }
+    }
+}
+
+/// One token as it was found, and what became of it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TokenEntry {
+    /// The token.
+    pub token: Arc<Token>,
+    /// What checking its signature said.
+    pub verdict: Verdict,
+    /// Which key history said so: a later one may know more.
+    pub keys_version: u64,
+    /// When it first stood where others can read it: a query, a path, a Referer.
+    pub leaked: Option<Time>,
+    /// When it, or its session, was revoked.
+    pub revoked: Option<Time>,
+    /// How many denials had been heard of when `revoked` was looked up.
+    pub revocations: u64,
+    /// True once an accepted use was recorded.
+    pub accepted: bool,
+    /// The context of its last accepted use: there, rules have said all they can about it.
+    pub judged: Option<ContextKey>,
+    /// Why that use may be believed.
+    pub provenance: Provenance,
+}
+
+impl TokenEntry {
+    /// A token that nobody has checked yet.
+    pub fn new(token: Arc<Token>) -> Self {
+        Self {
+            token,
+            verdict: Verdict::NotConfigured,
+            keys_version: 0,
+            leaked: None,
+            revoked: None,
+            revocations: 0,
+            accepted: false,
+            judged: None,
+            provenance: Provenance::Claimed,
+        }
+    }
+}
+
+/// Everything that is known between two lines.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Stores {
+    /// Tokens by the digest of their text.
+    pub tokens: Bounded<Digest, TokenEntry>,
+    /// Tokens that are only claimed.
+    pub claimed: Bounded<Digest, TokenEntry>,
+    /// Sessions.
+    pub sessions: Bounded<SessionId, Session>,
+    /// Subjects.
+    pub subjects: Bounded<SubjectId, Subject>,
+    /// Source networks.
+    pub sources: Bounded<Prefix, Origin>,
+    /// Source networks that only sent what is claimed or refused.
+    pub claimants: Bounded<Prefix, Origin>,
+    /// What stands under each `(iss, jti)`.
+    pub issued: Issued,
+    /// Paths that answered 2xx to a request without any credential, by keyed hash: an answer there accepts nothing.
+    pub open_paths: Bounded<u64, ()>,
+}
+
+/// Paths known to be open: more than any service has templates for.
+const OPEN_PATHS_MAX: usize = 65_536;
+
+impl Stores {
+    /// Empty stores.
+    pub fn new(limits: &Limits) -> Self {
+        Self {
+            tokens: Bounded::new(limits.tokens),
+            claimed: Bounded::new(limits.claimed),
+            sessions: Bounded::new(limits.sessions),
+            subjects: Bounded::new(limits.subjects),
+            sources: Bounded::new(limits.sources),
+            claimants: Bounded::new(limits.claimed),
+            issued: Issued::new(limits.tokens),
+            open_paths: Bounded::new(OPEN_PATHS_MAX),
+        }
+    }
+
+    /// Entries forgotten for want of room, by store.
+    pub fn evicted(&self) -> [(&'static str, u64); 5] {
+        [
+            ("tokens", self.tokens.evicted()),
+            ("claimed", self.claimed.evicted() + self.claimants.evicted()),
+            ("sessions", self.sessions.evicted()),
+            ("subjects", self.subjects.evicted()),
+            ("sources", self.sources.evicted()),
+        ]
+    }
+}

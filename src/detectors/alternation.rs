@@ -1,0 +1,108 @@
+//! Alternation: two holders take turns, where one holder would move once.
+//!
+//! In: the session's switches, which leave out what one device does by itself. Out: `session.switches_10m`,
+//! `session.overlap_s`, `session.networks_1h`, `session.clients_1h`, `session.countries_1h`.
+//! Does not know: which of the two is the holder.
+
+use super::{Detector, Look};
+use crate::domain::facts::{Fact, Facts};
+use crate::domain::time::Time;
+use crate::sessions::session::{Session, Switch, one_device};
+
+/// Alternation is counted inside this window.
+const WINDOW_S: f64 = 600.0;
+
+/// Distinct networks, clients and countries are counted inside this window.
+const DISTINCT_S: f64 = 3600.0;
+
+pub(super) static DETECTOR: Detector = Detector {
+    name: "alternation",
+    facts: &[
+        Fact::SessionSwitches10m,
+        Fact::SessionOverlapS,
+        Fact::SessionNetworks1h,
+        Fact::SessionClients1h,
+        Fact::SessionCountries1h,
+    ],
+    measure,
+};
+
+fn measure(look: &Look<'_>, facts: &mut Facts) {
+    let Some(session) = look.changed_session() else {
+        return;
+    };
+    let time = look.usage.event.time;
+    distinct(look, session, time, facts);
+    let Some(now) = arrival(look, session) else {
+        return;
+    };
+    let recent: Vec<Switch> = session
+        .switches
+        .iter()
+        .copied()
+        .filter(|switch| (0.0..WINDOW_S).contains(&time.since_s(switch.time)))
+        .chain([now])
+        .collect();
+    let returns = recent.iter().enumerate().filter(|(index, switch)| {
+        recent[..*index]
+            .iter()
+            .any(|earlier| earlier.from == switch.to)
+    });
+    facts.set(Fact::SessionSwitches10m, returns.count() as f64);
+    if let Some(overlap_s) = overlap_s(&recent) {
+        facts.set(Fact::SessionOverlapS, overlap_s);
+    }
+}
+
+/// The switch that this use makes, when it makes one that counts.
+fn arrival(look: &Look<'_>, session: &Session) -> Option<Switch> {
+    let (to, there) = session.visit(look.key)?;
+    let time = look.usage.event.time;
+    let moved = to != session.current && time >= session.last_seen;
+    let here = session.current()?;
+    let both = here.accepted > 0 && there.accepted > 0;
+    (moved && both && !one_device(&here.context, &there.context)).then_some(Switch {
+        time,
+        from: session.current,
+        to,
+    })
+}
+
+/// Seconds from one side's arrival to the other's return, once both sides have come back: A, B, A, B.
+fn overlap_s(recent: &[Switch]) -> Option<f64> {
+    let newest = recent.last()?;
+    let between = |switch: &&Switch| {
+        (switch.from, switch.to) == (newest.from, newest.to)
+            || (switch.to, switch.from) == (newest.from, newest.to)
+    };
+    let turns: Vec<&Switch> = recent.iter().filter(between).collect();
+    // Three switches between two visits are four stays: A, B, A, B.
+    (turns.len() >= 3).then(|| newest.time.since_s(turns[0].time).max(1.0))
+}
+
+fn distinct(look: &Look<'_>, session: &Session, time: Time, facts: &mut Facts) {
+    let recent = || {
+        let accepted = session.visits.iter().filter(|visit| visit.accepted > 0);
+        let fresh = accepted.filter(|visit| visit.last.apart_s(time) <= DISTINCT_S);
+        fresh
+            .map(|visit| &*visit.context)
+            .chain([look.usage.context])
+    };
+    let still =
+        |context: &&crate::domain::context::Context| !context.network_kind().moves_by_nature();
+    let networks = recent()
+        .filter(still)
+        .filter_map(|c| c.network.as_ref().map(|n| n.asn));
+    facts.set(Fact::SessionNetworks1h, count(networks));
+    let countries = recent()
+        .filter(still)
+        .filter_map(|c| c.place.as_ref().map(|p| p.country));
+    facts.set(Fact::SessionCountries1h, count(countries));
+    let clients =
+        recent().filter_map(|c| c.client.as_ref().map(|c| (c.name.clone(), c.os.clone())));
+    facts.set(Fact::SessionClients1h, count(clients));
+}
+
+fn count<T: Ord>(items: impl Iterator<Item = T>) -> f64 {
+    items.collect::<std::collections::BTreeSet<T>>().len() as f64
+}

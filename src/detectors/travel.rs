@@ -1,0 +1,66 @@
+//! Travel: how fast a session would have had to move between two uses.
+//!
+//! In: a use's reference place, and the session's visits elsewhere. Out: `travel.distance_km`, `travel.elapsed_s`,
+//! `travel.speed_kmh`.
+//! Does not know: what speed is suspicious (a rule says so), nor VPN names (see [`crate::context`]).
+//! Source: great-circle distance, Sinnott, "Virtues of the Haversine", Sky & Telescope 68(2), 1984.
+
+use super::{Detector, Look};
+use crate::domain::facts::{Fact, Facts};
+use crate::domain::time::Time;
+use crate::sessions::session::{Visit, places_apart};
+
+/// Uses closer in time than this say nothing about speed: logs are written when a request ends, so two requests can
+/// swap by their duration. One minute covers the slowest answers of ordinary services.
+const ELAPSED_S_MIN: f64 = 60.0;
+
+pub(super) static DETECTOR: Detector = Detector {
+    name: "travel",
+    facts: &[
+        Fact::TravelDistanceKm,
+        Fact::TravelElapsedS,
+        Fact::TravelSpeedKmh,
+    ],
+    measure,
+};
+
+fn measure(look: &Look<'_>, facts: &mut Facts) {
+    let Some(session) = look.changed_session() else {
+        return;
+    };
+    let Some(here) = look.usage.context.reference_place() else {
+        return; // an unknown place, a relay or a satellite is no place to travel from or to
+    };
+    let time = look.usage.event.time;
+    // Both ends known for a day or more: the subject lives in two places, or in one that tables move.
+    let familiar = |place| look.subject.is_some_and(|s| s.familiar_place(place, time));
+    let fastest = session
+        .visits
+        .iter()
+        .filter(|visit| visit.accepted > 0)
+        .filter_map(|visit| {
+            let there = visit.context.reference_place()?;
+            if !places_apart(here, there) || (familiar(here) && familiar(there)) {
+                return None;
+            }
+            let distance_km = here.distance_km_at_least(there);
+            let elapsed_s = elapsed_s(visit, time);
+            Some((distance_km * 3600.0 / elapsed_s, distance_km, elapsed_s))
+        })
+        .max_by(|a, b| a.0.total_cmp(&b.0));
+    if let Some((speed_kmh, distance_km, elapsed_s)) = fastest {
+        facts.set(Fact::TravelDistanceKm, distance_km.round());
+        facts.set(Fact::TravelElapsedS, elapsed_s.round());
+        facts.set(Fact::TravelSpeedKmh, speed_kmh.round());
+    }
+}
+
+/// Time from a visit to this use. Lines can come hours late, and then the visit may lie round the use: the nearer end
+/// of it counts, which can only make the traveller slower.
+fn elapsed_s(visit: &Visit, time: Time) -> f64 {
+    visit
+        .last
+        .apart_s(time)
+        .min(visit.first.apart_s(time))
+        .max(ELAPSED_S_MIN)
+}

@@ -1,0 +1,83 @@
+//! What stands under one `(iss, jti)`: RFC 7519, section 4.1.7 promises that it is one token.
+//!
+//! In: accepted tokens. Out: [`Issued`], and [`Clash`] when the promise is broken; issuers that never kept it are learned.
+//! Does not know: sessions, or who is at fault.
+
+use super::bounded::Bounded;
+use crate::domain::ids::{Digest, SubjectId};
+use crate::domain::token::Token;
+use serde::{Deserialize, Serialize};
+
+/// Clashes after which, when they are also more than one in a hundred `jti`s, an issuer is taken not to keep them unique.
+const CLASHES_MIN: u64 = 5;
+
+/// Issuers whose habits are kept; a gateway trusts a handful.
+const ISSUERS_MAX: usize = 256;
+
+/// What stands under one `(iss, jti)`.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+struct First {
+    payload: Digest,
+    subject: Option<SubjectId>,
+    issued_s: Option<i64>,
+}
+
+/// How one `(iss, jti)` came to stand for two tokens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Clash {
+    /// The payload differs though both were issued in the same second.
+    Payload,
+    /// The subject differs.
+    Subject,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+struct Habit {
+    jtis: u64,
+    clashes: u64,
+}
+
+/// The tokens seen under each `(iss, jti)`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Issued {
+    first: Bounded<u128, First>,
+    habits: Bounded<u128, Habit>,
+}
+
+impl Issued {
+    /// Remembers at most `capacity` ids.
+    pub fn new(capacity: usize) -> Self {
+        Self {
+            first: Bounded::new(capacity),
+            habits: Bounded::new(ISSUERS_MAX),
+        }
+    }
+
+    /// Records an accepted token of the issuer with key `issuer`; tells when its id already stands for another.
+    /// A payload with the same id and a later `iat` is a refresh, which some issuers do so.
+    pub fn record(&mut self, issuer: u128, token: &Token) -> Option<Clash> {
+        let key = token.jti_key?.0;
+        let this = First {
+            payload: token.payload,
+            subject: token.subject,
+            issued_s: token.issued_s,
+        };
+        let mut new = false;
+        let first = *self.first.get_or_insert_with(key, || {
+            new = true;
+            this
+        });
+        let habit = self.habits.get_or_insert_with(issuer, Habit::default);
+        habit.jtis += u64::from(new);
+        let clash = if first.subject != this.subject {
+            Some(Clash::Subject)
+        } else if first.payload != this.payload && first.issued_s == this.issued_s {
+            Some(Clash::Payload)
+        } else {
+            None
+        };
+        habit.clashes += u64::from(clash.is_some());
+        let careless = habit.clashes > CLASHES_MIN && habit.clashes * 100 > habit.jtis;
+        clash.filter(|_| !careless)
+    }
+}

@@ -1,0 +1,335 @@
+//! One session: uses that should belong to one holder, and the contexts they came from.
+//!
+//! In: accepted uses. Out: [`Session`] with its [`Visit`]s, its binding and its switches.
+//! Does not know: what difference is suspicious.
+
+use crate::domain::context::{Context, NetworkKind, Place, Prefix};
+use crate::domain::ids::SubjectId;
+use crate::domain::time::Time;
+use serde::{Deserialize, Serialize};
+use smallvec::SmallVec;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+/// Contexts remembered of one session. A person has a handful (home, office, phone; two families of addresses each);
+/// a session that has more says no more by the next one.
+const VISITS_MAX: usize = 12;
+
+/// Switches remembered of one session: enough for the ten minutes that alternation looks at, at one every 40 seconds.
+const SWITCHES_MAX: usize = 16;
+
+/// Which context a use came from: a keyed hash of address, user agent, fingerprint and language as logged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct ContextKey(pub u64);
+
+/// What one use counts as, for the counters of a visit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// Accepted: it may bind and teach.
+    Accepted,
+    /// 401 or 403.
+    Refused,
+    /// Anything else.
+    Other,
+}
+
+/// One context of a session, and what was done from it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Visit {
+    /// The context as logged.
+    pub key: ContextKey,
+    /// The context, looked up.
+    pub context: Arc<Context>,
+    /// Event time of its first use.
+    pub first: Time,
+    /// Event time of its last.
+    pub last: Time,
+    /// Accepted uses.
+    pub accepted: u32,
+    /// Refused uses.
+    pub refused: u32,
+    /// Uses that wrote.
+    pub writes: u32,
+    /// Response bytes.
+    pub bytes: u64,
+    /// True once a finding named this context: its uses are counted for the incident.
+    pub suspect: bool,
+    /// Event time of the last sighting that was sent out.
+    pub sighted: Option<Time>,
+}
+
+/// The session went from one of its visits to another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Switch {
+    /// When the session arrived.
+    pub time: Time,
+    /// The visit it left.
+    pub from: u8,
+    /// The visit it went to.
+    pub to: u8,
+}
+
+/// The session was ended by its holder.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Logout {
+    /// When.
+    pub time: Time,
+    /// From which visit.
+    pub visit: u8,
+}
+
+/// Uses that should belong to one holder.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Session {
+    /// Who it belongs to.
+    pub subject: Option<SubjectId>,
+    /// Event time of the first use.
+    pub first_seen: Time,
+    /// Event time of the newest use.
+    pub last_seen: Time,
+    /// Uses so far.
+    pub requests: u64,
+    /// The contexts, oldest first; never empty once a use was recorded.
+    pub visits: SmallVec<[Visit; 1]>,
+    /// Which visit the last use belongs to.
+    pub current: u8,
+    /// The context of the first accepted uses, and its twin of the other address family in the same place.
+    pub binding: [Option<u8>; 2],
+    /// The last switches, oldest first.
+    pub switches: SmallVec<[Switch; 0]>,
+    /// When its holder ended it.
+    pub logout: Option<Logout>,
+}
+
+impl Session {
+    /// A session whose first use is at `time`.
+    pub fn new(subject: Option<SubjectId>, time: Time) -> Self {
+        Self {
+            subject,
+            first_seen: time,
+            last_seen: time,
+            requests: 0,
+            visits: SmallVec::new(),
+            current: 0,
+            binding: [None; 2],
+            switches: SmallVec::new(),
+            logout: None,
+        }
+    }
+
+    /// The visit of a context, if the session was there.
+    pub fn visit(&self, key: ContextKey) -> Option<(u8, &Visit)> {
+        let index = self.visits.iter().position(|visit| visit.key == key)?;
+        Some((index as u8, &self.visits[index]))
+    }
+
+    /// The visit of the last use.
+    pub fn current(&self) -> Option<&Visit> {
+        self.visits.get(usize::from(self.current))
+    }
+
+    /// The visits that bind the session: its own contexts.
+    pub fn bound(&self) -> impl Iterator<Item = &Visit> + '_ {
+        self.binding
+            .iter()
+            .flatten()
+            .filter_map(|&index| self.visits.get(usize::from(index)))
+    }
+
+    /// The bound visit that `address` is compared with: that of its own family, else the first.
+    pub fn bound_for(&self, address: IpAddr) -> Option<&Visit> {
+        let family = address.to_canonical().is_ipv4();
+        self.bound()
+            .find(|visit| visit.context.address.to_canonical().is_ipv4() == family)
+            .or_else(|| self.bound().next())
+    }
+
+    /// Records a use from a context. The index of its visit is returned.
+    pub fn record(&mut self, key: ContextKey, context: &Arc<Context>, time: Time) -> u8 {
+        self.requests += 1;
+        let index = match self.visits.iter().position(|visit| visit.key == key) {
+            Some(index) => index,
+            None => self.arrive(key, context, time),
+        };
+        let visit = &mut self.visits[index];
+        visit.first = visit.first.min(time);
+        visit.last = visit.last.max(time);
+        let index = index as u8;
+        // A late line adds to its visit but did not happen now: only the newest use moves the session.
+        if time >= self.last_seen && index != self.current {
+            if self.switches_away(index) {
+                self.note_switch(Switch {
+                    time,
+                    from: self.current,
+                    to: index,
+                });
+            }
+            self.current = index;
+        }
+        self.first_seen = self.first_seen.min(time);
+        self.last_seen = self.last_seen.max(time);
+        index
+    }
+
+    /// Records a use from where the session is, in order.
+    pub fn stay(&mut self, time: Time) {
+        self.requests += 1;
+        self.last_seen = time;
+        if let Some(visit) = self.visits.get_mut(usize::from(self.current)) {
+            visit.last = visit.last.max(time);
+        }
+    }
+
+    /// Counts what was answered to the use just recorded in `visit`, and binds the session by its first accepted use.
+    pub fn count(&mut self, index: u8, answer: Answer, writes: bool, bytes: u64) {
+        let Some(visit) = self.visits.get_mut(usize::from(index)) else {
+            return;
+        };
+        visit.bytes = visit.bytes.saturating_add(bytes);
+        visit.writes = visit.writes.saturating_add(u32::from(writes));
+        match answer {
+            Answer::Accepted => visit.accepted = visit.accepted.saturating_add(1),
+            Answer::Refused => visit.refused = visit.refused.saturating_add(1),
+            Answer::Other => {}
+        }
+        if answer == Answer::Accepted {
+            self.bind(index);
+        }
+    }
+
+    /// Marks the visit of a context as a suspect's: from now on its uses are looked at one by one.
+    pub fn suspect(&mut self, key: ContextKey) {
+        if let Some(visit) = self.visits.iter_mut().find(|visit| visit.key == key) {
+            visit.suspect = true;
+        }
+    }
+
+    fn bind(&mut self, index: u8) {
+        let context = &self.visits[usize::from(index)].context;
+        match self.binding {
+            [None, _] => self.binding[0] = Some(index),
+            [Some(first), None] if first != index => {
+                let bound = &self.visits[usize::from(first)].context;
+                if twins(bound, context) {
+                    self.binding[1] = Some(index);
+                } else if updated(bound, context) {
+                    self.binding[0] = Some(index);
+                }
+            }
+            [Some(first), Some(_)]
+                if first != index && updated(&self.visits[usize::from(first)].context, context) =>
+            {
+                self.binding[0] = Some(index);
+            }
+            _ => {}
+        }
+    }
+
+    fn arrive(&mut self, key: ContextKey, context: &Arc<Context>, time: Time) -> usize {
+        let visit = Visit {
+            key,
+            context: Arc::clone(context),
+            first: time,
+            last: time,
+            accepted: 0,
+            refused: 0,
+            writes: 0,
+            bytes: 0,
+            suspect: false,
+            sighted: None,
+        };
+        if self.visits.len() < VISITS_MAX {
+            self.visits.push(visit);
+            return self.visits.len() - 1;
+        }
+        // The place of the visit that matters least: neither bound, suspect nor current, and seen longest ago.
+        let spare = (0..self.visits.len())
+            .filter(|&index| {
+                let bound = self.binding.contains(&Some(index as u8));
+                !bound && index != usize::from(self.current) && !self.visits[index].suspect
+            })
+            .min_by_key(|&index| (self.visits[index].accepted > 0, self.visits[index].last))
+            .unwrap_or(VISITS_MAX - 1);
+        self.switches
+            .retain(|s| usize::from(s.from) != spare && usize::from(s.to) != spare);
+        self.visits[spare] = visit;
+        spare
+    }
+
+    /// True when going to visit `to` is a switch worth remembering: another network or another program, and no
+    /// hand-over that one device makes by itself.
+    fn switches_away(&self, to: u8) -> bool {
+        let (Some(here), Some(there)) = (
+            self.visits.get(usize::from(self.current)),
+            self.visits.get(usize::from(to)),
+        ) else {
+            return false;
+        };
+        !one_device(&here.context, &there.context)
+    }
+
+    fn note_switch(&mut self, switch: Switch) {
+        if self.switches.len() == SWITCHES_MAX {
+            self.switches.remove(0);
+        }
+        self.switches.push(switch);
+    }
+}
+
+/// True when one device could be in both contexts at nearly the same time: the same program (or unknown), and the
+/// same network, a dual stack, a hand-over between Wi-Fi and phone, or a network whose addresses move by nature.
+pub fn one_device(a: &Context, b: &Context) -> bool {
+    if let (Some(a), Some(b)) = (&a.client, &b.client)
+        && !a.same_program(b)
+    {
+        return false;
+    }
+    if same_network(a, b) != Some(false) {
+        return true;
+    }
+    let kinds = [a.network_kind(), b.network_kind()];
+    if kinds.iter().any(|kind| kind.moves_by_nature()) {
+        return true;
+    }
+    let phone = kinds.contains(&NetworkKind::Mobile);
+    let hosted = kinds.contains(&NetworkKind::Hosting);
+    phone && !hosted && apart(a, b) != Some(true)
+}
+
+/// Whether two contexts are in one network; `None` when that is unknown.
+pub fn same_network(a: &Context, b: &Context) -> Option<bool> {
+    if a.prefix() == b.prefix() {
+        return Some(true);
+    }
+    Some(a.network.as_ref()?.asn == b.network.as_ref()?.asn)
+}
+
+/// Distance beyond the error radii at which two places are told apart: neighbouring towns share exchanges, and place
+/// tables move networks between them (arXiv 2605.21937, medians per network kind).
+pub const APART_KM_MIN: f64 = 100.0;
+
+/// Whether two contexts are surely in different places; `None` when either has no reference place.
+pub fn apart(a: &Context, b: &Context) -> Option<bool> {
+    Some(places_apart(a.reference_place()?, b.reference_place()?))
+}
+
+/// Whether two places are surely different.
+pub fn places_apart(a: &Place, b: &Place) -> bool {
+    a.distance_km_at_least(b) > APART_KM_MIN
+}
+
+/// The same place and program reached over the other address family.
+fn twins(bound: &Context, context: &Context) -> bool {
+    let families = [bound, context].map(|c| c.address.to_canonical().is_ipv4());
+    families[0] != families[1] && one_device(bound, context) && apart(bound, context) != Some(true)
+}
+
+/// The bound browser after an update: same prefix, same program, higher version.
+fn updated(bound: &Context, context: &Context) -> bool {
+    let (Some(old), Some(new)) = (&bound.client, &context.client) else {
+        return false;
+    };
+    Prefix::of(bound.address) == Prefix::of(context.address)
+        && old.same_program(new)
+        && new.major() > old.major()
+}
