@@ -1,1 +1,387 @@
-//! The line itself.
+//! The line itself: lines in, findings, incidents and sightings out.
+//!
+//! In: [`Input`]s in one order. Out: what each adds to an [`Observation`]; incidents on demand.
+//! Does not know: files, clocks, threads, networks. The same inputs in the same order give the same outputs.
+
+mod blame;
+mod health;
+mod judge;
+mod known;
+pub mod paths;
+pub mod prepare;
+mod record;
+mod standing;
+
+use crate::context::Surroundings;
+use crate::context::tables::Tables;
+use crate::detectors::{self, Look, OriginCounts, PathClass};
+use crate::domain::context::Context;
+use crate::domain::event::AccessEvent;
+use crate::domain::facts::Facts;
+use crate::domain::finding::Finding;
+use crate::domain::ids::{Digest, IdKey};
+use crate::domain::incident::{Incident, Target};
+use crate::domain::line::{RawLine, Source};
+use crate::domain::sighting::Sighting;
+use crate::domain::time::Time;
+use crate::domain::token::{Credential, CredentialPlace, Credentials, Provenance, Token};
+use crate::domain::usage::TokenUse;
+use crate::incidents::Incidents;
+use crate::rules::RuleSet;
+use crate::sessions::bounded::Bounded;
+use crate::sessions::session::ContextKey;
+use crate::sessions::{Limits, Stores, TokenEntry};
+use crate::tokens::verify::Issuers;
+use health::Health;
+pub use health::{SourceHealth, Totals};
+use judge::Edges;
+use prepare::Prepared;
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
+/// Everything a finding can depend on, in one order.
+pub enum Input<'a> {
+    /// One line.
+    Line(&'a Prepared<'a>),
+    /// The key sets of the configured issuers, with their history.
+    Keys(Arc<Issuers>),
+    /// A new set of rules.
+    Rules(Arc<RuleSet>),
+    /// Something was denied or revoked.
+    Revoked {
+        /// What.
+        target: Target,
+        /// When, in event time.
+        time: Time,
+    },
+    /// New tables of places and networks.
+    Tables(Tables),
+    /// What another node saw.
+    Sighting(&'a Sighting),
+    /// Event time has come this far, though no line says so.
+    Tick(Time),
+}
+
+/// What the inputs since the last look gave.
+#[derive(Debug, Default)]
+pub struct Observation {
+    /// New findings, in order.
+    pub findings: Vec<Finding>,
+    /// What other nodes should hear.
+    pub sightings: Vec<Sighting>,
+    /// Issuers that use a key nobody knows here: their key sets should be fetched again.
+    pub wanted_keys: Vec<Arc<str>>,
+}
+
+/// What does not change while an engine lives.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The installation's keys.
+    pub key: IdKey,
+    /// How much the stores may hold.
+    pub limits: Limits,
+    /// True when paths are configured as protected.
+    pub protects: bool,
+    /// True when sightings are wanted.
+    pub sightings: bool,
+    /// False to derive everything anew at every line: slower, and the same findings.
+    pub fast_path: bool,
+}
+
+/// The line.
+pub struct Engine {
+    settings: Settings,
+    rules: Arc<RuleSet>,
+    issuers: Arc<Issuers>,
+    surroundings: Surroundings,
+    state: State,
+}
+
+/// All that one line leaves behind for the next: what a snapshot holds.
+#[derive(Serialize, Deserialize)]
+struct State {
+    stores: Stores,
+    edges: Edges,
+    incidents: Incidents,
+    health: Health,
+    /// What was denied, by keyed hash of its kind, issuer and name, and since when.
+    revoked: Bounded<u128, Time>,
+    /// How often something was denied: an entry that counted fewer must look again.
+    revocations: u64,
+    /// How often the key sets changed: a token judged before may be judged again.
+    keys_version: u64,
+    newest: Time,
+}
+
+impl State {
+    fn new(settings: &Settings) -> Self {
+        Self {
+            stores: Stores::new(&settings.limits),
+            edges: Edges::default(),
+            incidents: Incidents::default(),
+            health: Health::new(settings.protects),
+            revoked: Bounded::new(REVOKED_MAX),
+            revocations: 0,
+            keys_version: 1,
+            newest: Time::default(),
+        }
+    }
+}
+
+/// Denials remembered; the gateway's own list is bounded alike.
+const REVOKED_MAX: usize = 2_000_000;
+
+impl Engine {
+    /// An engine that has seen nothing.
+    pub fn new(
+        settings: Settings,
+        rules: Arc<RuleSet>,
+        issuers: Arc<Issuers>,
+        tables: Tables,
+    ) -> Self {
+        let surroundings = Surroundings::new(tables);
+        Self {
+            state: State::new(&settings),
+            settings,
+            rules,
+            issuers,
+            surroundings,
+        }
+    }
+
+    /// Everything the engine remembers, as bytes. Rules, keys and tables are not part of it: they are inputs.
+    ///
+    /// # Errors
+    /// When the state cannot be written, which would be a mistake of ours.
+    pub fn snapshot(&self) -> Result<Vec<u8>, postcard::Error> {
+        postcard::to_stdvec(&self.state)
+    }
+
+    /// Remembers what [`Self::snapshot`] wrote.
+    ///
+    /// # Errors
+    /// When the bytes are no snapshot of this version.
+    pub fn restore(&mut self, snapshot: &[u8]) -> Result<(), postcard::Error> {
+        self.state = postcard::from_bytes(snapshot)?;
+        Ok(())
+    }
+
+    /// Takes one input.
+    pub fn observe(&mut self, input: Input<'_>, out: &mut Observation) {
+        match input {
+            Input::Line(prepared) => self.line(prepared, out),
+            Input::Keys(issuers) => {
+                self.issuers = issuers;
+                self.state.keys_version += 1;
+            }
+            Input::Rules(rules) => self.rules = rules,
+            Input::Revoked { target, time } => self.revoke(&target, time),
+            Input::Tables(tables) => self.surroundings.replace_tables(tables),
+            Input::Sighting(sighting) => self.sighting(sighting, out),
+            Input::Tick(time) => self.tick(time),
+        }
+    }
+
+    /// The incidents whose shown form changed since this was asked last.
+    pub fn changed_incidents(&mut self) -> Vec<Incident> {
+        self.state.incidents.changed()
+    }
+
+    /// Every incident so far, in order of opening.
+    pub fn incidents(&self) -> Vec<Incident> {
+        self.state.incidents.finish()
+    }
+
+    /// What was counted.
+    pub fn totals(&self) -> Totals {
+        self.state.health.totals(&self.state.stores)
+    }
+
+    /// What each source looks like.
+    pub fn sources(&self) -> &[SourceHealth] {
+        self.state.health.sources()
+    }
+
+    fn tick(&mut self, time: Time) {
+        self.state.newest = self.state.newest.max(time);
+        self.state.incidents.tick(self.state.newest);
+    }
+
+    fn line(&mut self, prepared: &Prepared<'_>, out: &mut Observation) {
+        let event = &prepared.event;
+        self.state.health.event(prepared);
+        if event.time > self.state.newest {
+            // A case closes by the minute, not by the line.
+            if event.time.as_ms() / 60_000 != self.state.newest.as_ms() / 60_000 {
+                self.state.incidents.tick(event.time);
+            }
+            self.state.newest = event.time;
+        }
+        if prepared.credentials.is_empty() {
+            if event.succeeded() {
+                self.state
+                    .stores
+                    .open_paths
+                    .get_or_insert_with(prepared.path_key, || ());
+            }
+            self.judge_bare_event(prepared, out);
+            return;
+        }
+        for credential in &prepared.credentials {
+            if !(self.settings.fast_path && self.settle(prepared, credential)) {
+                self.credential(prepared, credential, out);
+            }
+        }
+    }
+
+    /// One credential that is not known to repeat the last: derive what it is and where it comes from.
+    fn credential(
+        &mut self,
+        prepared: &Prepared<'_>,
+        credential: &Credential<'_>,
+        out: &mut Observation,
+    ) {
+        let Some(entry) = self.known_or_decoded(credential, out) else {
+            self.state.health.undecodable();
+            return;
+        };
+        if let Some(context) = self.context(&entry, prepared) {
+            let presented = Presented {
+                digest: credential.digest,
+                place: credential.place,
+            };
+            self.presented(prepared, presented, entry, &context, out);
+        }
+    }
+
+    /// One use: measure, judge, record.
+    fn presented(
+        &mut self,
+        prepared: &Prepared<'_>,
+        presented: Presented,
+        mut entry: TokenEntry,
+        context: &Context,
+        out: &mut Observation,
+    ) {
+        let event = &prepared.event;
+        let token = Arc::clone(&entry.token);
+        let open = self
+            .state
+            .stores
+            .open_paths
+            .get(prepared.path_key)
+            .is_some();
+        let standing = standing::standing(event, prepared.path, self.settings.protects, open);
+        let forgery = standing::forgery(&token, entry.verdict);
+        let presents = presented.place.presents();
+        let believed = presents && standing::believed(event, &token, entry.verdict, standing);
+        let usage = TokenUse {
+            event,
+            token: &token,
+            place: presented.place,
+            context,
+            verdict: entry.verdict,
+            provenance: standing::provenance(&token, entry.verdict, standing, prepared.path),
+        };
+        let repeats = self.repeats(&entry, prepared, presented.place);
+        let clash = (believed && !entry.accepted)
+            .then(|| self.issued_before(&token))
+            .flatten();
+        let origin = if repeats || !presents {
+            OriginCounts::default()
+        } else {
+            self.count_origin(prepared, &entry, context, believed, forgery)
+        };
+        let session = (!forgery)
+            .then(|| self.state.stores.sessions.get(token.session))
+            .flatten();
+        let subject = token.subject.filter(|_| !forgery);
+        let look = Look {
+            usage: &usage,
+            entry: &entry,
+            session,
+            subject: subject.and_then(|id| self.state.stores.subjects.get(id)),
+            key: prepared.context_key,
+            path: prepared.path,
+            standing,
+            clash,
+            origin,
+            foreign_issuer: self.foreign(&token),
+            repeats,
+        };
+        let mut facts = Facts::default();
+        detectors::measure(&look, &mut facts);
+        let blame = blame::blame(&look, believed, forgery);
+        let shown = self.judge(prepared, &usage, &facts, &blame, out);
+        if repeats {
+            self.state.health.used(entry.provenance);
+            self.settle_repeat(prepared, &usage, out);
+        } else {
+            self.state.health.used(usage.provenance);
+            self.record(prepared, &mut entry, &usage, &facts, believed, out);
+            self.remember(presented.digest, entry, believed);
+        }
+        if shown && let Some(session) = self.state.stores.sessions.get_mut(token.session) {
+            session.suspect(blame.suspect_key);
+        }
+        if self.state.incidents.suspects(context.prefix()) {
+            self.state.incidents.note(&usage);
+        }
+    }
+
+    /// True when issuers are configured and the token's is none of them.
+    fn foreign(&self, token: &Token) -> bool {
+        let own = token
+            .issuer
+            .as_deref()
+            .is_some_and(|issuer| self.issuers.is_configured(issuer));
+        !own && self.issuers.names().next().is_some()
+    }
+
+    /// What another node saw counts as a use here, in the same stores and before the same rules.
+    fn sighting(&mut self, sighting: &Sighting, out: &mut Observation) {
+        let source = Source(SIGHTING_SOURCE.into());
+        let prepared = Prepared {
+            line: RawLine {
+                source: &source,
+                offset_bytes: 0,
+                number: 0,
+                text: "",
+                truncated: false,
+            },
+            event: AccessEvent {
+                time: sighting.time,
+                client: Some(sighting.context.address),
+                status: 200,
+                ..AccessEvent::default()
+            },
+            credentials: Credentials::new(),
+            context_key: ContextKey(sighting.context_key),
+            path_key: 0,
+            path: PathClass {
+                protected: sighting.provenance >= Provenance::Accepted,
+                ..PathClass::default()
+            },
+        };
+        let digest = Digest(sighting.token.id.0);
+        let known = self.state.stores.tokens.get_mut(digest).cloned();
+        let mut entry = known.unwrap_or_else(|| TokenEntry::new(Arc::new(sighting.token.clone())));
+        entry.verdict = sighting.verdict;
+        entry.keys_version = self.state.keys_version;
+        let presented = Presented {
+            digest,
+            place: CredentialPlace::Field,
+        };
+        self.presented(&prepared, presented, entry, &sighting.context, out);
+    }
+}
+
+/// The name that evidence from another node bears.
+const SIGHTING_SOURCE: &str = "sighting";
+
+/// Which credential of an event is looked at, and where it stood.
+#[derive(Clone, Copy, Debug)]
+struct Presented {
+    digest: Digest,
+    place: CredentialPlace,
+}

@@ -83,6 +83,16 @@ impl State {
     }
 }
 
+/// The key of an installation, for a reader that changes nothing; `None` where there is none yet.
+pub fn existing_key(folder: &Path) -> Result<Option<IdKey>, StateFault> {
+    let path = folder.join("key");
+    if path.exists() {
+        id_key(&path).map(Some)
+    } else {
+        Ok(None)
+    }
+}
+
 fn fault(path: &Path, error: io::Error) -> StateFault {
     StateFault::Io {
         path: path.to_owned(),

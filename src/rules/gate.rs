@@ -213,6 +213,11 @@ impl Gate {
             })
     }
 
+    /// True when a rule must see every use of a token, whatever its facts.
+    pub fn sees_every_use(&self) -> bool {
+        self.needs_every_use
+    }
+
     /// True when a rule could hold for a token's use with these facts.
     pub fn wakes(&self, facts: &Facts, text_hit: bool) -> bool {
         text_hit || self.needs_every_use || facts.present().meets(self.facts)

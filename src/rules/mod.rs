@@ -21,6 +21,7 @@ pub use gate::Gate;
 pub use rule::{Response, Rule, RuleTest, Service, Status, Step4, TestKeys};
 
 use crate::domain::facts::{Fact, FactKind};
+use crate::domain::finding::Level;
 use crate::domain::mistake::{Mistake, render};
 use crate::domain::usage::View;
 use document::{Document, Reader};
@@ -116,6 +117,26 @@ impl RuleSet {
     /// The rule of that name.
     pub fn rule(&self, name: &str) -> Option<&Rule> {
         self.rules.iter().find(|rule| &*rule.name == name)
+    }
+
+    /// Changes a rule as the installation wishes: whether it is judged, its level, its points. False when there is no
+    /// rule of that name.
+    pub fn tune(
+        &mut self,
+        name: &str,
+        disable: bool,
+        level: Option<Level>,
+        score: Option<u32>,
+    ) -> bool {
+        let Some(rule) = self.rules.iter_mut().find(|rule| &*rule.name == name) else {
+            return false;
+        };
+        if disable {
+            rule.status = Status::Unsupported;
+        }
+        rule.level = level.unwrap_or(rule.level);
+        rule.score = score.unwrap_or(rule.score);
+        true
     }
 
     /// What is worth knowing about the files and is no mistake.

@@ -1,0 +1,117 @@
+//! Which of two contexts is the one that does not belong.
+//!
+//! In: a [`Look`] and its facts. Out: [`Blame`]: suspect and victim, with what the stores counted for the suspect.
+//! Does not know: rules, scores.
+
+use crate::detectors::Look;
+use crate::domain::context::{ClientKind, Context, NetworkKind};
+use crate::domain::time::Time;
+use crate::incidents::SuspectStats;
+use crate::sessions::session::{ContextKey, Session, Visit, apart, one_device};
+use std::sync::Arc;
+
+/// The two sides of a finding.
+#[derive(Clone, Debug)]
+pub(super) struct Blame {
+    /// The side that does not belong.
+    pub(super) suspect: Arc<Context>,
+    /// Its context as logged.
+    pub(super) suspect_key: ContextKey,
+    /// Event time of its first use.
+    pub(super) suspect_since: Time,
+    /// The session's binding; `None` when it is uncertain who held the token first.
+    pub(super) victim: Option<Arc<Context>>,
+    /// What was counted for the suspect.
+    pub(super) stats: SuspectStats,
+    /// The rightful holder's last use.
+    pub(super) last_legitimate_use: Option<Time>,
+    /// Sessions of the subject.
+    pub(super) sessions_of_subject: u64,
+    /// True when findings may name the subject: the use is believed, or the account was entered with a forgery.
+    pub(super) names_subject: bool,
+    /// True when a forgery was let in.
+    pub(super) accepted_forgery: bool,
+}
+
+/// Tells the two sides of a use apart.
+pub(super) fn blame(look: &Look<'_>, believed: bool, forgery: bool) -> Blame {
+    let usage = look.usage;
+    let here = Arc::new(usage.context.clone());
+    let accepted_forgery = forgery && look.standing.accepted;
+    let mentioned = !usage.place.presents() && look.entry.accepted;
+    let mut blame = Blame {
+        suspect_key: look.key,
+        suspect_since: usage.event.time,
+        victim: None,
+        stats: SuspectStats::default(),
+        last_legitimate_use: None,
+        sessions_of_subject: look
+            .subject
+            .map_or(0, |subject| u64::from(subject.sessions)),
+        names_subject: believed || accepted_forgery || mentioned,
+        accepted_forgery,
+        suspect: here,
+    };
+    if let Some(session) = look.session {
+        sides(session, look, &mut blame);
+    }
+    let presented = look.origin.subjects.max(look.origin.named) as u64;
+    blame.stats.other_subjects = presented.saturating_sub(1);
+    blame
+}
+
+fn sides(session: &Session, look: &Look<'_>, blame: &mut Blame) {
+    let Some(bound) = session.bound_for(blame.suspect.address) else {
+        return;
+    };
+    let own = |context: &Context| {
+        one_device(&bound.context, context) && apart(&bound.context, context) != Some(true)
+    };
+    // The holder who comes back to a session that somebody else is in is not the suspect.
+    let stranger = session
+        .visits
+        .iter()
+        .filter(|v| !own(&v.context))
+        .max_by_key(|v| v.last);
+    let visit = match stranger {
+        Some(stranger) if own(&blame.suspect) => {
+            blame.suspect = Arc::clone(&stranger.context);
+            blame.suspect_key = stranger.key;
+            Some(stranger)
+        }
+        _ => session.visit(look.key).map(|(_, visit)| visit),
+    };
+    if let Some(visit) = visit {
+        blame.suspect_since = visit.first;
+        blame.stats = stats(visit);
+    }
+    if blame.suspect_key != bound.key && !uncertain(&bound.context) {
+        blame.victim = Some(Arc::clone(&bound.context));
+    }
+    let legitimate = session
+        .visits
+        .iter()
+        .filter(|visit| visit.key != blame.suspect_key);
+    blame.last_legitimate_use = legitimate.map(|visit| visit.last).max();
+}
+
+fn stats(visit: &Visit) -> SuspectStats {
+    SuspectStats {
+        requests: u64::from(visit.accepted) + u64::from(visit.refused),
+        writes: u64::from(visit.writes),
+        bytes: visit.bytes,
+        denied: u64::from(visit.refused),
+        other_subjects: 0,
+        missing: None,
+    }
+}
+
+/// True when a session that begins here may already be a thief's: a browser in a server network is how a phishing
+/// proxy logs in.
+fn uncertain(bound: &Context) -> bool {
+    let server = matches!(
+        bound.network_kind(),
+        NetworkKind::Hosting | NetworkKind::Vpn
+    );
+    server && bound.client_kind() == ClientKind::Browser
+}

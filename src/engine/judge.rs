@@ -1,0 +1,273 @@
+//! From facts to findings: the gate, the rules, the edges, the incidents.
+//!
+//! In: a use with its facts and its two sides. Out: new findings; cases in the incidents.
+//! Does not know: what any rule asks for. One finding stands for a rule, a session and a suspect; later lines raise its
+//! count in the incident.
+
+use super::blame::Blame;
+use super::prepare::Prepared;
+use super::{Engine, Observation};
+use crate::domain::facts::{FactKind, Facts};
+use crate::domain::finding::{ClientShown, Dimension, Evidence, FactValue, Finding, SourceShown};
+use crate::domain::ids::FindingId;
+use crate::domain::mask::mask;
+use crate::domain::token::{Provenance, Verdict};
+use crate::domain::usage::{TokenUse, View};
+use crate::incidents::{CauseHint, Report, RuleHints};
+use crate::rules::Rule;
+use crate::sessions::bounded::Bounded;
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
+/// Edges remembered: a finding whose edge was forgotten would be raised again, under another id.
+const EDGES_MAX: usize = 500_000;
+
+/// The edges from a rule and a session to a suspect that have a finding.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Edges(Bounded<u128, u64>);
+
+impl Default for Edges {
+    fn default() -> Self {
+        Self(Bounded::new(EDGES_MAX))
+    }
+}
+
+impl Edges {
+    /// True the first time an edge is seen; later times are counted.
+    fn opens(&mut self, edge: u128) -> bool {
+        let count = self.0.get_or_insert_with(edge, || 0);
+        *count += 1;
+        *count == 1
+    }
+}
+
+impl Engine {
+    /// Judges one use. True when the suspect belongs to an incident now.
+    pub(super) fn judge(
+        &mut self,
+        prepared: &Prepared<'_>,
+        usage: &TokenUse<'_>,
+        facts: &Facts,
+        blame: &Blame,
+        out: &mut Observation,
+    ) -> bool {
+        let rules = Arc::clone(&self.rules);
+        let text_hit = rules.gate().text_hit(&prepared.event);
+        if !rules.gate().wakes(facts, text_hit) {
+            return false;
+        }
+        let view = view(prepared, Some(usage), facts);
+        let mut hits = Vec::new();
+        rules.judge(&view, &mut hits);
+        let mut shown = false;
+        for rule in hits {
+            let edge = self.edge(rule, prepared, usage, blame);
+            let finding = self.finding(rule, prepared, usage, &view, blame);
+            let opens = self.state.edges.opens(edge);
+            // A second hit on the same edge tells the incident nothing that its own counts do not.
+            if !opens {
+                continue;
+            }
+            let report = Report {
+                finding: &finding,
+                usage,
+                suspect: &blame.suspect,
+                victim: blame.victim.as_deref(),
+                suspect_since: blame.suspect_since,
+                accepted_forgery: blame.accepted_forgery,
+                stats: blame.stats,
+                last_legitimate_use: blame.last_legitimate_use,
+                sessions_of_subject: blame.sessions_of_subject,
+                hints: hints(rule),
+            };
+            shown |= self.state.incidents.record(&report).is_some();
+            out.findings.push(finding);
+        }
+        shown
+    }
+
+    /// Judges an event that shows no token, by rules that ask for none.
+    pub(super) fn judge_bare_event(&mut self, prepared: &Prepared<'_>, out: &mut Observation) {
+        let rules = Arc::clone(&self.rules);
+        let facts = Facts::default();
+        let text_hit = rules.gate().text_hit(&prepared.event);
+        if !rules.gate().wakes(&facts, text_hit) {
+            return;
+        }
+        let view = view(prepared, None, &facts);
+        let mut hits = Vec::new();
+        rules.judge(&view, &mut hits);
+        for rule in hits {
+            let client = prepared
+                .event
+                .client
+                .map(|client| client.to_string())
+                .unwrap_or_default();
+            let parts = [rule.name.as_bytes(), b"event", client.as_bytes()];
+            if self
+                .state
+                .edges
+                .opens(self.settings.key.hash("edge", &parts))
+            {
+                out.findings.push(self.bare_finding(rule, prepared, &view));
+            }
+        }
+    }
+
+    /// The edge of a rule's hit: whose session and which suspect; for faults, which issuer and host on which day.
+    fn edge(
+        &self,
+        rule: &Rule,
+        prepared: &Prepared<'_>,
+        usage: &TokenUse<'_>,
+        blame: &Blame,
+    ) -> u128 {
+        let key = &self.settings.key;
+        let day = usage.event.time.as_s().div_euclid(86_400).to_le_bytes();
+        if rule.dimension == Dimension::Fault {
+            let issuer = usage.token.issuer.as_deref().unwrap_or_default();
+            let host = usage.event.host.as_deref().unwrap_or_default();
+            let source = &prepared.line.source.0;
+            let parts = [
+                rule.name.as_bytes(),
+                b"fault",
+                issuer.as_bytes(),
+                host.as_bytes(),
+                source.as_bytes(),
+                &day,
+            ];
+            return key.hash("edge", &parts);
+        }
+        let suspect = &blame.suspect;
+        let network = match &suspect.network {
+            Some(network) => network.asn.to_string(),
+            None => suspect.prefix().to_string(),
+        };
+        let client = suspect.client.as_ref();
+        let (name, os) = client.map_or(("", ""), |client| (&*client.name, &*client.os));
+        // A token that cannot be believed belongs to no session: its edge is its sender's.
+        let scope = if blame.names_subject && !blame.accepted_forgery {
+            usage.token.session.to_string()
+        } else {
+            suspect.prefix().to_string()
+        };
+        let subject = usage
+            .token
+            .sub
+            .as_deref()
+            .filter(|_| blame.accepted_forgery)
+            .unwrap_or_default();
+        let parts = [
+            rule.name.as_bytes(),
+            scope.as_bytes(),
+            subject.as_bytes(),
+            network.as_bytes(),
+            name.as_bytes(),
+            os.as_bytes(),
+        ];
+        key.hash("edge", &parts)
+    }
+
+    fn finding(
+        &self,
+        rule: &Rule,
+        prepared: &Prepared<'_>,
+        usage: &TokenUse<'_>,
+        view: &View<'_>,
+        blame: &Blame,
+    ) -> Finding {
+        let token = usage.token;
+        let text = |text: &Option<Box<str>>| text.as_deref().map(|text| Arc::from(&*mask(text)));
+        let believed = blame.names_subject && !blame.accepted_forgery;
+        Finding {
+            session: believed.then_some(token.session),
+            subject: text(&token.sub).filter(|_| blame.names_subject),
+            issuer: text(&token.issuer),
+            token: Some(token.id),
+            provenance: usage.provenance,
+            verdict: usage.verdict,
+            source: SourceShown::from(usage.context),
+            client: usage.context.client.as_ref().map(ClientShown::from),
+            ..self.bare_finding(rule, prepared, view)
+        }
+    }
+
+    fn bare_finding(&self, rule: &Rule, prepared: &Prepared<'_>, view: &View<'_>) -> Finding {
+        let (line, event) = (&prepared.line, &prepared.event);
+        let token = view
+            .usage
+            .map(|usage| usage.token.id.to_string())
+            .unwrap_or_default();
+        let parts = [
+            rule.name.as_bytes(),
+            token.as_bytes(),
+            &event.time.as_ms().to_le_bytes(),
+            line.text.as_bytes(),
+            &line.offset_bytes.to_le_bytes(),
+        ];
+        let shown = |(fact, value): (crate::domain::facts::Fact, f64)| {
+            let value = match fact.kind() {
+                FactKind::Flag => FactValue::Flag(true),
+                FactKind::Number | FactKind::Counter => FactValue::Number(value),
+            };
+            (fact.name().to_owned(), value)
+        };
+        let named = rule.facts();
+        Finding {
+            id: FindingId::of(&self.settings.key, &parts),
+            rule: Arc::clone(&rule.name),
+            title: Arc::clone(&rule.title),
+            says: rule.says(view),
+            level: rule.level,
+            confidence: rule.confidence,
+            score: rule.score,
+            dimension: rule.dimension,
+            time: event.time,
+            session: None,
+            subject: None,
+            issuer: None,
+            token: None,
+            provenance: Provenance::Claimed,
+            verdict: Verdict::NotConfigured,
+            source: SourceShown::of_address(event.client),
+            client: None,
+            facts: view
+                .facts
+                .iter()
+                .filter(|(fact, _)| named.contains(*fact))
+                .map(shown)
+                .collect(),
+            attack: rule.attack.clone(),
+            evidence: vec![Evidence {
+                file: Arc::clone(&line.source.0),
+                line: line.number,
+                offset_bytes: line.offset_bytes,
+                time: event.time,
+            }],
+            request_id: event.request_id.as_deref().map(|id| mask(id).into_owned()),
+        }
+    }
+}
+
+fn view<'a>(
+    prepared: &'a Prepared<'_>,
+    usage: Option<&'a TokenUse<'_>>,
+    facts: &'a Facts,
+) -> View<'a> {
+    View {
+        event: &prepared.event,
+        usage,
+        facts,
+        source: prepared.line.source,
+        offset_bytes: prepared.line.offset_bytes,
+    }
+}
+
+fn hints(rule: &Rule) -> RuleHints<'_> {
+    let cause = rule.step4.as_ref().map(|cause| CauseHint {
+        cause: cause.cause,
+        hint: &cause.hint,
+        fix: &cause.fix,
+    });
+    RuleHints { cause }
+}

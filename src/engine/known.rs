@@ -1,0 +1,246 @@
+//! What the engine already knows of a credential, and the fast path that rests on it.
+//!
+//! In: [`Prepared`], [`Credential`]. Out: a [`TokenEntry`], a context, whether a use repeats the last one.
+//! Does not know: facts, rules.
+
+use super::prepare::Prepared;
+use super::{Engine, Observation, record, standing};
+use crate::domain::context::Context;
+use crate::domain::facts::Fact;
+use crate::domain::ids::Digest;
+use crate::domain::token::{Credential, CredentialPlace, Shape, Token, Verdict};
+use crate::domain::usage::TokenUse;
+use crate::sessions::issued::Clash;
+use crate::sessions::session::{Answer, Session};
+use crate::sessions::{Stores, TokenEntry};
+use crate::tokens::decode::decode;
+use crate::tokens::verify::verify;
+use std::sync::Arc;
+
+impl Engine {
+    /// The fast path: true when the use repeats its session's last one and everything about it is recorded.
+    pub(super) fn settle(&mut self, prepared: &Prepared<'_>, credential: &Credential<'_>) -> bool {
+        let Some(entry) = self.state.stores.tokens.get_mut(credential.digest) else {
+            return false;
+        };
+        if !plain(entry, prepared, credential.place) {
+            return false;
+        }
+        let stale =
+            stale(entry, self.state.keys_version) || entry.revocations != self.state.revocations;
+        let (id, provenance) = (entry.token.session, entry.provenance);
+        let gate = self.rules.gate();
+        let asked = gate.sees_every_use() || gate.text_hit(&prepared.event);
+        if stale || asked || self.watched(prepared) {
+            return false;
+        }
+        let Some(session) = self.state.stores.sessions.get_mut(id) else {
+            return false;
+        };
+        let woken = self.rules.thresholds(Fact::SessionRequests);
+        if !stays(session, prepared)
+            || woken.contains(&((session.requests + 1) as f64))
+            || (self.settings.sightings && record::sighting_due(session, prepared.event.time))
+        {
+            return false;
+        }
+        repeat(session, prepared);
+        self.state.health.used(provenance);
+        true
+    }
+
+    /// What [`Self::settle`] records, for a use that was measured all the same.
+    pub(super) fn settle_repeat(
+        &mut self,
+        prepared: &Prepared<'_>,
+        usage: &TokenUse<'_>,
+        out: &mut Observation,
+    ) {
+        let Some(session) = self.state.stores.sessions.get_mut(usage.token.session) else {
+            return;
+        };
+        repeat(session, prepared);
+        if self.settings.sightings {
+            record::sight(
+                session,
+                session.current,
+                prepared,
+                usage,
+                &mut out.sightings,
+            );
+        }
+    }
+
+    /// True when the use repeats its session's current context, token and answer.
+    pub(super) fn repeats(
+        &self,
+        entry: &TokenEntry,
+        prepared: &Prepared<'_>,
+        place: CredentialPlace,
+    ) -> bool {
+        let session = self.state.stores.sessions.get(entry.token.session);
+        plain(entry, prepared, place) && session.is_some_and(|session| stays(session, prepared))
+    }
+
+    fn watched(&self, prepared: &Prepared<'_>) -> bool {
+        let client = prepared
+            .event
+            .client
+            .map(crate::domain::context::Prefix::of);
+        client.is_some_and(|prefix| self.state.incidents.suspects(prefix))
+    }
+
+    /// The token's entry; decoded and checked when it is new, or when a newer key set may say more.
+    /// `None` when nothing can be made of it.
+    pub(super) fn known_or_decoded(
+        &mut self,
+        credential: &Credential<'_>,
+        out: &mut Observation,
+    ) -> Option<TokenEntry> {
+        let digest = credential.digest;
+        let known = match self.state.stores.tokens.get_mut(digest) {
+            Some(entry) => Some(entry.clone()),
+            None => self
+                .state
+                .stores
+                .claimed
+                .get_mut(digest)
+                .map(|entry| entry.clone()),
+        };
+        let anew = !self.settings.fast_path;
+        let mut entry = match known {
+            Some(entry) => entry,
+            None => {
+                let token = decode(credential, &self.settings.key).ok()?;
+                TokenEntry::new(Arc::new(token))
+            }
+        };
+        if anew {
+            entry.token = Arc::new(decode(credential, &self.settings.key).ok()?);
+        }
+        if stale(&entry, self.state.keys_version) || anew {
+            entry.verdict = self.verdict(credential, &entry.token);
+            entry.keys_version = self.state.keys_version;
+            if matches!(entry.verdict, Verdict::UnknownKey | Verdict::Unverifiable)
+                && let Some(issuer) = entry.token.issuer.as_deref()
+                && !out.wanted_keys.iter().any(|wanted| **wanted == *issuer)
+            {
+                out.wanted_keys.push(issuer.into());
+            }
+        }
+        if entry.revocations != self.state.revocations {
+            entry.revocations = self.state.revocations;
+            entry.revoked = self.revoked(&entry.token);
+        }
+        Some(entry)
+    }
+
+    fn verdict(&self, credential: &Credential<'_>, token: &Token) -> Verdict {
+        match &credential.shape {
+            Shape::Raw(raw) => verify(raw, token, &self.issuers),
+            Shape::Claims(_) | Shape::Hash(..)
+                if token
+                    .issuer
+                    .as_deref()
+                    .is_some_and(|i| self.issuers.is_configured(i)) =>
+            {
+                Verdict::NoSignature
+            }
+            Shape::Claims(_) | Shape::Hash(..) => Verdict::NotConfigured,
+        }
+    }
+
+    /// Keeps what became of a token: with those that are believed, or apart with those that only claim.
+    pub(super) fn remember(&mut self, digest: Digest, entry: TokenEntry, believed: bool) {
+        let Stores {
+            tokens, claimed, ..
+        } = &mut self.state.stores;
+        let table = if believed || entry.accepted {
+            tokens
+        } else {
+            claimed
+        };
+        table.insert(digest, entry);
+    }
+
+    /// The context of a use: that of the session's visit, where it was there before.
+    pub(super) fn context(
+        &mut self,
+        entry: &TokenEntry,
+        prepared: &Prepared<'_>,
+    ) -> Option<Arc<Context>> {
+        let known = self
+            .settings
+            .fast_path
+            .then(|| {
+                self.state
+                    .stores
+                    .sessions
+                    .get(entry.token.session)?
+                    .visit(prepared.context_key)
+            })
+            .flatten();
+        if let Some((_, visit)) = known {
+            return Some(Arc::clone(&visit.context));
+        }
+        self.surroundings.describe(&prepared.event).map(Arc::new)
+    }
+
+    /// What already stands under the token's `(iss, jti)`.
+    pub(super) fn issued_before(&mut self, token: &Token) -> Option<Clash> {
+        let issuer = token.issuer.as_deref().unwrap_or_default();
+        let issuer = self.settings.key.hash("issuer", &[issuer.as_bytes()]);
+        self.state.stores.issued.record(issuer, token)
+    }
+}
+
+/// True when a newer key set may say more about a token than the one that judged it.
+fn stale(entry: &TokenEntry, keys_version: u64) -> bool {
+    let open = matches!(
+        entry.verdict,
+        Verdict::UnknownKey | Verdict::Unverifiable | Verdict::NotConfigured
+    );
+    entry.keys_version == 0 || (open && entry.keys_version != keys_version)
+}
+
+/// True when there is nothing remarkable about the token or the request.
+fn plain(entry: &TokenEntry, prepared: &Prepared<'_>, place: CredentialPlace) -> bool {
+    let event = &prepared.event;
+    let start_s = event.start().as_s();
+    let token = &entry.token;
+    entry.judged == Some(prepared.context_key)
+        && event.succeeded()
+        && event.method.as_deref() != Some("OPTIONS")
+        && !prepared.path.logout
+        && !prepared.path.sensitive
+        && entry.leaked.is_none()
+        && entry.revoked.is_none()
+        && !standing::forgery(token, entry.verdict)
+        && token.expires_s.is_none_or(|exp| start_s <= exp)
+        && token.issued_s.is_none_or(|iat| start_s >= iat)
+        && token.not_before_s.is_none_or(|nbf| start_s >= nbf)
+        && matches!(
+            place,
+            CredentialPlace::Header | CredentialPlace::Cookie | CredentialPlace::Field
+        )
+}
+
+/// True when the session stays where it is, in order, and was accepted there before.
+fn stays(session: &Session, prepared: &Prepared<'_>) -> bool {
+    session.logout.is_none()
+        && prepared.event.time >= session.last_seen
+        && session.current().is_some_and(|visit| {
+            visit.key == prepared.context_key && visit.accepted > 0 && !visit.suspect
+        })
+}
+
+fn repeat(session: &mut Session, prepared: &Prepared<'_>) {
+    let event = &prepared.event;
+    session.stay(event.time);
+    session.count(
+        session.current,
+        Answer::Accepted,
+        event.writes(),
+        event.bytes,
+    );
+}

@@ -1,0 +1,134 @@
+//! The stateless half of the line: text → event → located credentials. It runs on every core.
+//!
+//! In: [`RawLine`] and how its source is read. Out: [`Prepared`], or why there is no event.
+//! Does not know: anything about earlier lines.
+
+use super::paths::Paths;
+use crate::detectors::PathClass;
+use crate::domain::event::AccessEvent;
+use crate::domain::ids::IdKey;
+use crate::domain::line::{Chunk, RawLine, SkipReason};
+use crate::domain::token::Credentials;
+use crate::formats::Parser;
+use crate::formats::client_address::{self, TrustedProxies};
+use crate::sessions::session::ContextKey;
+use crate::tokens::locate::locate;
+use highway::{HighwayHash, HighwayHasher, Key};
+use self_cell::self_cell;
+use std::net::IpAddr;
+
+/// How one source is read.
+#[derive(Clone, Debug)]
+pub struct Reading {
+    /// Its format.
+    pub parser: Parser,
+    /// The proxies in front of the gateway whose forwarding header is believed.
+    pub trusted: TrustedProxies,
+}
+
+/// What every source shares.
+#[derive(Clone, Debug)]
+pub struct Front {
+    /// The installation's keys.
+    pub key: IdKey,
+    /// What kinds of path there are.
+    pub paths: Paths,
+}
+
+/// One line, understood as far as that needs no memory.
+#[derive(Debug)]
+pub struct Prepared<'a> {
+    /// The line.
+    pub line: RawLine<'a>,
+    /// The request.
+    pub event: AccessEvent<'a>,
+    /// The tokens it shows.
+    pub credentials: Credentials<'a>,
+    /// Keyed hash of address, user agent, fingerprint and language.
+    pub context_key: ContextKey,
+    /// Keyed hash of host and path.
+    pub path_key: u64,
+    /// What kind of path.
+    pub path: PathClass,
+}
+
+/// Every line of a chunk, in order.
+pub type PreparedLines<'a> = Vec<Result<Prepared<'a>, SkipReason>>;
+
+self_cell!(
+    /// A chunk with what was understood of its lines: the unit that travels from the parsers to the engine.
+    pub struct PreparedChunk {
+        owner: Chunk,
+        #[covariant]
+        dependent: PreparedLines,
+    }
+    impl {Debug}
+);
+
+impl Front {
+    /// Prepares every line of a chunk.
+    pub fn chunk(&self, reading: &Reading, chunk: Chunk) -> PreparedChunk {
+        PreparedChunk::new(chunk, |chunk| {
+            chunk.lines().map(|line| self.line(reading, line)).collect()
+        })
+    }
+
+    /// Prepares one line.
+    ///
+    /// # Errors
+    /// Why the line gives no event.
+    pub fn line<'a>(
+        &self,
+        reading: &Reading,
+        line: RawLine<'a>,
+    ) -> Result<Prepared<'a>, SkipReason> {
+        let mut event = reading.parser.parse(line.text).map_err(|reason| {
+            if line.truncated {
+                SkipReason::TooLong
+            } else {
+                reason
+            }
+        })?;
+        client_address::settle(&mut event, &reading.trusted);
+        let credentials = locate(&mut event, &self.key);
+        let path = event
+            .path
+            .as_deref()
+            .map(|path| self.paths.class(path))
+            .unwrap_or_default();
+        Ok(Prepared {
+            context_key: self.context_key(&event),
+            path_key: self.path_key(&event),
+            path,
+            credentials,
+            event,
+            line,
+        })
+    }
+
+    fn context_key(&self, event: &AccessEvent<'_>) -> ContextKey {
+        let mut hasher = self.hasher();
+        match event.client.map(|client| client.to_canonical()) {
+            Some(IpAddr::V4(v4)) => hasher.append(&v4.octets()),
+            Some(IpAddr::V6(v6)) => hasher.append(&v6.octets()),
+            None => {}
+        }
+        for text in [&event.user_agent, &event.ja4, &event.language] {
+            hasher.append(&[0xff]);
+            hasher.append(text.as_deref().unwrap_or_default().as_bytes());
+        }
+        ContextKey(hasher.finalize64())
+    }
+
+    fn path_key(&self, event: &AccessEvent<'_>) -> u64 {
+        let mut hasher = self.hasher();
+        hasher.append(event.host.as_deref().unwrap_or_default().as_bytes());
+        hasher.append(&[0xff]);
+        hasher.append(event.path.as_deref().unwrap_or_default().as_bytes());
+        hasher.finalize64()
+    }
+
+    fn hasher(&self) -> HighwayHasher {
+        HighwayHasher::new(Key(self.key.probe()))
+    }
+}

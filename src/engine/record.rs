@@ -1,0 +1,242 @@
+//! What a use leaves behind, once it was judged.
+//!
+//! In: the use and its facts. Out: changed stores, sightings.
+//! Does not know: rules. A use that is not believed moves nothing of its subject's.
+
+use super::prepare::Prepared;
+use super::{Engine, Observation};
+use crate::detectors::OriginCounts;
+use crate::domain::context::Context;
+use crate::domain::facts::{Fact, Facts};
+use crate::domain::incident::Target;
+use crate::domain::sighting::Sighting;
+use crate::domain::time::Time;
+use crate::domain::token::{CredentialPlace, Token};
+use crate::domain::usage::TokenUse;
+use crate::sessions::session::{Answer, Logout, Session, one_device};
+use crate::sessions::source::Origin;
+use crate::sessions::subject::Subject;
+use crate::sessions::{Stores, TokenEntry};
+use std::sync::Arc;
+
+/// At most one sighting of a session in a context in this time: a fleet hears of moves, not of requests.
+const SIGHTING_MS_MIN: i64 = 60_000;
+
+impl Engine {
+    /// Counts a use for its source network. Believed uses and others are counted apart, so that a flood of forgeries
+    /// cannot evict what is real.
+    pub(super) fn count_origin(
+        &mut self,
+        prepared: &Prepared<'_>,
+        entry: &TokenEntry,
+        context: &Context,
+        believed: bool,
+        forgery: bool,
+    ) -> OriginCounts {
+        let Stores {
+            sources,
+            claimants,
+            sessions,
+            ..
+        } = &mut self.state.stores;
+        let time = prepared.event.time;
+        let table = if believed { sources } else { claimants };
+        let origin = table.get_or_insert_with(context.prefix(), Origin::default);
+        let refused = prepared.event.refused();
+        let mut counts = OriginCounts {
+            rejected: if refused {
+                origin.rejected.add(time)
+            } else {
+                0
+            },
+            forged: if forgery { origin.forged.add(time) } else { 0 },
+            ..OriginCounts::default()
+        };
+        if let Some(subject) = entry.token.subject {
+            if believed {
+                origin.subjects.add(subject, time);
+                if sessions
+                    .get(entry.token.session)
+                    .is_some_and(|s| at_home_elsewhere(s, context))
+                {
+                    origin.newcomers.add(subject, time);
+                }
+            } else if forgery || refused {
+                origin.named.add(subject, time);
+            }
+        }
+        counts.subjects = origin.subjects.count(time);
+        counts.newcomers = origin.newcomers.count(time);
+        counts.named = origin.named.count(time);
+        counts
+    }
+
+    /// Records a use that does not repeat the last.
+    pub(super) fn record(
+        &mut self,
+        prepared: &Prepared<'_>,
+        entry: &mut TokenEntry,
+        usage: &TokenUse<'_>,
+        facts: &Facts,
+        believed: bool,
+        out: &mut Observation,
+    ) {
+        let time = usage.event.time;
+        let readable = !matches!(
+            usage.place,
+            CredentialPlace::Header | CredentialPlace::Cookie | CredentialPlace::Field
+        );
+        if readable {
+            entry.leaked = Some(entry.leaked.map_or(time, |leaked| leaked.min(time)));
+        }
+        if !believed {
+            self.record_refusal(prepared, usage);
+            return;
+        }
+        let context = Arc::new(usage.context.clone());
+        let token = usage.token;
+        let new = || Session::new(token.subject, time);
+        let session = self
+            .state
+            .stores
+            .sessions
+            .get_or_insert_with(token.session, new);
+        let index = session.record(prepared.context_key, &context, time);
+        session.count(
+            index,
+            Answer::Accepted,
+            usage.event.writes(),
+            usage.event.bytes,
+        );
+        if prepared.path.logout && session.logout.is_none() {
+            session.logout = Some(Logout { time, visit: index });
+        }
+        let drifting = facts
+            .get(Fact::DriftDimensions)
+            .is_some_and(|count| count > 0.0);
+        let strange = session.visits.iter().any(|visit| visit.suspect);
+        if self.settings.sightings {
+            sight(session, index, prepared, usage, &mut out.sightings);
+        }
+        if let Some(id) = token.subject {
+            let subject = self
+                .state
+                .stores
+                .subjects
+                .get_or_insert_with(id, || Subject::new(time));
+            subject.count_session(token.session);
+            // A thief must not train the baseline.
+            if !drifting && !strange {
+                subject.learn(&context, time);
+            }
+        }
+        entry.accepted = true;
+        entry.judged = Some(prepared.context_key);
+        entry.provenance = usage.provenance;
+    }
+
+    /// A use that was not believed still counts in a context the session already has.
+    fn record_refusal(&mut self, prepared: &Prepared<'_>, usage: &TokenUse<'_>) {
+        let Some(session) = self.state.stores.sessions.get_mut(usage.token.session) else {
+            return;
+        };
+        let Some((index, _)) = session.visit(prepared.context_key) else {
+            return;
+        };
+        let answer = if usage.event.refused() {
+            Answer::Refused
+        } else {
+            Answer::Other
+        };
+        session.count(index, answer, false, 0);
+        // A logout often answers with a redirect, which accepts nothing, and still ends the session.
+        let redirects = (300..400).contains(&usage.event.status);
+        if prepared.path.logout && redirects && session.logout.is_none() {
+            session.logout = Some(Logout {
+                time: usage.event.time,
+                visit: index,
+            });
+        }
+    }
+
+    /// Remembers what was denied, for tokens not yet seen and for those at hand.
+    pub(super) fn revoke(&mut self, target: &Target, time: Time) {
+        let key = self.settings.key.hash(
+            "revoked",
+            &[
+                target.kind().as_bytes(),
+                target.issuer().as_bytes(),
+                target.name().as_bytes(),
+            ],
+        );
+        self.state.revoked.get_or_insert_with(key, || time);
+        self.state.revocations += 1;
+    }
+
+    /// When this token, its session or its subject was revoked, if it was.
+    pub(super) fn revoked(&mut self, token: &Token) -> Option<Time> {
+        if self.state.revoked.is_empty() {
+            return None;
+        }
+        let issuer = token.issuer.as_deref().unwrap_or_default();
+        let id = token.id.to_string();
+        let names = [
+            ("jti", token.jti.as_deref()),
+            ("sid", token.sid.as_deref()),
+            ("token", Some(&*id)),
+        ];
+        names
+            .iter()
+            .filter_map(|(kind, name)| Some((kind, (*name)?)))
+            .filter_map(|(kind, name)| {
+                let parts = [kind.as_bytes(), issuer.as_bytes(), name.as_bytes()];
+                self.state
+                    .revoked
+                    .get(self.settings.key.hash("revoked", &parts))
+                    .copied()
+            })
+            .min()
+    }
+}
+
+/// True when the session is bound to a context that one device could not also have here.
+fn at_home_elsewhere(session: &Session, here: &Context) -> bool {
+    let mut bound = session.bound().peekable();
+    bound.peek().is_some() && bound.all(|visit| !one_device(&visit.context, here))
+}
+
+/// True when another node should hear again that the session is where it is.
+pub(super) fn sighting_due(session: &Session, time: Time) -> bool {
+    let sighted = session.current().and_then(|visit| visit.sighted);
+    sighted.is_none_or(|last| time.as_ms() - last.as_ms() >= SIGHTING_MS_MIN)
+}
+
+/// Tells other nodes of a visit, unless they heard of it within a minute.
+pub(super) fn sight(
+    session: &mut Session,
+    index: u8,
+    prepared: &Prepared<'_>,
+    usage: &TokenUse<'_>,
+    sightings: &mut Vec<Sighting>,
+) {
+    let Some(visit) = session.visits.get_mut(usize::from(index)) else {
+        return;
+    };
+    let time = usage.event.time;
+    if visit
+        .sighted
+        .is_some_and(|last| time.as_ms() - last.as_ms() < SIGHTING_MS_MIN)
+    {
+        return;
+    }
+    visit.sighted = Some(time);
+    sightings.push(Sighting {
+        time,
+        token: usage.token.clone(),
+        context: usage.context.clone(),
+        context_key: prepared.context_key.0,
+        verdict: usage.verdict,
+        provenance: usage.provenance,
+        uses: visit.accepted,
+    });
+}

@@ -1,0 +1,68 @@
+//! Why a use may be believed.
+//!
+//! In: the verdict on the signature, the answer, the kind of path. Out: [`Standing`], [`Provenance`], and whether the use
+//! is believed: whether it may bind a session and teach a baseline.
+//! Does not know: sessions. The table of `Provenance` is the whole of it.
+
+use crate::detectors::{PathClass, Standing};
+use crate::domain::event::AccessEvent;
+use crate::domain::token::{Provenance, Token, Verdict};
+
+/// What the gateway's answer says.
+pub(super) fn standing(
+    event: &AccessEvent<'_>,
+    path: PathClass,
+    protects: bool,
+    open: bool,
+) -> Standing {
+    let asks = event.method.as_deref() != Some("OPTIONS");
+    Standing {
+        accepted: event.succeeded() && asks && !open && (path.protected || !protects),
+        refused: event.refused(),
+    }
+}
+
+/// True when the issuer cannot have made this token, whatever the gateway answered.
+pub(super) fn forgery(token: &Token, verdict: Verdict) -> bool {
+    verdict.forged() || token.header.alg_none
+}
+
+/// Why the use may be believed.
+pub(super) fn provenance(
+    token: &Token,
+    verdict: Verdict,
+    standing: Standing,
+    path: PathClass,
+) -> Provenance {
+    let accepted = match (standing.accepted, path.protected) {
+        (false, _) => Provenance::Claimed,
+        (true, true) => Provenance::Accepted,
+        (true, false) => Provenance::Presumed,
+    };
+    match verdict {
+        Verdict::Verified => Provenance::Verified,
+        // With keys at hand that contradict it, an answer on a path nobody called protected proves nothing.
+        _ if verdict.forged() => accepted.max(Provenance::Claimed),
+        Verdict::Unverifiable => accepted.max(Provenance::Unverifiable),
+        Verdict::NoSignature | Verdict::NotConfigured => accepted,
+        _ if token.header.alg_none => accepted,
+        _ => Provenance::Claimed,
+    }
+}
+
+/// True when the use may bind its session and teach its subject's baseline.
+pub(super) fn believed(
+    event: &AccessEvent<'_>,
+    token: &Token,
+    verdict: Verdict,
+    standing: Standing,
+) -> bool {
+    if forgery(token, verdict) {
+        return false;
+    }
+    // A path open to everybody also answers 2xx to a token that died long ago.
+    let alive = token
+        .expires_s
+        .is_none_or(|exp| event.start().as_s() <= exp);
+    standing.accepted || (verdict == Verdict::Verified && event.succeeded() && alive)
+}
