@@ -1,2 +1,9 @@
-//! The `tokentrip` command.
-fn main() {}
+//! The `tokentrip` command. Everything it can do is in [`tokentrip::app`].
+
+use clap::Parser;
+use std::process::ExitCode;
+use tokentrip::cli::Cli;
+
+fn main() -> ExitCode {
+    tokentrip::app::run(Cli::parse())
+}

@@ -4,15 +4,17 @@
 //! Does not know: how the tables are packed ([`crate::context::build`]), nor the command line's
 //! syntax.
 
+use crate::cli::GeoBuild;
 use crate::context::build::{self, Family, Origin};
 use crate::context::tables::{TableFault, Tables};
 use crate::domain::time::Time;
 use std::io::{self, Write};
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 /// Why a `geo` command failed: what was tried, on which file.
 #[derive(Debug, thiserror::Error)]
-pub enum GeoError {
+pub(crate) enum GeoError {
     /// A file could not be read or written.
     #[error("cannot {doing} {}: {source}", path.display())]
     File {
@@ -44,7 +46,7 @@ pub enum GeoError {
 
 /// What `geo build` is asked for.
 #[derive(Clone, Debug, Default)]
-pub struct Build {
+pub(crate) struct Build {
     /// MaxMind databases of cities; the first one with IPv4 and the first one with IPv6 are packed.
     pub city: Vec<PathBuf>,
     /// Who made them, and their licence with its attribution.
@@ -61,11 +63,63 @@ pub struct Build {
     pub out: PathBuf,
 }
 
+impl Build {
+    /// What the command line asks for: the sources of the embedded tables, with the attribution they ask for.
+    pub(crate) fn asked(ask: &GeoBuild) -> Self {
+        Self {
+            city: [&ask.city_v4, &ask.city_v6].into_iter().flatten().cloned().collect(),
+            city_origin: (
+                "DB-IP City Lite".to_owned(),
+                "CC BY 4.0, IP Geolocation by DB-IP (https://db-ip.com), quantised and merged by Tokentrip".to_owned(),
+            ),
+            asn: ask.asn_v4.clone().zip(ask.asn_v6.clone()),
+            asn_origin: (
+                "RouteViews, DB-IP and NRO".to_owned(),
+                "CC BY 4.0, RouteViews (routeviews.org), DB-IP (https://db-ip.com), NRO (nro.net), merged by Tokentrip".to_owned(),
+            ),
+            kinds: None,
+            built: Some(ask.date.clone()),
+            out: ask.out.clone(),
+        }
+    }
+}
+
+/// Says what the tables know of addresses.
+///
+/// # Errors
+/// When `out` cannot be written to.
+pub(crate) fn look_up(
+    tables: &Tables,
+    addresses: &[IpAddr],
+    out: &mut impl Write,
+) -> Result<(), GeoError> {
+    for &address in addresses {
+        let (place, network) = tables.at(address);
+        let place = place.map_or("no place".to_owned(), |place| {
+            let name = place.name.as_deref().unwrap_or("?");
+            format!(
+                "{name}, {} (within {:.0} km)",
+                place.country, place.radius_km
+            )
+        });
+        let network = network.map_or("no network".to_owned(), |network| {
+            format!(
+                "AS{} {} ({})",
+                network.asn,
+                network.organisation,
+                network.kind.name()
+            )
+        });
+        writeln!(out, "{address}: {place}; {network}")?;
+    }
+    Ok(())
+}
+
 /// Packs tables from published sources and says what was written.
 ///
 /// # Errors
 /// The first file that does not read, is not what it should be, or cannot be written.
-pub fn build(ask: &Build, out: &mut impl Write) -> Result<(), GeoError> {
+pub(crate) fn build(ask: &Build, out: &mut impl Write) -> Result<(), GeoError> {
     let built = ask.built.as_deref().map(date).transpose()?;
     for (family, name) in [
         (Family::V4, "places_v4.table"),
@@ -82,7 +136,7 @@ pub fn build(ask: &Build, out: &mut impl Write) -> Result<(), GeoError> {
 ///
 /// # Errors
 /// When the output does not take it.
-pub fn info(tables: &Tables, now: Time, out: &mut impl Write) -> Result<(), GeoError> {
+pub(crate) fn info(tables: &Tables, now: Time, out: &mut impl Write) -> Result<(), GeoError> {
     for table in tables.info() {
         let age_days = (now.since_s(table.built) / 86_400.0).max(0.0) as u32;
         let day = table.built.to_string();
@@ -108,7 +162,7 @@ pub fn info(tables: &Tables, now: Time, out: &mut impl Write) -> Result<(), GeoE
 ///
 /// # Errors
 /// The first file that does not read or is no table.
-pub fn use_files(files: &[PathBuf], out: &mut impl Write) -> Result<(), GeoError> {
+pub(crate) fn use_files(files: &[PathBuf], out: &mut impl Write) -> Result<(), GeoError> {
     let (mut city, mut asn) = (Vec::new(), Vec::new());
     for path in files {
         let bytes = read(path)?;
@@ -132,7 +186,7 @@ pub fn use_files(files: &[PathBuf], out: &mut impl Write) -> Result<(), GeoError
 ///
 /// # Errors
 /// The first file that does not read or is no table.
-pub fn tables(
+pub(crate) fn tables(
     city: &[PathBuf],
     asn: &[PathBuf],
     home: Vec<ipnet::IpNet>,

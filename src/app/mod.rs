@@ -1,6 +1,101 @@
 //! SHELL: one file per subcommand; the only place threads and runtimes are started.
+//!
+//! In: [`Cli`]. Out: an exit code: 0 nothing at or above `--fail-on`, 1 something, 2 error.
+//! Does not know: how anything is done; each file says what it calls.
 
-pub mod geo;
-pub mod parse;
-pub mod pretty;
-pub mod rules;
+mod error;
+mod geo;
+mod parse;
+mod pretty;
+mod pseudonyms;
+mod rule_run;
+mod rules;
+mod scan;
+mod set_up;
+
+pub use error::Error;
+
+use crate::cli::{Cli, Command, Geo, Rules};
+use crate::outbound::now;
+use crate::tokens::verify::install_crypto;
+use clap::CommandFactory;
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+/// Nothing to report.
+const DONE: u8 = 0;
+
+/// The exit code of a test that is not as expected.
+const UNEXPECTED: u8 = 1;
+
+/// The exit code of an error.
+const FAILED: u8 = 2;
+
+/// Runs one command.
+pub fn run(cli: Cli) -> ExitCode {
+    install_crypto();
+    let color = cli.color;
+    let outcome = match cli.command {
+        Command::Scan(options) => scan::run(&options, color),
+        Command::Parse(options) => parse::command(&options),
+        Command::Rules(ask) => about_rules(&ask),
+        Command::Geo(ask) => about_places(&ask),
+        Command::Completions { shell } => {
+            let mut out = io::stdout();
+            clap_complete::generate(shell, &mut Cli::command(), "tokentrip", &mut out);
+            Ok(DONE)
+        }
+        _ => Err(Error::new("not wired yet")),
+    };
+    match outcome {
+        Ok(code) => ExitCode::from(code),
+        Err(error) => {
+            error.print();
+            ExitCode::from(FAILED)
+        }
+    }
+}
+
+fn about_rules(ask: &Rules) -> Result<u8, Error> {
+    let out: &mut dyn Write = &mut io::stdout().lock();
+    match ask {
+        Rules::Check(folder) => {
+            rules::check(folder.rules.as_deref(), out).map_err(Error::shown)?;
+        }
+        Rules::List { fields: true, .. } => rules::list_fields(out).map_err(Error::shown)?,
+        Rules::List { rules: folder, .. } => {
+            let read = rules::read(folder.rules.as_deref()).map_err(Error::shown)?;
+            rules::list(&read, out).map_err(Error::shown)?;
+        }
+        Rules::Explain {
+            rule,
+            rules: folder,
+        } => {
+            let read = rules::read(folder.rules.as_deref()).map_err(Error::shown)?;
+            rules::explain(&read, rule, out).map_err(Error::shown)?;
+        }
+        Rules::Test {
+            only,
+            rules: folder,
+        } => {
+            let read = rules::read(folder.rules.as_deref()).map_err(Error::shown)?;
+            let passed = rules::test(&read, only, &rule_run::run, out).map_err(Error::shown)?;
+            return Ok(if passed { DONE } else { UNEXPECTED });
+        }
+    }
+    Ok(DONE)
+}
+
+fn about_places(ask: &Geo) -> Result<u8, Error> {
+    let out = &mut io::stdout().lock();
+    match ask {
+        Geo::Info { addresses, config } => {
+            let tables = set_up::SetUp::tables(config.config.as_deref())?;
+            geo::info(&tables, now(), out).map_err(Error::shown)?;
+            geo::look_up(&tables, addresses, out).map_err(Error::shown)?;
+        }
+        Geo::Use { files } => geo::use_files(files, out).map_err(Error::shown)?,
+        Geo::Build(ask) => geo::build(&geo::Build::asked(ask), out).map_err(Error::shown)?,
+    }
+    Ok(DONE)
+}

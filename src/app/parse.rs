@@ -4,6 +4,10 @@
 //! `jwt.*` and those of further ones under `jwt.others`, or why the line was skipped.
 //! Does not know: earlier lines, keys, places. So nothing here is verified or judged.
 
+use super::Error;
+use super::scan::streams::Stream;
+use super::set_up::SetUp;
+use crate::cli;
 use crate::domain::context::Context;
 use crate::domain::event::AccessEvent;
 use crate::domain::facts::Facts;
@@ -14,18 +18,20 @@ use crate::domain::token::{Credential, Provenance, Verdict};
 use crate::domain::usage::{Field, TokenUse, Value, View};
 use crate::formats::Parser;
 use crate::formats::client_address::{TrustedProxies, settle};
+use crate::ingest::discover::discover;
 use crate::tokens::decode::decode;
 use crate::tokens::locate::locate;
 use serde_json::{Value as Json, json};
 use std::io::{self, Write};
 use std::net::{IpAddr, Ipv4Addr};
+use std::path::Path;
 
 /// Characters of a skipped line that are shown: enough to recognise it on a terminal.
 const SHOWN_CHARS_MAX: usize = 200;
 
 /// How lines are read.
 #[derive(Clone, Debug)]
-pub struct Reading {
+pub(super) struct Reading {
     /// Their format.
     pub parser: Parser,
     /// The proxies whose forwarding header is believed.
@@ -34,11 +40,49 @@ pub struct Reading {
     pub key: IdKey,
 }
 
+/// Runs the command: every input in turn, in the format that is named or found out.
+///
+/// # Errors
+/// When an input cannot be found or read, or nothing recognises it.
+pub(super) fn command(options: &cli::Parse) -> Result<u8, Error> {
+    let set_up = SetUp::load(
+        options.config.config.as_deref(),
+        None,
+        options.format.as_deref(),
+        |_| Ok(IdKey::public([0; 32])),
+    )?;
+    let out = &mut io::BufWriter::new(io::stdout().lock());
+    for found in discover(&options.paths).map_err(Error::shown)? {
+        let wanted = set_up.wanted(Path::new(&*found.source.0))?;
+        let bad = |reason: String| Error::new(format!("{}: {reason}", found.source.0));
+        let stream = Stream::sniff(&found, &wanted, &set_up.front).map_err(bad)?;
+        let reading = Reading {
+            parser: stream.reading.parser.clone(),
+            trusted: stream.reading.trusted.clone(),
+            key: set_up.front.key.clone(),
+        };
+        while let Some(chunk) = stream
+            .next_chunk()
+            .1
+            .map_err(|error| bad(error.to_string()))?
+        {
+            match run(&reading, chunk.lines(), out) {
+                Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(0),
+                outcome => outcome.map_err(Error::shown)?,
+            }
+        }
+    }
+    match out.flush() {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Error::shown(error)),
+        _ => Ok(0),
+    }
+}
+
 /// Prints every line as one JSON object.
 ///
 /// # Errors
 /// When `out` cannot be written to, which in a pipe means that the reader has seen enough.
-pub fn run<'a>(
+pub(super) fn run<'a>(
     reading: &Reading,
     lines: impl IntoIterator<Item = RawLine<'a>>,
     out: &mut dyn Write,

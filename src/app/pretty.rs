@@ -25,7 +25,7 @@ const NAMED_MAX: usize = 3;
 
 /// How the parts of the text look.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Palette {
+pub(crate) struct Palette {
     bold: Style,
     dim: Style,
     levels: [Style; Level::ALL.len()],
@@ -33,7 +33,7 @@ pub struct Palette {
 
 impl Palette {
     /// Colours, or none.
-    pub fn new(colored: bool) -> Self {
+    pub(crate) fn new(colored: bool) -> Self {
         if !colored {
             return Self::default();
         }
@@ -60,7 +60,7 @@ impl Palette {
 ///
 /// # Errors
 /// Those of the writer.
-pub fn write(
+pub(crate) fn write(
     out: &mut dyn Write,
     incidents: &[Incident],
     summary: &Summary,

@@ -15,7 +15,7 @@ const DEPTH_MAX: usize = 8;
 
 /// Why there are no rules.
 #[derive(Debug, thiserror::Error)]
-pub enum RulesError {
+pub(crate) enum RulesError {
     /// The folder, or a file in it, could not be read.
     #[error("{path}: {source}")]
     Unreadable {
@@ -52,7 +52,7 @@ fn shown(faults: &[RuleFault]) -> String {
 ///
 /// # Errors
 /// When the folder cannot be read or holds no rule, and every mistake in its rules.
-pub fn read(folder: Option<&Path>) -> Result<RuleSet, RulesError> {
+pub(crate) fn read(folder: Option<&Path>) -> Result<RuleSet, RulesError> {
     let Some(folder) = folder else {
         return RuleSet::embedded().map_err(RulesError::Wrong);
     };
@@ -92,7 +92,7 @@ fn walk(folder: &Path, depth: usize, paths: &mut Vec<PathBuf>) -> io::Result<()>
 ///
 /// # Errors
 /// Those of [`read`].
-pub fn check(folder: Option<&Path>, out: &mut dyn Write) -> Result<(), RulesError> {
+pub(crate) fn check(folder: Option<&Path>, out: &mut dyn Write) -> Result<(), RulesError> {
     let rules = read(folder)?;
     for note in rules.notes() {
         writeln!(out, "{note}")?;
@@ -107,7 +107,7 @@ pub fn check(folder: Option<&Path>, out: &mut dyn Write) -> Result<(), RulesErro
 ///
 /// # Errors
 /// When `out` cannot be written to.
-pub fn list(rules: &RuleSet, out: &mut dyn Write) -> io::Result<()> {
+pub(crate) fn list(rules: &RuleSet, out: &mut dyn Write) -> io::Result<()> {
     let mut rows = vec![["rule", "level", "score", "dimension", "looks at"].map(String::from)];
     for rule in rules.rules() {
         rows.push([
@@ -136,7 +136,7 @@ fn looks_at(rule: &Rule) -> String {
 ///
 /// # Errors
 /// When `out` cannot be written to.
-pub fn list_fields(out: &mut dyn Write) -> io::Result<()> {
+pub(crate) fn list_fields(out: &mut dyn Write) -> io::Result<()> {
     let mut rows = vec![["field", "kind", "what it is"].map(String::from)];
     for field in Field::PLAIN {
         let aliases = field.aliases().join(", ");
@@ -178,7 +178,7 @@ fn table<const N: usize>(rows: &[[String; N]], out: &mut dyn Write) -> io::Resul
 ///
 /// # Errors
 /// When no rule has the name, or `out` cannot be written to.
-pub fn explain(rules: &RuleSet, name: &str, out: &mut dyn Write) -> Result<(), RulesError> {
+pub(crate) fn explain(rules: &RuleSet, name: &str, out: &mut dyn Write) -> Result<(), RulesError> {
     let rule = find(rules, name)?;
     writeln!(out, "{} ({}, {})\n", rule.title, rule.name, rule.id)?;
     writeln!(out, "{}\n", rule.description)?;
@@ -226,13 +226,13 @@ fn find<'r>(rules: &'r RuleSet, name: &str) -> Result<&'r Rule, RulesError> {
 
 /// Judges a test's log, tokens minted, by rules; gives the names of the rules that found something.
 /// The test says which keys are configured for [`test_log::ISSUER`] and which of its sessions were revoked.
-pub type Run<'f> = &'f dyn Fn(&RuleTest, &str, &RuleSet) -> Result<Vec<String>, String>;
+pub(crate) type Run<'f> = &'f dyn Fn(&RuleTest, &str, &RuleSet) -> Result<Vec<String>, String>;
 
 /// Runs the tests that rules bring; of all rules when `only` is empty. True when all are as expected.
 ///
 /// # Errors
 /// When a name in `only` is no rule's, or `out` cannot be written to.
-pub fn test(
+pub(crate) fn test(
     rules: &RuleSet,
     only: &[String],
     run: Run<'_>,

@@ -1,0 +1,75 @@
+//! What a scan could not see, and what would let it: green must not mean blind.
+//!
+//! In: the engine's counts about its sources. Out: warnings, and the error of a log without credentials.
+//! Does not know: how they are shown.
+
+use super::Error;
+use super::SetUp;
+use super::streams::Stream;
+use crate::domain::token::Provenance;
+use crate::engine::Engine;
+use crate::sinks::ndjson::Summary;
+
+/// One address behind more than half of the events is a proxy, not a person: the client's address is in a header.
+const TOP_PEER_SHARE_MAX: f64 = 0.5;
+
+/// Fewer events than this say nothing about shares.
+const EVENTS_MIN: u64 = 100;
+
+/// The log format that shows Tokentrip what it needs, for the gateway that most logs come from.
+const SNIPPET: &str = r#"    log_format tokentrip escape=json '{"time_iso8601":"$time_iso8601","remote_addr":"$remote_addr",'
+      '"http_x_forwarded_for":"$http_x_forwarded_for","request_method":"$request_method","host":"$host",'
+      '"request_uri":"$request_uri","status":$status,"body_bytes_sent":$body_bytes_sent,'
+      '"request_time":$request_time,"request_id":"$request_id","http_referer":"$http_referer",'
+      '"http_user_agent":"$http_user_agent","http_authorization":"$http_authorization"}';
+    access_log /var/log/nginx/tokentrip.log tokentrip;"#;
+
+/// What the reader of the summary should know.
+pub(super) fn warnings(engine: &Engine, set_up: &SetUp, summary: &Summary) -> Vec<String> {
+    let mut warnings = Vec::new();
+    for source in engine.sources() {
+        let share = source.top_peer().filter(|_| source.events >= EVENTS_MIN);
+        if let Some((peer, share)) = share
+            && share > TOP_PEER_SHARE_MAX
+        {
+            warnings.push(format!(
+                "{}: {peer} is behind {:.0} % of the events; if it is a proxy, name it in \
+                 `trusted_proxies` and log its X-Forwarded-For",
+                source.source.0,
+                share * 100.0
+            ));
+        }
+    }
+    if engine.totals().uses[Provenance::Presumed as usize] > 0 && set_up.config.issuers.is_empty() {
+        warnings.push(
+            "no issuer is configured: uses answered 2xx are presumed genuine; `[[issuer]]` with \
+             `jwks` verifies them"
+                .to_owned(),
+        );
+    }
+    if summary.sources.iter().any(|source| source.confidence < 0.9) {
+        warnings
+            .push("a format was recognised with little confidence; name it with `--format`".into());
+    }
+    warnings
+}
+
+/// The error of a scan that saw no token at all.
+pub(super) fn blind(engine: &Engine, streams: &[Stream]) -> Option<Error> {
+    if engine.totals().all_uses() > 0 {
+        return None;
+    }
+    let formats: Vec<String> = streams
+        .iter()
+        .take(5)
+        .map(|stream| format!("{} ({})", stream.source.0, stream.reading.parser.name()))
+        .collect();
+    let message = format!(
+        "no credentials in {}: most default formats log no token, so there is nothing to judge",
+        formats.join(", ")
+    );
+    Some(Error::new(message).help(format!(
+        "log the Authorization header to a file that only Tokentrip reads (nginx):\n\n{SNIPPET}\n\n    \
+         or claims and a hash instead of the token: deploy/gateways/"
+    )))
+}

@@ -1,0 +1,238 @@
+//! Reading many files at once and giving their lines in one order: that of event time.
+//!
+//! In: [`Stream`]s, a number of workers. Out: every line, prepared, to one consumer on the caller's thread.
+//! Does not know: what the consumer does. The order depends on the files alone, never on the number of workers.
+
+use super::streams::Stream;
+use crate::domain::line::{Chunk, SkipReason, Source};
+use crate::domain::time::Time;
+use crate::engine::prepare::{Front, Prepared, PreparedChunk};
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap};
+use std::io;
+use std::panic::AssertUnwindSafe;
+use std::sync::Mutex;
+use std::sync::mpsc::{Receiver, Sender, channel};
+
+/// Chunks of one file that are read ahead of the engine. More hides longer hiccups and costs memory.
+const AHEAD: u64 = 4;
+
+/// Who takes the lines.
+pub(crate) trait Consumer {
+    /// Takes one line, or the reason why there is none.
+    fn line(&mut self, source: &Source, line: &Result<Prepared<'_>, SkipReason>);
+
+    /// Hears that a file could not be read further.
+    fn fault(&mut self, source: &Source, error: &io::Error);
+
+    /// Hears how far the work has come, now and then.
+    fn progress(&mut self, bytes: u64);
+}
+
+type Arrival = (usize, u64, io::Result<Option<PreparedChunk>>);
+
+/// Reads `streams` with `workers` threads and gives their lines to `consumer` in order of event time; lines of one
+/// file keep their order, and of two at the same millisecond the file named first goes first.
+pub(crate) fn merge(
+    streams: &[Stream],
+    front: &Front,
+    workers: usize,
+    consumer: &mut dyn Consumer,
+) {
+    let (orders, inbox) = channel::<usize>();
+    let (results, arrivals) = channel::<Arrival>();
+    let inbox = Mutex::new(inbox);
+    std::thread::scope(|scope| {
+        for _ in 0..workers.max(1) {
+            let (inbox, results) = (&inbox, results.clone());
+            scope.spawn(move || work(streams, front, inbox, &results));
+        }
+        drop(results);
+        let mut merger = Merger {
+            streams,
+            orders,
+            arrivals,
+            lanes: BTreeMap::new(),
+        };
+        merger.run(consumer);
+    });
+}
+
+fn work(
+    streams: &[Stream],
+    front: &Front,
+    inbox: &Mutex<Receiver<usize>>,
+    results: &Sender<Arrival>,
+) {
+    loop {
+        let order = match inbox.lock() {
+            Ok(inbox) => inbox.recv(),
+            Err(_) => return,
+        };
+        let Ok(index) = order else { return };
+        let stream = &streams[index];
+        let (sequence, chunk) = stream.next_chunk();
+        let prepared =
+            chunk.and_then(|chunk| chunk.map(|chunk| prepare(front, stream, chunk)).transpose());
+        if results.send((index, sequence, prepared)).is_err() {
+            return;
+        }
+    }
+}
+
+/// A panic in here would be a mistake of ours; it must not leave the consumer waiting for a chunk that never comes.
+fn prepare(front: &Front, stream: &Stream, chunk: Chunk) -> io::Result<PreparedChunk> {
+    std::panic::catch_unwind(AssertUnwindSafe(|| front.chunk(&stream.reading, chunk)))
+        .map_err(|_| io::Error::other("a chunk could not be parsed; please report this"))
+}
+
+/// One open file: the chunk at hand, and those that arrived before their turn.
+#[derive(Default)]
+struct Lane {
+    chunk: Option<PreparedChunk>,
+    position: usize,
+    next: u64,
+    early: BTreeMap<u64, io::Result<Option<PreparedChunk>>>,
+    /// Event time it has come to: a late line does not turn its clock back.
+    clock: Time,
+}
+
+struct Merger<'a> {
+    streams: &'a [Stream],
+    orders: Sender<usize>,
+    arrivals: Receiver<Arrival>,
+    lanes: BTreeMap<usize, Lane>,
+}
+
+impl Merger<'_> {
+    fn run(&mut self, consumer: &mut dyn Consumer) {
+        let mut waiting: Vec<usize> = (0..self.streams.len()).collect();
+        waiting.sort_by_key(|&index| (self.streams[index].first, index));
+        let mut waiting = waiting.into_iter().peekable();
+        let mut heads: BinaryHeap<Reverse<(Time, usize)>> = BinaryHeap::new();
+        loop {
+            // Open what begins before the earliest line at hand.
+            while let Some(&index) = waiting.peek() {
+                let first = self.streams[index].first;
+                if heads.peek().is_some_and(|Reverse((time, _))| *time < first) {
+                    break;
+                }
+                waiting.next();
+                self.open(index);
+                if let Some(time) = self.head(index, consumer) {
+                    heads.push(Reverse((time, index)));
+                }
+            }
+            let Some(Reverse((_, index))) = heads.pop() else {
+                return;
+            };
+            let next_file = waiting
+                .peek()
+                .map(|&index| (self.streams[index].first, index));
+            let limit = [heads.peek().map(|Reverse(head)| *head), next_file];
+            let limit = limit.into_iter().flatten().min();
+            if let Some(time) = self.drain(index, limit, consumer) {
+                heads.push(Reverse((time, index)));
+            }
+        }
+    }
+
+    fn open(&mut self, index: usize) {
+        self.lanes.insert(index, Lane::default());
+        for _ in 0..AHEAD {
+            self.order(index);
+        }
+    }
+
+    fn order(&self, index: usize) {
+        // Workers live as long as the scope, so an order that cannot be sent means that one of them died: the
+        // missing chunk is then noticed by who waits for it.
+        let _ = self.orders.send(index);
+    }
+
+    /// Gives lines of one file until its clock passes `limit`; its next event time, or `None` at its end.
+    fn drain(
+        &mut self,
+        index: usize,
+        limit: Option<(Time, usize)>,
+        consumer: &mut dyn Consumer,
+    ) -> Option<Time> {
+        loop {
+            let time = self.head(index, consumer)?;
+            if limit.is_some_and(|limit| (time, index) > limit) {
+                return Some(time);
+            }
+            let source = &self.streams[index].source;
+            let lane = self.lanes.get_mut(&index)?;
+            let chunk = lane.chunk.as_ref()?;
+            let line = chunk.borrow_dependent().get(lane.position)?;
+            consumer.line(source, line);
+            lane.position += 1;
+        }
+    }
+
+    /// The event time of the next event of a file; lines without one are given at once.
+    fn head(&mut self, index: usize, consumer: &mut dyn Consumer) -> Option<Time> {
+        let source = &self.streams[index].source;
+        loop {
+            let lane = self.lanes.get_mut(&index)?;
+            let line = lane
+                .chunk
+                .as_ref()
+                .and_then(|c| c.borrow_dependent().get(lane.position));
+            match line {
+                Some(Ok(prepared)) => {
+                    lane.clock = lane.clock.max(prepared.event.time);
+                    return Some(lane.clock);
+                }
+                Some(skipped) => {
+                    consumer.line(source, skipped);
+                    lane.position += 1;
+                    continue;
+                }
+                None => {}
+            }
+            if !self.refill(index, consumer) {
+                return None;
+            }
+        }
+    }
+
+    /// Brings the next chunk of a file; false at its end.
+    fn refill(&mut self, index: usize, consumer: &mut dyn Consumer) -> bool {
+        loop {
+            let Some(lane) = self.lanes.get_mut(&index) else {
+                return false;
+            };
+            let next = lane.next;
+            let Some(arrived) = lane.early.remove(&next) else {
+                let Ok((other, sequence, chunk)) = self.arrivals.recv() else {
+                    return false;
+                };
+                if let Some(lane) = self.lanes.get_mut(&other) {
+                    lane.early.insert(sequence, chunk);
+                }
+                continue;
+            };
+            lane.next += 1;
+            match arrived {
+                Ok(Some(chunk)) => {
+                    consumer.progress(chunk.borrow_owner().byte_len());
+                    lane.chunk = Some(chunk);
+                    lane.position = 0;
+                    self.order(index);
+                    return true;
+                }
+                Ok(None) => {
+                    self.lanes.remove(&index);
+                    self.streams[index].close();
+                    return false;
+                }
+                Err(error) => {
+                    consumer.fault(&self.streams[index].source, &error);
+                    self.order(index);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,181 @@
+//! `tokentrip scan`: looks through logs and archives once.
+//!
+//! In: [`Scan`]. Out: incidents for people or NDJSON, and the exit code.
+//! Does not know: how lines are read ([`streams`], [`merge`]) or shown ([`output`]).
+
+mod advice;
+mod merge;
+mod output;
+mod progress;
+pub(crate) mod streams;
+
+use super::Error;
+use super::set_up::SetUp;
+use crate::cli::{Color, Scan};
+use crate::config::Config;
+use crate::domain::ids::IdKey;
+use crate::domain::incident::Incident;
+use crate::domain::line::{SkipReason, Source};
+use crate::domain::time::Time;
+use crate::engine::prepare::Prepared;
+use crate::engine::{Engine, Input, Observation};
+use crate::ingest::discover::{self, Found};
+use crate::ingest::state;
+use merge::Consumer;
+use output::Output;
+use progress::Progress;
+use std::collections::BTreeMap;
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
+use streams::Stream;
+
+/// The exit code when an incident reaches the level that was asked for.
+const FOUND: u8 = 1;
+
+/// Runs a scan.
+///
+/// # Errors
+/// When nothing could be read, or nothing in it could be judged.
+pub(crate) fn run(options: &Scan, color: Color) -> Result<u8, Error> {
+    let begun = Instant::now();
+    let set_up = SetUp::load(
+        options.config.config.as_deref(),
+        options.rules.rules.as_deref(),
+        options.format.as_deref(),
+        key,
+    )?;
+    let found = discover::discover(&options.paths).map_err(Error::shown)?;
+    let mut counts = Counts::default();
+    let streams = open(&found, &set_up, &mut counts)?;
+    let mut pass = Pass {
+        engine: set_up.engine(!options.no_fast_path, false),
+        observation: Observation::default(),
+        output: Output::new(options, color, &set_up.front.key),
+        progress: Progress::new(options.progress, &found),
+        since: options.since,
+        until: options.until,
+        counts,
+    };
+    merge::merge(&streams, &set_up.front, workers(options), &mut pass);
+    pass.progress.finish();
+    let incidents = pass.engine.incidents();
+    let summary = output::summary(&pass, &streams, &incidents, begun.elapsed());
+    let warnings = advice::warnings(&pass.engine, &set_up, &summary);
+    pass.output.finish(&incidents, &summary, &warnings)?;
+    if let Some(error) = advice::blind(&pass.engine, &streams) {
+        return Err(error);
+    }
+    let worst = incidents
+        .iter()
+        .map(|incident: &Incident| incident.level)
+        .max();
+    Ok(if worst.is_some_and(|level| level >= options.fail_on) {
+        FOUND
+    } else {
+        0
+    })
+}
+
+/// The key of ids: that of the daemon's state folder, so that both name things alike; else the public one.
+fn key(config: &Config) -> Result<IdKey, Error> {
+    if config.file.is_some()
+        && let Some(key) = state::existing_key(&config.state.folder).map_err(Error::shown)?
+    {
+        return Ok(key);
+    }
+    let mut probe = [0; 32];
+    getrandom::fill(&mut probe)
+        .map_err(|error| Error::new(format!("the system gives no random bytes: {error}")))?;
+    Ok(IdKey::public(probe))
+}
+
+fn workers(options: &Scan) -> usize {
+    let cores = || std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    options.jobs.map_or_else(cores, usize::from)
+}
+
+/// Looks at the beginning of every file. Those that cannot be read are counted; that none can is an error.
+fn open(found: &[Found], set_up: &SetUp, counts: &mut Counts) -> Result<Vec<Stream>, Error> {
+    let mut streams = Vec::new();
+    let mut reasons = Vec::new();
+    for file in found {
+        let wanted = set_up.wanted(Path::new(&*file.source.0))?;
+        match Stream::sniff(file, &wanted, &set_up.front) {
+            Ok(stream) => streams.push(stream),
+            Err(reason) => {
+                output::warn(&format!("{}: {reason}", file.source.0));
+                counts.faults += 1;
+                reasons.push(format!("{}: {reason}", file.source.0));
+            }
+        }
+    }
+    if streams.is_empty() {
+        return Err(Error::new(format!(
+            "nothing could be read:\n  {}",
+            reasons.join("\n  ")
+        ))
+        .help("`tokentrip parse --format FORMAT FILE` tries a format on a log"));
+    }
+    Ok(streams)
+}
+
+/// What the pass over the lines counts beside the engine.
+#[derive(Debug, Default)]
+struct Counts {
+    lines: u64,
+    skipped: BTreeMap<SkipReason, u64>,
+    findings: BTreeMap<Arc<str>, u64>,
+    faults: u64,
+}
+
+/// One pass over all lines.
+struct Pass {
+    engine: Engine,
+    observation: Observation,
+    output: Output,
+    progress: Progress,
+    since: Option<Time>,
+    until: Option<Time>,
+    counts: Counts,
+}
+
+impl Consumer for Pass {
+    fn line(&mut self, _source: &Source, line: &Result<Prepared<'_>, SkipReason>) {
+        self.counts.lines += 1;
+        let prepared = match line {
+            Ok(prepared) => prepared,
+            Err(reason) => {
+                *self.counts.skipped.entry(*reason).or_default() += 1;
+                return;
+            }
+        };
+        let time = prepared.event.time;
+        if self.since.is_some_and(|since| time < since)
+            || self.until.is_some_and(|until| time >= until)
+        {
+            return;
+        }
+        self.engine
+            .observe(Input::Line(prepared), &mut self.observation);
+        for finding in self.observation.findings.drain(..) {
+            *self
+                .counts
+                .findings
+                .entry(Arc::clone(&finding.rule))
+                .or_default() += 1;
+            self.output.finding(&finding);
+        }
+    }
+
+    fn fault(&mut self, source: &Source, error: &io::Error) {
+        self.counts.faults += 1;
+        self.progress
+            .suspend(|| output::warn(&format!("{}: {error}", source.0)));
+    }
+
+    fn progress(&mut self, bytes: u64) {
+        self.progress.advance(bytes, self.counts.lines);
+    }
+}

@@ -1,0 +1,178 @@
+//! What a scan writes: incidents for people, or NDJSON for programs.
+//!
+//! In: findings as they come, incidents and counts at the end. Out: stdout; warnings on stderr.
+//! Does not know: how lines were read.
+
+use super::streams::Stream;
+use super::{Error, Pass};
+use crate::app::pretty::{self, Palette};
+use crate::app::pseudonyms::Pseudonyms;
+use crate::cli::{self, Color, Scan};
+use crate::domain::finding::Finding;
+use crate::domain::ids::IdKey;
+use crate::domain::incident::Incident;
+use crate::sinks::ndjson::{self, Record, SourceSummary, Summary};
+use std::collections::BTreeMap;
+use std::io::{self, BufWriter, IsTerminal, Stdout, Write};
+use std::time::Duration;
+
+/// Under which name files that could not be read, or not to their end, stand among the reasons.
+const UNREADABLE: &str = "unreadable_file";
+
+/// Where a scan's results go.
+pub(super) struct Output {
+    form: cli::Output,
+    summary_only: bool,
+    color: bool,
+    pseudonyms: Option<Pseudonyms>,
+    out: BufWriter<Stdout>,
+    /// The first write that failed: it is told at the end, once.
+    failed: Option<io::Error>,
+}
+
+impl Output {
+    pub(super) fn new(options: &Scan, color: Color, key: &IdKey) -> Self {
+        let terminal = io::stdout().is_terminal();
+        let form = options.output.unwrap_or(match terminal {
+            true => cli::Output::Pretty,
+            false => cli::Output::Ndjson,
+        });
+        let no_color = std::env::var("NO_COLOR").ok();
+        Self {
+            form,
+            summary_only: options.summary,
+            color: color.wanted(terminal, no_color.as_deref()),
+            pseudonyms: options.pseudonymise.then(|| Pseudonyms::new(key.clone())),
+            out: BufWriter::new(io::stdout()),
+            failed: None,
+        }
+    }
+
+    /// Writes a finding; people see them inside their incidents.
+    pub(super) fn finding(&mut self, finding: &Finding) {
+        if self.form == cli::Output::Ndjson && !self.summary_only {
+            self.write(Record::Finding(finding));
+        }
+    }
+
+    /// Writes what is known at the end.
+    pub(super) fn finish(
+        &mut self,
+        incidents: &[Incident],
+        summary: &Summary,
+        warnings: &[String],
+    ) -> Result<(), Error> {
+        match self.form {
+            cli::Output::Ndjson => self.finish_ndjson(incidents, summary, warnings),
+            cli::Output::Pretty => self.finish_pretty(incidents, summary, warnings),
+        }
+        match self.failed.take() {
+            // Who reads through `head` has seen enough.
+            Some(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+            Some(error) => Err(Error::new(format!("cannot write the results: {error}"))),
+            None => Ok(()),
+        }
+    }
+
+    fn finish_ndjson(&mut self, incidents: &[Incident], summary: &Summary, warnings: &[String]) {
+        if !self.summary_only {
+            incidents
+                .iter()
+                .for_each(|incident| self.write(Record::Incident(incident)));
+        }
+        self.write(Record::Summary(summary));
+        warnings.iter().for_each(|warning| warn(warning));
+        if let Err(error) = self.out.flush() {
+            self.failed.get_or_insert(error);
+        }
+    }
+
+    fn finish_pretty(&mut self, incidents: &[Incident], summary: &Summary, warnings: &[String]) {
+        let palette = Palette::new(self.color);
+        let shown: Vec<Incident> = match &self.pseudonyms {
+            Some(pseudonyms) => incidents.iter().map(|i| pseudonyms.incident(i)).collect(),
+            None => incidents.to_vec(),
+        };
+        let mut out = io::stdout().lock();
+        let shown = if self.summary_only { &[][..] } else { &shown };
+        if let Err(error) = pretty::write(&mut out, shown, summary, warnings, &palette) {
+            self.failed.get_or_insert(error);
+        }
+    }
+
+    fn write(&mut self, record: Record<'_>) {
+        if self.failed.is_some() {
+            return;
+        }
+        let written = match &self.pseudonyms {
+            Some(pseudonyms) => {
+                let value = pseudonyms.record(&record);
+                ndjson::line(&value)
+                    .map_err(io::Error::from)
+                    .and_then(|l| writeln!(self.out, "{l}"))
+            }
+            None => ndjson::write(&mut self.out, &record),
+        };
+        self.failed = written.err();
+    }
+}
+
+/// Says something that does not stop the scan.
+pub(super) fn warn(message: &str) {
+    // A warning that cannot be written has nobody to read it.
+    let _ = writeln!(io::stderr(), "warning: {message}");
+}
+
+/// The counts of a whole scan.
+pub(super) fn summary(
+    pass: &Pass,
+    streams: &[Stream],
+    incidents: &[Incident],
+    elapsed: Duration,
+) -> Summary {
+    let totals = pass.engine.totals();
+    let sources = streams.iter().map(|stream| {
+        let health = pass
+            .engine
+            .sources()
+            .iter()
+            .find(|known| known.source == stream.source);
+        let share = health
+            .and_then(|health| health.top_peer())
+            .map_or(0.0, |(_, share)| share);
+        SourceSummary {
+            file: stream.source.0.clone(),
+            format: stream.reading.parser.name().to_owned(),
+            confidence: rounded(stream.confidence),
+            identified_ratio: rounded(health.map_or(0.0, |health| health.identified_ratio())),
+            top_peer_share: rounded(share),
+        }
+    });
+    let mut skipped: BTreeMap<&'static str, u64> = pass
+        .counts
+        .skipped
+        .iter()
+        .map(|(reason, count)| (reason.name(), *count))
+        .collect();
+    if pass.counts.faults > 0 {
+        skipped.insert(UNREADABLE, pass.counts.faults);
+    }
+    Summary {
+        lines: pass.counts.lines,
+        events: totals.events,
+        uses: totals.all_uses(),
+        skipped,
+        tokens: totals.tokens,
+        sessions: totals.sessions,
+        subjects: totals.subjects,
+        findings: pass.counts.findings.clone(),
+        incidents: incidents.len() as u64,
+        seconds: rounded(elapsed.as_secs_f64()),
+        gaps_bytes: 0,
+        sources: sources.collect(),
+    }
+}
+
+fn rounded(value: f64) -> f64 {
+    (value * 1000.0).round() / 1000.0
+}

@@ -1,0 +1,197 @@
+//! What every command that judges lines needs: configuration, rules, keys, tables, and how each source is read.
+//!
+//! In: arguments and configuration. Out: [`SetUp`], or an [`Error`] with everything that is wrong.
+//! Does not know: which command asks.
+
+use super::scan::streams::Wanted;
+use super::{Error, geo, rules};
+use crate::config::{Config, Issuer, Jwks, environment_of_process};
+use crate::context::tables::Tables;
+use crate::domain::ids::IdKey;
+use crate::domain::time::Time;
+use crate::engine::paths::Paths;
+use crate::engine::prepare::Front;
+use crate::engine::{Engine, Settings};
+use crate::formats::client_address::TrustedProxies;
+use crate::formats::{FieldMap, Parser};
+use crate::rules::RuleSet;
+use crate::sessions::Limits;
+use crate::tokens::keys::KeySet;
+use crate::tokens::verify::Issuers;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Everything that is decided before the first line is read.
+pub(crate) struct SetUp {
+    /// The configuration.
+    pub(crate) config: Config,
+    /// The rules, ready to judge.
+    pub(crate) rules: Arc<RuleSet>,
+    /// Where the rules came from; the embedded ones have no folder.
+    pub(crate) rules_folder: Option<PathBuf>,
+    /// The tables of places and networks.
+    pub(crate) tables: Tables,
+    /// The issuers, with the keys that stood in files.
+    pub(crate) issuers: Issuers,
+    /// What the parsers share.
+    pub(crate) front: Front,
+    format: Option<String>,
+}
+
+impl SetUp {
+    /// Reads everything that the configuration names.
+    ///
+    /// # Errors
+    /// With what is wrong, where, and what to do.
+    pub(crate) fn load(
+        config_file: Option<&Path>,
+        rules_folder: Option<&Path>,
+        format: Option<&str>,
+        key: impl FnOnce(&Config) -> Result<IdKey, Error>,
+    ) -> Result<Self, Error> {
+        let config = Config::load(config_file, &environment_of_process()).map_err(Error::shown)?;
+        let rules_folder = rules_folder
+            .or(config.rules.folder.as_deref())
+            .map(Path::to_owned);
+        let rules = Arc::new(load_rules(rules_folder.as_deref(), &config)?);
+        let places = &config.places;
+        let tables =
+            geo::tables(&places.city, &places.asn, places.home.clone()).map_err(Error::shown)?;
+        let issuers = load_issuers(&config)?;
+        let lists = |list: fn(&Issuer) -> &Vec<String>| {
+            config
+                .issuers
+                .iter()
+                .flat_map(|issuer| list(issuer).iter().cloned())
+                .collect()
+        };
+        let front = Front {
+            key: key(&config)?,
+            paths: Paths::new(
+                lists(|issuer| &issuer.protected_paths),
+                lists(|issuer| &issuer.logout_paths),
+            ),
+        };
+        let format = format.filter(|format| *format != "auto").map(str::to_owned);
+        Ok(Self {
+            config,
+            rules,
+            rules_folder,
+            tables,
+            issuers,
+            front,
+            format,
+        })
+    }
+
+    /// The tables alone.
+    ///
+    /// # Errors
+    /// As [`Self::load`].
+    pub(crate) fn tables(config_file: Option<&Path>) -> Result<Tables, Error> {
+        let config = Config::load(config_file, &environment_of_process()).map_err(Error::shown)?;
+        let places = config.places;
+        geo::tables(&places.city, &places.asn, places.home).map_err(Error::shown)
+    }
+
+    /// How the source at `path` is to be read: as its entry in the configuration says, or as the command line does.
+    ///
+    /// # Errors
+    /// When a format or a field is unknown.
+    pub(crate) fn wanted(&self, path: &Path) -> Result<Wanted, Error> {
+        let entry = self
+            .config
+            .sources
+            .iter()
+            .find(|entry| covers(&entry.path, path));
+        let fields = match entry {
+            Some(entry) => FieldMap::new(&entry.fields).map_err(Error::shown)?,
+            None => FieldMap::default(),
+        };
+        let named = entry
+            .map(|entry| entry.format.as_str())
+            .filter(|format| *format != "auto");
+        let parser = self
+            .format
+            .as_deref()
+            .or(named)
+            .map(|format| Parser::from_spec(format, &fields).map_err(Error::shown))
+            .transpose()?;
+        let trusted = entry.map(|entry| TrustedProxies::new(entry.trusted_proxies.iter().copied()));
+        Ok(Wanted {
+            parser,
+            fields,
+            trusted: trusted.unwrap_or_default(),
+        })
+    }
+
+    /// An engine with these rules, keys and tables.
+    pub(crate) fn engine(&self, fast_path: bool, sightings: bool) -> Engine {
+        let settings = Settings {
+            key: self.front.key.clone(),
+            limits: Limits::default(),
+            protects: self.front.paths.protects(),
+            sightings,
+            fast_path,
+        };
+        let issuers = Arc::new(self.issuers.clone());
+        Engine::new(
+            settings,
+            Arc::clone(&self.rules),
+            issuers,
+            self.tables.clone(),
+        )
+    }
+}
+
+/// True when a configured path, pattern or folder stands for this file.
+fn covers(pattern: &Path, path: &Path) -> bool {
+    let matches = |pattern: glob::Pattern| pattern.matches_path(path);
+    path.starts_with(pattern)
+        || pattern
+            .to_str()
+            .and_then(|text| glob::Pattern::new(text).ok())
+            .is_some_and(matches)
+}
+
+/// The rules of a folder, or the embedded ones, tuned as the configuration says.
+///
+/// # Errors
+/// With every mistake in every file.
+pub(crate) fn load_rules(folder: Option<&Path>, config: &Config) -> Result<RuleSet, Error> {
+    let mut rules = rules::read(folder).map_err(Error::shown)?;
+    for (name, change) in &config.rules.overrides {
+        if !rules.tune(name, change.disable, change.level, change.score) {
+            return Err(
+                Error::new(format!("[rules.{name}] tunes a rule that does not exist"))
+                    .help("`tokentrip rules list` shows the names of all rules"),
+            );
+        }
+    }
+    Ok(rules)
+}
+
+fn load_issuers(config: &Config) -> Result<Issuers, Error> {
+    let mut issuers = Issuers::default();
+    for issuer in &config.issuers {
+        let algorithms: Vec<&str> = issuer.algorithms.iter().map(|a| a.name()).collect();
+        issuers
+            .configure(&issuer.issuer, &algorithms)
+            .map_err(Error::shown)?;
+        let Some(Jwks::File(path)) = &issuer.jwks else {
+            continue;
+        };
+        let bad = |fault: &dyn std::fmt::Display| {
+            Error::new(format!(
+                "cannot use the key set {}: {fault}",
+                path.display()
+            ))
+            .help("it must be a JWK Set (RFC 7517, section 5): {\"keys\": [{\"kty\": …}]}")
+        };
+        let bytes = std::fs::read(path).map_err(|error| bad(&error))?;
+        let set = KeySet::parse(&bytes).map_err(|fault| bad(&fault))?;
+        // A file has no history: its keys may have signed every token of the log, and no other key did.
+        issuers.learn(&issuer.issuer, set, Time::LATEST);
+    }
+    Ok(issuers)
+}
