@@ -1,7 +1,8 @@
 //! Step 3: what the suspect touched.
 //!
 //! In: every use by the suspect. Out: [`BreachStep`] with counts and path templates.
-//! Does not know: who the suspect is; the lines themselves (the shell re-reads them for the full report).
+//! Does not know: who the suspect is; the lines themselves (the shell re-reads them for the full
+//! report).
 
 use super::SuspectStats;
 use super::text::shown;
@@ -118,7 +119,8 @@ impl Breach {
     }
 }
 
-/// A path with `{id}` for every segment that names an object and not a function: `/orders/{id}/lines`.
+/// A path with `{id}` for every segment that names an object and not a function:
+/// `/orders/{id}/lines`.
 pub(super) fn template(path: &str) -> String {
     let path = path.split(['?', '#']).next().unwrap_or_default();
     let mut out = String::with_capacity(path.len().min(120));
@@ -142,7 +144,8 @@ pub(super) fn template(path: &str) -> String {
     shown(&out)
 }
 
-/// True for what looks made by a machine: a number, UUID, hexadecimal, base64, an address of mail, anything long.
+/// True for what looks made by a machine: a number, UUID, hexadecimal, base64, an address of mail,
+/// anything long.
 fn names_object(segment: &str) -> bool {
     let bytes = segment.as_bytes();
     let count = |is: fn(&u8) -> bool| bytes.iter().filter(|byte| is(byte)).count();

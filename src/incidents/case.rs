@@ -1,6 +1,7 @@
 //! One case: what is known about one subject and one suspect.
 //!
-//! In: [`Report`]s and uses that belong to it. Out: the gathered state that `words`, `steps` and `shown` read.
+//! In: [`Report`]s and uses that belong to it. Out: the gathered state that `words`, `steps` and
+//! `shown` read.
 //! Does not know: other cases.
 
 use super::Report;
@@ -29,7 +30,8 @@ pub(super) const SESSIONS_MAX: usize = 50;
 const RULES_MAX: usize = 64;
 /// Request ids kept, as the contract says.
 const REQUEST_IDS_MAX: usize = 20;
-/// A suspect counts as active this long after its last use: the pause between two bursts of a script.
+/// A suspect counts as active this long after its last use: the pause between two bursts of a
+/// script.
 pub(super) const ACTIVE_S: f64 = 600.0;
 /// Silence after which the same suspect is another story; half a working session.
 pub(super) const SILENCE_S_MAX: f64 = 3600.0;
@@ -83,7 +85,8 @@ pub(super) struct Case {
     pub(super) breach: Breach,
     pub(super) targets: Targets,
     pub(super) causes: Causes,
-    /// The strongest provenance of a use by the suspect that was answered as valid and had not expired.
+    /// The strongest provenance of a use by the suspect that was answered as valid and had not
+    /// expired.
     pub(super) believable: Option<Provenance>,
     pub(super) accepted_forgery: bool,
     /// The subject is a program.
@@ -244,8 +247,8 @@ impl Case {
         self.score.shown()
     }
 
-    /// True when acting is justified. A forged token is no deciding event: nobody vouches for it, and the account's
-    /// own sessions are not the problem.
+    /// True when acting is justified. A forged token is no deciding event: nobody vouches for it,
+    /// and the account's own sessions are not the problem.
     pub(super) fn actionable(&self) -> bool {
         matches!(self.key.scale(), Scale::Theft)
             && !self.accepted_forgery
@@ -261,7 +264,8 @@ pub(super) fn id_after(kind: &str, id: u128) -> IncidentId {
     IncidentId::of(&key, &[kind.as_bytes(), &id.to_be_bytes()])
 }
 
-/// True for the use that may decide: answered as a valid token's, unexpired when the request began, not forged.
+/// True for the use that may decide: answered as a valid token's, unexpired when the request began,
+/// not forged.
 fn believable(usage: &TokenUse<'_>) -> bool {
     let start_s = usage.event.start().as_s();
     let alive = usage
@@ -271,8 +275,9 @@ fn believable(usage: &TokenUse<'_>) -> bool {
     usage.event.succeeded() && alive && !forged(usage) && usage.place.presents()
 }
 
-/// True for the token of a program: the subject is the client itself, as Auth0 (`…@clients`) and Keycloak
-/// (`service-account-…`) name it, or as RFC 9068, section 2.2 asks for the client credentials grant.
+/// True for the token of a program: the subject is the client itself, as Auth0 (`…@clients`) and
+/// Keycloak (`service-account-…`) name it, or as RFC 9068, section 2.2 asks for the client
+/// credentials grant.
 fn is_machine(usage: &TokenUse<'_>) -> bool {
     let Some(sub) = usage.token.sub.as_deref() else {
         return false;

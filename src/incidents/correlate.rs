@@ -3,9 +3,10 @@
 //! In: [`Report`], [`TokenUse`], [`Time`]. Out: [`Incident`]s.
 //! Does not know: how a case scores or what its steps say.
 //!
-//! Findings join by subject (else session, else sender) and suspect, as long as neither changes and no hour of event
-//! time passes in silence. What is refused, or a gateway's fault, strengthens a case that is open about the same
-//! suspect; alone it is about the sender, or the gateway, and about nobody's account.
+//! Findings join by subject (else session, else sender) and suspect, as long as neither changes and
+//! no hour of event time passes in silence. What is refused, or a gateway's fault, strengthens a
+//! case that is open about the same suspect; alone it is about the sender, or the gateway, and
+//! about nobody's account.
 
 use super::Report;
 use super::case::{Case, Key, SILENCE_S_MAX};
@@ -26,8 +27,8 @@ use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-/// Cases that may go on about one subject: a token that was published is used from everywhere, and the
-/// twenty-first place is no other story.
+/// Cases that may go on about one subject: a token that was published is used from everywhere, and
+/// the twenty-first place is no other story.
 const CASES_PER_KEY_MAX: usize = 20;
 /// Newest cases remembered by subject and by suspect.
 const REMEMBERED_MAX: usize = 50;
@@ -57,7 +58,8 @@ pub struct Incidents {
 }
 
 impl Incidents {
-    /// Puts a finding into its case. Gives the incident's id when the case is, or has just become, one.
+    /// Puts a finding into its case. Gives the incident's id when the case is, or has just become,
+    /// one.
     ///
     /// The use itself is counted by [`Self::note`], once, after all its findings were recorded.
     pub fn record(&mut self, report: &Report<'_>) -> Option<IncidentId> {
@@ -82,13 +84,14 @@ impl Incidents {
         id
     }
 
-    /// True when a case is open about senders in this prefix: then every use from there goes to [`Self::note`].
-    /// One look into a small table.
+    /// True when a case is open about senders in this prefix: then every use from there goes to
+    /// [`Self::note`]. One look into a small table.
     pub fn suspects(&self, prefix: Prefix) -> bool {
         self.watched.contains(prefix)
     }
 
-    /// Counts a use from a watched prefix for the case it belongs to. Uses of nobody's interest change nothing.
+    /// Counts a use from a watched prefix for the case it belongs to. Uses of nobody's interest
+    /// change nothing.
     pub fn note(&mut self, usage: &TokenUse<'_>) {
         self.advance(usage.event.time);
         let (context, time) = (usage.context, usage.event.time);
@@ -96,7 +99,8 @@ impl Incidents {
             return;
         };
         let (forged, refused) = (forged(usage), usage.event.refused());
-        // A forged token names its victim's session; only an account that was entered with one counts it.
+        // A forged token names its victim's session; only an account that was entered with one
+        // counts it.
         let entered = |no: &CaseNo| self.cases.get(no).is_some_and(|case| case.accepted_forgery);
         let by_session = group.case_of(usage.token.session);
         let by_session = by_session.filter(|no| !forged || entered(no));
@@ -121,7 +125,8 @@ impl Incidents {
         self.look(now);
     }
 
-    /// The incidents whose shown form changed since this was asked last, in order of opening, then id.
+    /// The incidents whose shown form changed since this was asked last, in order of opening, then
+    /// id.
     pub fn changed(&mut self) -> Vec<Incident> {
         let now = self.now.unwrap_or_default();
         let cases = std::mem::take(&mut self.changed);

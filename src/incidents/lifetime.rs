@@ -78,7 +78,8 @@ impl Incidents {
         }
     }
 
-    /// Drops the least interesting cases: first those never shown, then those closed and told, then the oldest.
+    /// Drops the least interesting cases: first those never shown, then those closed and told, then
+    /// the oldest.
     pub(super) fn make_room(&mut self) {
         let rank = |(no, case): (&CaseNo, &Case)| {
             let told = case.closed && !self.changed.contains(no);

@@ -1,8 +1,10 @@
 //! CORE: findings become incidents with the four steps.
 //!
-//! In: one [`Report`] for each finding, and every later use by a watched sender ([`Incidents::note`]).
+//! In: one [`Report`] for each finding, and every later use by a watched sender
+//! ([`Incidents::note`]).
 //! Out: [`Incident`](crate::domain::incident::Incident)s, made on demand from open cases.
-//! Does not know: how a finding was made, what is stored, who carries the steps out, the wall clock.
+//! Does not know: how a finding was made, what is stored, who carries the steps out, the wall
+//! clock.
 
 mod blast_radius;
 mod case;
@@ -42,7 +44,8 @@ pub struct Report<'a> {
     pub usage: &'a TokenUse<'a>,
     /// The side that does not belong; for a forgery, its sender.
     pub suspect: &'a Context,
-    /// The session's binding; `None` when it is uncertain who held the token first, or when there is no session.
+    /// The session's binding; `None` when it is uncertain who held the token first, or when there
+    /// is no session.
     pub victim: Option<&'a Context>,
     /// Event time of the suspect's first use.
     pub suspect_since: Time,

@@ -2,8 +2,9 @@
 //!
 //! In: the suspect's uses, the facts of findings, rules' hints. Out: [`RootCauseStep`].
 //! Does not know: what happened outside the log; every hypothesis says what speaks for it.
-//! Source: RFC 6750 (bearer tokens in URLs), RFC 8725 (JWT best practice), RFC 9700 (OAuth 2.0 security), RFC 9449
-//! (DPoP), RFC 8705 (mutual TLS); the three kinds of cause are those of a token theft guide by LoginRadius.
+//! Source: RFC 6750 (bearer tokens in URLs), RFC 8725 (JWT best practice), RFC 9700 (OAuth 2.0
+//! security), RFC 9449 (DPoP), RFC 8705 (mutual TLS); the three kinds of cause are those of a token
+//! theft guide by LoginRadius.
 
 use super::sides::{client_words, place_words};
 use super::text::{counted, duration, shown, shown_arc};
@@ -22,9 +23,10 @@ use std::sync::Arc;
 const SHOWN_MAX: usize = 5;
 /// Rules whose hints are kept.
 const HINTS_MAX: usize = 8;
-/// Access tokens should not live longer: RFC 9700, section 2.2.1 asks for short lives, vendors default to an hour.
+/// Bearer tokens should live one hour or less: RFC 6750, section 5.3.
 const LIFETIME_S_MAX: i64 = 3600;
-/// A thief who uses a token this soon after it was issued was there when it was: a phishing proxy or malware.
+/// A thief who uses a token this soon after it was issued was there when it was: a phishing proxy
+/// or malware.
 const FRESH_S_MAX: f64 = 600.0;
 
 /// What was seen that speaks for one cause or another.
@@ -143,22 +145,26 @@ impl Causes {
         let (evidence, fix) = if self.alg_none {
             (
                 "a token with alg none was answered as a valid one",
-                "allow only the issuer's algorithms at the gateway and in every service (RFC 8725, section 3.1)",
+                "allow only the issuer's algorithms at the gateway and in every service (RFC \
+                 8725, section 3.1)",
             )
         } else if self.verdict == Some(Verdict::KeyConfusion) {
             (
                 "a token signed with HS* was accepted though the issuer signs with a key pair",
-                "fix the algorithm to each key: a public key must never serve as an HMAC secret (RFC 8725, section 3.1)",
+                "fix the algorithm to each key: a public key must never serve as an HMAC secret \
+                 (RFC 8725, section 3.1)",
             )
         } else if self.facts.contains(Fact::ProofHeaderInjection) {
             (
                 "the token's header names a key of its own making and was accepted",
-                "take keys only from the issuer's key set; check kid against it, ignore jwk, jku and x5u (RFC 8725, section 3.10)",
+                "take keys only from the issuer's key set; check kid against it, ignore jwk, jku \
+                 and x5u (RFC 8725, section 3.10)",
             )
         } else {
             (
                 "a token whose signature is not the issuer's was answered as a valid one",
-                "verify signature, issuer and audience on every path behind the gateway; if the key leaked, rotate it",
+                "verify signature, issuer and audience on every path behind the gateway; if the \
+                 key leaked, rotate it",
             )
         };
         inadequate(
@@ -176,7 +182,8 @@ impl Causes {
                 85,
                 "the gateway accepts expired tokens",
                 "an expired token was answered as a valid one",
-                "check exp at the gateway with at most 60 s of leeway, and the clocks of gateway and issuer",
+                "check exp at the gateway with at most 60 s of leeway, \
+                 and the clocks of gateway and issuer",
             ));
         }
         let after_logout = self.facts.contains(Fact::ProofAfterLogout)
@@ -187,7 +194,8 @@ impl Causes {
                 85,
                 "logout and revocation do not reach the gateway",
                 "the token was accepted after its session had ended",
-                "ask a denylist at the gateway for each request, and keep access tokens to 5 to 15 minutes",
+                "ask a denylist at the gateway for each request, and keep access tokens to 5 to \
+                 15 minutes",
             ));
         }
         found
@@ -201,7 +209,8 @@ impl Causes {
                 100,
                 "the token travelled in a URL",
                 "it stood in a path, query or Referer, which browsers, proxies and logs keep",
-                "send tokens only in the Authorization header or a __Host- cookie (RFC 6750, section 5.3); set Referrer-Policy: no-referrer",
+                "send tokens only in the Authorization header or a __Host- cookie \
+                 (RFC 6750, section 5.3); set Referrer-Policy: no-referrer",
             ));
         }
         if self.raw_in_log || self.facts.contains(Fact::LeakRawInLog) {
@@ -209,7 +218,8 @@ impl Causes {
                 40,
                 "whoever reads the access log can use the tokens in it",
                 "the log holds whole tokens",
-                "log claims or a hash of the token, or cut its signature; restrict who reads logs and their backups",
+                "log claims or a hash of the token, or cut its signature; restrict who reads logs \
+                 and their backups",
             ));
         }
         found
@@ -243,7 +253,8 @@ impl Causes {
                 None => format!("the session is used from {}", place_words(suspect)),
             };
             let hint = "the sign-in went through a phishing proxy";
-            let fix = "require phishing-resistant sign-in (passkeys, WebAuthn); ask what link was opened before";
+            let fix = "require phishing-resistant sign-in (passkeys, WebAuthn); ask what link was \
+                       opened before";
             found.push((80, hypothesis(Cause::HumanError, hint, &evidence, fix)));
         }
         let programs = scene
@@ -257,7 +268,8 @@ impl Causes {
                     Cause::PoorDeviceSecurity,
                     "the token was copied from the device together with its browser string",
                     &format!("another network, but the same {}", client_words(there)),
-                    "check the device for malware and browser extensions; bind sessions to the device (DPoP, RFC 9449)",
+                    "check the device for malware and browser extensions; bind sessions to the \
+                     device (DPoP, RFC 9449)",
                 ),
             )),
             Some((_, there)) if there.kind == ClientKind::Tool => found.push((
@@ -265,8 +277,12 @@ impl Causes {
                 hypothesis(
                     Cause::HumanError,
                     "the token was pasted into a tool, a ticket or a chat",
-                    &format!("it was issued to a browser or an app and came from {}", client_words(there)),
-                    "give people API keys of their own for scripts; teach that a token is a password",
+                    &format!(
+                        "it was issued to a browser or an app and came from {}",
+                        client_words(there)
+                    ),
+                    "give people API keys of their own for scripts; teach that a token is a \
+                     password",
                 ),
             )),
             _ => {}
@@ -276,7 +292,8 @@ impl Causes {
 
     fn lifetime(&self) -> Option<Ranked> {
         let hint = "the token lives too long";
-        let fix = "issue access tokens for 5 to 15 minutes and rotate refresh tokens (RFC 9700, section 4.14)";
+        let fix = "issue access tokens for 5 to 15 minutes and rotate refresh tokens (RFC 9700, \
+                   section 4.14)";
         if self.never_expires {
             return Some(inadequate(
                 65,
@@ -293,16 +310,19 @@ impl Causes {
     }
 }
 
-/// A hypothesis with its weight: how often the evidence, when it is there, names the cause. Judgement.
+/// A hypothesis with its weight: how often the evidence, when it is there, names the cause.
+/// Judgement.
 type Ranked = (u32, Hypothesis);
 
 fn shared(scene: &Scene<'_>) -> Option<Ranked> {
     (scene.accounts >= 3).then(|| {
         inadequate(
             95,
-            "tokens of many accounts lay in one place: a log, a cache, a proxy, an application's store",
+            "tokens of many accounts lay in one place: a log, a cache, a proxy, an application's \
+             store",
             &format!("{} share one suspect", counted(scene.accounts, "account")),
-            "find what all of them passed through; rotate the signing key if tokens may have been made there",
+            "find what all of them passed through; rotate the signing key if tokens may have been \
+             made there",
         )
     })
 }

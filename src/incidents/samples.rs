@@ -1,4 +1,5 @@
-//! Two people, their tokens and their requests, for the tests of this folder. Documentation addresses only.
+//! Two people, their tokens and their requests, for the tests of this folder. Documentation
+//! addresses only.
 
 use super::{CauseHint, Report, RuleHints, SuspectStats};
 use crate::domain::context::{Client, ClientKind, Context, Country, Network, NetworkKind, Place};
@@ -11,7 +12,8 @@ use crate::domain::token::{CredentialPlace, Form, HeaderMarks, Provenance, Token
 use crate::domain::usage::TokenUse;
 use std::collections::BTreeMap;
 
-/// Address, town, country, number and name of the network, its kind, program, version, system, its kind.
+/// Address, town, country, number and name of the network, its kind, program, version, system, its
+/// kind.
 pub(super) type Where = (
     &'static str,
     (&'static str, &'static str),

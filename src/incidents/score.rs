@@ -1,10 +1,11 @@
 //! How bad a case is.
 //!
-//! In: the points and dimension of each finding. Out: a sum, a [`Level`], and whether acting is justified.
+//! In: the points and dimension of each finding. Out: a sum, a [`Level`], and whether acting is
+//! justified.
 //! Does not know: rules, time (it is told how long the suspect was away).
 //!
-//! A case takes the highest points of each dimension and adds these up, so that five repeats of one weak signal stay
-//! weak. What it comes to:
+//! A case takes the highest points of each dimension and adds these up, so that five repeats of one
+//! weak signal stay weak. What it comes to:
 //!
 //! | sum | level of a theft | of a refused sender | of a gateway's fault |
 //! |---|---|---|---|
@@ -13,8 +14,9 @@
 //! | 90 to 119 | high | medium | medium |
 //! | 120 and more | critical | medium | medium |
 //!
-//! One level more when several accounts share the suspect, or when it went for a password, mail, key or payment path.
-//! A rule that speaks of a theft proof gives 90 points or more, hence high at least.
+//! One level more when several accounts share the suspect, or when it went for a password, mail,
+//! key or payment path. A rule that speaks of a theft proof gives 90 points or more, hence high at
+//! least.
 //! Source: the numbers are judgement; levels as in Sigma.
 
 use crate::domain::finding::{Dimension, Level};
@@ -63,7 +65,8 @@ impl Score {
         self.peak = self.peak.max(sum.round() as u32);
     }
 
-    /// The suspect was away this long. What was once reached stays reached: an incident does not fade from sight.
+    /// The suspect was away this long. What was once reached stays reached: an incident does not
+    /// fade from sight.
     pub(super) fn decay(&mut self, away_s: f64) {
         if away_s > 0.0 {
             let factor = (-away_s / HALF_LIFE_S).exp2();
@@ -102,8 +105,8 @@ impl Score {
         }
     }
 
-    /// Two independent dimensions, or a theft proof. Place and network are one; how much and what was asked for
-    /// depend on the person, and faults are nobody's theft: these never count.
+    /// Two independent dimensions, or a theft proof. Place and network are one; how much and what
+    /// was asked for depend on the person, and faults are nobody's theft: these never count.
     pub(super) fn convinces(&self) -> bool {
         let has = |dimension: Dimension| self.highest.contains_key(&dimension);
         let where_from = has(Dimension::Place) || has(Dimension::Network);

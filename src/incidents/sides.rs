@@ -10,7 +10,8 @@ use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 use std::sync::Arc;
 
-/// Contexts and addresses kept of one side: a person has a handful, and more than twenty nobody reads.
+/// Contexts and addresses kept of one side: a person has a handful, and more than twenty nobody
+/// reads.
 const KEPT_MAX: usize = 20;
 
 /// One side.

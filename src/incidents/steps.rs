@@ -1,7 +1,8 @@
 //! Steps 1 and 2: password and revocation, with the calls that would do them.
 //!
 //! In: a [`Case`]. Out: [`PasswordStep`], [`RevokeStep`].
-//! Does not know: which providers are configured (the response layer makes the calls); whom a mail reaches.
+//! Does not know: which providers are configured (the response layer makes the calls); whom a mail
+//! reaches.
 //! Source: the vendors' API pages, named at each row; RFC 7009 (revocation).
 
 use super::case::{Case, Key};
@@ -13,7 +14,8 @@ use std::fmt::Write as _;
 /// Calls listed: one for each session and subject; more are of the same kind.
 const CALLS_MAX: usize = 10;
 
-/// How one identity provider does it. `{realm}`, `{sub}` and `{sid}` are filled in, percent-encoded.
+/// How one identity provider does it. `{realm}`, `{sub}` and `{sid}` are filled in,
+/// percent-encoded.
 struct Vendor {
     name: &'static str,
     /// What an issuer of this vendor contains.
@@ -23,7 +25,8 @@ struct Vendor {
     force_password: &'static str,
 }
 
-/// The first whose mark stands in the issuer; Keycloak's calls stand for the unknown, as an example.
+/// The first whose mark stands in the issuer; Keycloak's calls stand for the unknown, as an
+/// example.
 const VENDORS: &[Vendor] = &[
     // <https://www.keycloak.org/docs-api/latest/rest-api/>
     Vendor {
@@ -31,7 +34,8 @@ const VENDORS: &[Vendor] = &[
         issuer: "/realms/",
         end_session: Some("DELETE /admin/realms/{realm}/sessions/{sid}"),
         end_all: "POST /admin/realms/{realm}/users/{sub}/logout",
-        force_password: "PUT /admin/realms/{realm}/users/{sub} requiredActions [\"UPDATE_PASSWORD\"]",
+        force_password: "PUT /admin/realms/{realm}/users/{sub} \
+                         requiredActions [\"UPDATE_PASSWORD\"]",
     },
     // <https://auth0.com/docs/api/management/v2>
     Vendor {
@@ -55,7 +59,8 @@ const VENDORS: &[Vendor] = &[
         issuer: "login.microsoftonline.com",
         end_session: None,
         end_all: "POST /v1.0/users/{sub}/revokeSignInSessions",
-        force_password: "PATCH /v1.0/users/{sub} passwordProfile.forceChangePasswordNextSignIn true",
+        force_password: "PATCH /v1.0/users/{sub} passwordProfile.forceChangePasswordNextSignIn \
+                         true",
     },
     // <https://docs.aws.amazon.com/cognito-user-identity-pools/latest/APIReference/>
     Vendor {
@@ -111,8 +116,8 @@ pub(super) fn password(case: &Case) -> PasswordStep {
         needed: true,
         subject: Some(sub.clone()),
         advice: format!(
-            "ask {sub} over another channel to change the password now; force it at the next sign-in if they cannot \
-             be reached (not for federated or passwordless accounts)"
+            "ask {sub} over another channel to change the password now; force it at the \
+             next sign-in if they cannot be reached (not for federated or passwordless accounts)"
         ),
         calls: calls.into_iter().collect(),
     }
@@ -131,8 +136,8 @@ pub(super) fn revoke(case: &Case) -> RevokeStep {
                     .to_owned();
         }
         _ if case.accepted_forgery => {
-            step.advice = "fix the verification first: a forger makes another token at once; then deny this one at \
-                           the gateway"
+            step.advice = "fix the verification first: a forger makes another token at once; \
+                           then deny this one at the gateway"
                 .to_owned();
         }
         _ => {}
@@ -182,8 +187,8 @@ fn call(target: &Target) -> Option<String> {
     }
 }
 
-/// Percent-encoding of everything but unreserved characters (RFC 3986, section 2.3): what a client wrote into a token
-/// must not add a path to a call.
+/// Percent-encoding of everything but unreserved characters (RFC 3986, section 2.3): what a client
+/// wrote into a token must not add a path to a call.
 fn encoded(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for byte in text.bytes() {

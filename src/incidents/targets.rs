@@ -15,7 +15,8 @@ use std::sync::Arc;
 
 /// Tokens kept: a refreshing thief has a new one every few minutes; its `sid` covers them all.
 const TOKENS_MAX: usize = 50;
-/// A longer `jti`, `sid`, `iss` or `sub` is not listed: a real one is a short name, and a cut one names nothing.
+/// A longer `jti`, `sid`, `iss` or `sub` is not listed: a real one is a short name, and a cut one
+/// names nothing.
 const NAME_BYTES_MAX: usize = 512;
 
 /// The tokens at stake.
@@ -35,8 +36,8 @@ struct AtStake {
     sid: Option<Arc<str>>,
     expires_s: Option<i64>,
     provenance: Provenance,
-    /// Made by somebody else than the issuer: only the token itself may be named. Its `jti`, `sid` and `sub` are
-    /// the victim's, and revoking those would do the forger's work.
+    /// Made by somebody else than the issuer: only the token itself may be named. Its `jti`, `sid`
+    /// and `sub` are the victim's, and revoking those would do the forger's work.
     forged: bool,
 }
 
@@ -75,8 +76,9 @@ impl Targets {
         self.cut
     }
 
-    /// What to revoke, narrowest first. Only tokens as believable as the best of them are named: those of a use that
-    /// nobody vouches for must not ride on one that somebody does. A subject's tokens up to `last` are refused.
+    /// What to revoke, narrowest first. Only tokens as believable as the best of them are named:
+    /// those of a use that nobody vouches for must not ride on one that somebody does. A subject's
+    /// tokens up to `last` are refused.
     pub(super) fn list(&self, last: Time) -> Vec<Target> {
         let best = self.tokens.values().map(|token| token.provenance).max();
         let named = || {
@@ -151,7 +153,8 @@ impl AtStake {
             targets.push(Target::Subject {
                 iss: iss.clone(),
                 sub: sub.clone(),
-                // NumericDate counts whole seconds: everything issued in the second of the last use is refused too.
+                // NumericDate counts whole seconds: everything issued in the second of the last use
+                // is refused too.
                 not_before_s: last.as_s() + 1,
             });
         }

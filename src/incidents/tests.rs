@@ -9,7 +9,8 @@ use crate::domain::token::{Provenance, Token, Verdict};
 use crate::domain::usage::TokenUse;
 use Dimension::{Client, Fault, Network, Place, Theft, Volume};
 
-/// A use by `from` of a token, what rules said about it, and how the report differs from the plain one.
+/// A use by `from` of a token, what rules said about it, and how the report differs from the plain
+/// one.
 fn tell(
     incidents: &mut Incidents,
     usage: &TokenUse<'_>,
@@ -359,7 +360,8 @@ proptest::proptest! {
         });
         proptest::prop_assert_eq!(straight.finish(), restarted.finish());
         let ids: Vec<_> = straight.finish().iter().map(|incident| incident.id).collect();
-        let again: Vec<_> = day(&steps, |_| ()).finish().iter().map(|incident| incident.id).collect();
+        let again = day(&steps, |_| ()).finish();
+        let again: Vec<_> = again.iter().map(|incident| incident.id).collect();
         proptest::prop_assert_eq!(ids, again);
     }
 }

@@ -1,6 +1,7 @@
 //! Text from a log, made fit for people.
 //!
-//! In: anything a client sent. Out: the same without tokens, control characters and direction marks, and not long.
+//! In: anything a client sent. Out: the same without tokens, control characters and direction
+//! marks, and not long.
 //! Does not know: terminals, HTML, JSON (each sink escapes for itself).
 //! Source: Unicode Standard Annex 9, section 2 (explicit directional formatting characters).
 
@@ -13,7 +14,8 @@ const SHOWN_CHARS_MAX: usize = 200;
 /// How much is looked at: every character may be an escape or part of a token that becomes short.
 const READ_BYTES_MAX: usize = 4 * SHOWN_CHARS_MAX;
 
-/// The text with tokens masked, control characters and direction marks escaped, cut at 200 characters.
+/// The text with tokens masked, control characters and direction marks escaped, cut at 200
+/// characters.
 pub(super) fn shown(text: &str) -> String {
     let read = &text[..text.floor_char_boundary(READ_BYTES_MAX)];
     let masked = mask(read);
@@ -43,7 +45,13 @@ pub(super) fn shown_arc(text: &str) -> Arc<str> {
 
 /// True for characters that turn the direction of what follows, or hide: `\u{202e}gpj.exe`.
 fn directs(c: char) -> bool {
-    matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+    matches!(
+        c,
+        '\u{200b}'..='\u{200f}'
+            | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}'
+            | '\u{feff}'
+    )
 }
 
 /// A duration in words of one unit: `40 seconds`, `4 minutes`, `11 hours`, `3 days`.

@@ -1,6 +1,7 @@
 //! The prefixes that open cases are about: the table that every use is held against.
 //!
-//! In: cases and their suspects. Out: which case a use belongs to, and whose tokens else came from there.
+//! In: cases and their suspects. Out: which case a use belongs to, and whose tokens else came from
+//! there.
 //! Does not know: scores, time.
 
 use super::sides::{Program, program};
@@ -13,7 +14,8 @@ use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-/// Sessions indexed at one prefix: a thief with more tokens is found by the parent incident long before.
+/// Sessions indexed at one prefix: a thief with more tokens is found by the parent incident long
+/// before.
 const SESSIONS_MAX: usize = 4096;
 /// Subjects counted at one prefix; an office of this size is no suspect.
 pub(super) const SUBJECTS_MAX: usize = 1000;
@@ -23,7 +25,8 @@ const PROGRAMS_MAX: usize = 20;
 /// Number of a case, in order of opening.
 pub(super) type CaseNo = u64;
 
-/// Watched prefixes. The hash is not keyed: whoever picks prefixes to collide must own them, and cases are bounded.
+/// Watched prefixes. The hash is not keyed: whoever picks prefixes to collide must own them, and
+/// cases are bounded.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Watched {
     groups: HashMap<Prefix, Group, foldhash::fast::FixedState>,

@@ -96,7 +96,8 @@ pub(super) fn next(case: &Case) -> String {
         }
         _ if case.accepted_forgery => {
             format!(
-                "Fix the token verification at the gateway now (step 4), then deny the token: `tokentrip incidents approve {id}`."
+                "Fix the token verification at the gateway now (step 4), then deny the token: \
+                 `tokentrip incidents approve {id}`."
             )
         }
         _ if case.actionable() => {
@@ -171,7 +172,8 @@ fn theft_alternatives(case: &Case) -> Vec<Alternative> {
             "look whether the two networks alternate for days",
         )),
         NetworkKind::Hosting => found.push(alternative(
-            "one of your own servers forwards the token (server-side rendering, a backend, a health check)",
+            "one of your own servers forwards the token (server-side rendering, a backend, a \
+             health check)",
             "look whether the address is yours; if so, name it in trusted_proxies or places.home",
         )),
         NetworkKind::Residential | NetworkKind::Unknown => {}

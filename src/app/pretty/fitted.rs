@@ -1,6 +1,7 @@
 //! Text fitted to the columns of a terminal.
 //!
-//! In: text that may hold anything. Out: lines of a width, without tokens and without what moves a cursor.
+//! In: text that may hold anything. Out: lines of a width, without tokens and without what moves a
+//! cursor.
 //! Does not know: incidents, colours.
 //! Source: Unicode Standard Annex 9, section 2 (explicit directional formatting characters).
 
@@ -26,7 +27,13 @@ pub(super) fn grouped(number: u64) -> String {
 pub(super) fn plain(text: &str) -> String {
     let hidden = |c: char| {
         c.is_control()
-            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+            || matches!(
+                c,
+                '\u{200b}'..='\u{200f}'
+                    | '\u{2028}'..='\u{202e}'
+                    | '\u{2060}'..='\u{206f}'
+                    | '\u{feff}'
+            )
     };
     mask(text)
         .chars()
@@ -44,7 +51,8 @@ pub(super) fn unbroken(text: &str) -> String {
     parts.collect::<Vec<_>>().join("`")
 }
 
-/// Lines of at most `width` characters, broken at spaces where there are any; what does not fit ends in `…`.
+/// Lines of at most `width` characters, broken at spaces where there are any; what does not fit
+/// ends in `…`.
 pub(super) fn wrapped(text: &str, width: usize, lines_max: usize) -> Vec<String> {
     let mut lines = vec![String::new()];
     let mut used = 0;
