@@ -7,18 +7,18 @@
 //! Every file is looked at on a timer; a hint only shortens the wait, so a lost notification costs latency, not lines.
 //! What copytruncate discards between its copy and its cut was never readable, and is the one loss nobody can count.
 
-use super::discover;
-use super::fault::ReadFault;
-use super::generation::{
-    Extent, FileKey, Generation, GenerationId, Position, Print, Verdict, read_range,
-};
+mod names;
+mod polled;
+
+use self::names::siblings;
+pub use self::polled::{Gap, Hint, Polled, Positions, StartAt, TailFault};
+use super::generation::{Extent, FileKey, GenerationId, Position, Print, Verdict, read_range};
 use super::lines;
 use super::open;
 pub use super::tracked::Batch;
-use super::tracked::{Look, Tracked, open_log};
+use super::tracked::{Look, Tracked};
 use crate::domain::line::{Chunk, Source};
-use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::ffi::OsString;
 use std::fs;
 use std::io;
@@ -34,91 +34,6 @@ const DETACHED_PAUSE: Duration = Duration::from_secs(30);
 
 /// How many files without a name are kept open: each holds disk space that its owner believes is free.
 const DETACHED_MAX: usize = 64;
-
-/// Where to begin with files that are there when a daemon starts for the first time. Files that appear later are
-/// always read from their beginning.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum StartAt {
-    /// With all that is in them.
-    Beginning,
-    /// With the next line.
-    End,
-}
-
-/// Something that makes a look worthwhile now.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Hint {
-    /// This file may have grown.
-    Grown(PathBuf),
-    /// Files were made, renamed or removed.
-    Names,
-    /// Notifications were lost: anything may have happened.
-    All,
-}
-
-/// Bytes known to be lost.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Gap {
-    /// The source's name in evidence.
-    pub source: Source,
-    /// The generation's number.
-    pub generation: GenerationId,
-    /// Lost from here.
-    pub offset_bytes: u64,
-    /// How many; `None` when nobody can know.
-    pub bytes: Option<u64>,
-}
-
-/// A file that cannot be followed now. It is tried again; told once for each reason.
-#[derive(Debug)]
-pub struct TailFault {
-    /// The path, or the pattern.
-    pub path: PathBuf,
-    /// Why, in words that can be shown.
-    pub reason: String,
-}
-
-/// What one poll found.
-#[derive(Debug, Default)]
-pub struct Polled {
-    /// Generations whose first batch is in this poll: for the journal, before the batches.
-    pub opened: Vec<Position>,
-    /// Lines, in the order to be fed.
-    pub batches: Vec<Batch>,
-    /// Bytes lost.
-    pub gaps: Vec<Gap>,
-    /// Files that cannot be followed now.
-    pub faults: Vec<TailFault>,
-    /// The budget ended before the lines did: poll again at once.
-    pub more: bool,
-}
-
-/// How far everything was read.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Positions {
-    files: BTreeMap<GenerationId, Position>,
-    passed: BTreeSet<FileKey>,
-    next_id: GenerationId,
-}
-
-impl Positions {
-    /// Takes note of a generation that was opened.
-    pub fn open(&mut self, position: &Position) {
-        self.next_id = self.next_id.max(position.id + 1);
-        self.files.insert(position.id, position.clone());
-    }
-
-    /// Takes note of lines that were fed.
-    pub fn advance(&mut self, extent: &Extent) {
-        if let Some(position) = self.files.get_mut(&extent.generation) {
-            position.offset_bytes = extent.end_bytes;
-            position.anchor = extent.anchor;
-            if extent.number > 0 {
-                position.number = extent.number + u64::from(extent.lines);
-            }
-        }
-    }
-}
 
 /// Follows the logs that a set of paths, folders and globs names.
 pub struct Tailer {
@@ -342,91 +257,6 @@ impl Tailer {
         true
     }
 
-    fn discover(&mut self, now: Instant, polled: &mut Polled) {
-        let mut found = HashMap::new();
-        let mut order = Vec::new();
-        for path in self.named(polled) {
-            // A name that vanishes between two calls is a name that was not there.
-            let Ok(metadata) = fs::metadata(&path) else {
-                continue;
-            };
-            let key = FileKey::of(&metadata);
-            if found.insert(key, path.clone()).is_none() {
-                order.push(key);
-            }
-        }
-        self.passed.retain(|key| found.contains_key(key));
-        for file in &mut self.files {
-            match found.remove(&current_key(file)) {
-                Some(path) => {
-                    file.position.named(&path);
-                    file.detached = None;
-                }
-                None if file.detached.is_none() => {
-                    file.detached = Some(now);
-                    file.wake();
-                }
-                None => {}
-            }
-        }
-        for key in order {
-            if let Some(path) = found.remove(&key).filter(|_| !self.passed.contains(&key)) {
-                self.follow(key, &path, now, polled);
-            }
-        }
-        self.start = StartAt::Beginning;
-    }
-
-    /// The paths that the patterns name now.
-    fn named(&mut self, polled: &mut Polled) -> Vec<PathBuf> {
-        let mut paths = Vec::new();
-        for pattern in self.patterns.clone() {
-            match discover::expand(&pattern) {
-                Ok(found) => paths.extend(found),
-                Err(fault) => self.tell(Path::new(&pattern), &fault.to_string(), polled),
-            }
-        }
-        paths
-    }
-
-    fn follow(&mut self, key: FileKey, path: &Path, now: Instant, polled: &mut Polled) {
-        match self.start_following(path, now) {
-            Ok(true) => {
-                self.told.remove(path);
-            }
-            Ok(false) => {
-                self.passed.insert(key);
-            }
-            Err(error) => {
-                if ReadFault::of(&error).is_some() || error.kind() == io::ErrorKind::InvalidInput {
-                    self.passed.insert(key);
-                }
-                self.tell(path, &error.to_string(), polled);
-            }
-        }
-    }
-
-    fn start_following(&mut self, path: &Path, now: Instant) -> io::Result<bool> {
-        let Some((file, metadata)) = open_log(path)? else {
-            return Ok(false);
-        };
-        if self
-            .files
-            .iter()
-            .any(|known| is_copy_of(known, &file, path))
-        {
-            return Ok(false);
-        }
-        let position = Position::new(self.next_id, path, Generation::of(&file)?);
-        let mut tracked = Tracked::new(file, position, now);
-        if self.start == StartAt::End {
-            tracked.skip_to_end(metadata.len())?;
-        }
-        self.take_id();
-        self.files.push(tracked);
-        Ok(true)
-    }
-
     fn take_id(&mut self) -> GenerationId {
         self.next_id += 1;
         self.next_id - 1
@@ -494,10 +324,6 @@ impl Tailer {
     }
 }
 
-fn current_key(file: &Tracked) -> FileKey {
-    file.position.generation.key()
-}
-
 fn gap(position: &Position, bytes: Option<u64>) -> Gap {
     Gap {
         source: position.source.clone(),
@@ -505,41 +331,6 @@ fn gap(position: &Position, bytes: Option<u64>) -> Gap {
         offset_bytes: position.offset_bytes,
         bytes,
     }
-}
-
-/// True when `file` is what copytruncate made of a file that is followed: a rotated name and the same bytes.
-fn is_copy_of(known: &Tracked, file: &fs::File, path: &Path) -> bool {
-    let Position {
-        generation,
-        offset_bytes,
-        anchor,
-        ..
-    } = &known.position;
-    is_rotated_name(path, &known.position.path())
-        && *offset_bytes > 0
-        && generation
-            .is_held_by(file, *offset_bytes, *anchor)
-            .unwrap_or(false)
-}
-
-/// `access.log.1` and `access.log-20260504` are rotated names of `access.log`.
-fn is_rotated_name(path: &Path, original: &Path) -> bool {
-    let rest = path.as_os_str().as_encoded_bytes();
-    let rest = rest.strip_prefix(original.as_os_str().as_encoded_bytes());
-    rest.is_some_and(|rest| rest.starts_with(b".") || rest.starts_with(b"-"))
-}
-
-fn siblings(path: &Path) -> Vec<PathBuf> {
-    let Some(folder) = path.parent() else {
-        return Vec::new();
-    };
-    let Ok(entries) = fs::read_dir(folder) else {
-        return Vec::new();
-    };
-    let paths = entries.flatten().map(|entry| entry.path());
-    let mut siblings: Vec<_> = paths.filter(|other| is_rotated_name(other, path)).collect();
-    siblings.sort();
-    siblings
 }
 
 #[cfg(test)]
