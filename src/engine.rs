@@ -192,6 +192,11 @@ impl Engine {
         self.state.incidents.finish()
     }
 
+    /// Event time of the newest event; `None` before the first.
+    pub fn newest(&self) -> Option<Time> {
+        Some(self.state.newest).filter(|newest| *newest != Time::default())
+    }
+
     /// What was counted.
     pub fn totals(&self) -> Totals {
         self.state.health.totals(&self.state.stores)

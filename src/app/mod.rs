@@ -12,6 +12,7 @@ mod rule_run;
 mod rules;
 mod scan;
 mod set_up;
+mod watch;
 
 pub use error::Error;
 
@@ -38,6 +39,7 @@ pub fn run(cli: Cli) -> ExitCode {
     let outcome = match cli.command {
         Command::Scan(options) => scan::run(&options, color),
         Command::Parse(options) => parse::command(&options),
+        Command::Watch(options) => watch::run(&options),
         Command::Rules(ask) => about_rules(&ask),
         Command::Geo(ask) => about_places(&ask),
         Command::Completions { shell } => {

@@ -54,13 +54,13 @@ impl Store {
         self.write(|tx| {
             let mut recorded = Recorded::default();
             for incident in batch.incidents {
-                if put_incident(tx, incident)? {
+                if put_incident(tx, incident, now)? {
                     recorded.incidents.push(incident.id);
                 }
             }
             let incident_of = incidents_of(batch.incidents);
             for finding in batch.findings {
-                if put_finding(tx, finding, incident_of.get(&finding.id))? {
+                if put_finding(tx, finding, incident_of.get(&finding.id), now)? {
                     recorded.findings.push(finding.id);
                 }
             }
@@ -187,13 +187,13 @@ impl Store {
                 "DELETE FROM outbox WHERE at_ms < ?1 AND state NOT IN ('pending', 'leased')",
                 before_ms,
             )?;
-            tx.execute("DELETE FROM findings WHERE time_ms < ?1", before_ms)?;
+            tx.execute("DELETE FROM findings WHERE stored_ms < ?1", before_ms)?;
             tx.execute("DELETE FROM denylist WHERE until_ms <= ?1", [now.as_ms()])?;
             tx.execute(
                 "UPDATE audit SET text = NULL, salt = NULL WHERE at_ms < ?1",
                 before_ms,
             )?;
-            Ok(tx.execute("DELETE FROM incidents WHERE updated_ms < ?1", before_ms)?)
+            Ok(tx.execute("DELETE FROM incidents WHERE stored_ms < ?1", before_ms)?)
         })
     }
 }
@@ -207,15 +207,16 @@ fn incidents_of(incidents: &[Incident]) -> HashMap<FindingId, IncidentId> {
 }
 
 /// True when the incident is new. An older version of it, which a replay brings, changes nothing.
-fn put_incident(tx: &Transaction<'_>, incident: &Incident) -> Result<bool, StoreError> {
+fn put_incident(tx: &Transaction<'_>, incident: &Incident, now: Time) -> Result<bool, StoreError> {
     let id = incident.id.to_string();
     let json = serde_json::to_string(incident)?;
     let known: bool = tx
         .prepare_cached("SELECT EXISTS (SELECT 1 FROM incidents WHERE id = ?1)")?
         .query_row([&id], |row| row.get(0))?;
     tx.prepare_cached(
-        "INSERT INTO incidents VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
-         ON CONFLICT DO UPDATE SET level = ?2, subject = ?3, updated_ms = ?6, json = ?7
+        "INSERT INTO incidents VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
+         ON CONFLICT DO UPDATE
+         SET level = ?2, subject = ?3, updated_ms = ?6, stored_ms = ?7, json = ?8
          WHERE ?6 >= updated_ms",
     )?
     .execute((
@@ -225,6 +226,7 @@ fn put_incident(tx: &Transaction<'_>, incident: &Incident) -> Result<bool, Store
         incident.state.name(),
         incident.opened.as_ms(),
         incident.updated.as_ms(),
+        now.as_ms(),
         mask(&json),
     ))?;
     Ok(!known)
@@ -234,14 +236,16 @@ fn put_finding(
     tx: &Transaction<'_>,
     finding: &Finding,
     incident: Option<&IncidentId>,
+    now: Time,
 ) -> Result<bool, StoreError> {
     let json = serde_json::to_string(finding)?;
     let inserted = tx
-        .prepare_cached("INSERT OR IGNORE INTO findings VALUES (?1, ?2, ?3, ?4)")?
+        .prepare_cached("INSERT OR IGNORE INTO findings VALUES (?1, ?2, ?3, ?4, ?5)")?
         .execute((
             finding.id.to_string(),
             incident.map(ToString::to_string),
             finding.time.as_ms(),
+            now.as_ms(),
             mask(&json),
         ))?;
     Ok(inserted > 0)

@@ -7,6 +7,7 @@ CREATE TABLE incidents (
     state      TEXT NOT NULL,               -- people change it, so the engine's later versions do not
     opened_ms  INTEGER NOT NULL,
     updated_ms INTEGER NOT NULL,
+    stored_ms  INTEGER NOT NULL,            -- last change, by the wall clock: retention counts from it
     json       TEXT NOT NULL                -- as the engine made it; state and actions are filled in when read
 ) STRICT;
 CREATE INDEX incidents_by_time ON incidents (opened_ms, id);
@@ -15,6 +16,7 @@ CREATE TABLE findings (
     id       TEXT PRIMARY KEY,
     incident TEXT,
     time_ms  INTEGER NOT NULL,
+    stored_ms INTEGER NOT NULL,
     json     TEXT NOT NULL
 ) STRICT;
 CREATE INDEX findings_by_incident ON findings (incident);

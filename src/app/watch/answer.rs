@@ -1,0 +1,262 @@
+//! What follows from findings and incidents: a plan, rows in the store, denials in force, somebody told.
+//!
+//! In: findings, changed incidents. Out: one transaction; what was denied.
+//! Does not know: how a line was judged, how a call is made.
+
+use super::line::Shared;
+use super::receivers::Receivers;
+use super::{Error, wall};
+use crate::config::Config;
+use crate::domain::action::{Action, Delivery, Outcome, Standing};
+use crate::domain::finding::{Finding, Level};
+use crate::domain::ids::IncidentId;
+use crate::domain::incident::{Incident, Refusal, Target};
+use crate::engine::Totals;
+use crate::metrics::Metrics;
+use crate::response::breaker::Breaker;
+use crate::response::dispatch;
+use crate::response::plan::{self, Situation};
+use crate::sinks::{self, Event};
+use crate::store::Batch;
+use std::collections::{BTreeMap, HashMap};
+use std::time::{Duration, Instant};
+use tracing::{error, info};
+
+/// Between tries when the database does not take a batch.
+const STORE_PAUSE: Duration = Duration::from_secs(1);
+
+/// Between looks for what is older than the retention allows.
+const PRUNE_EVERY: Duration = Duration::from_secs(3600);
+
+/// What was planned and told about one incident.
+#[derive(Clone, Debug)]
+struct Known {
+    /// The level that was told; nothing was told yet without one.
+    told: Option<Level>,
+    actionable: bool,
+    targets: Vec<String>,
+    refusals: Vec<Refusal>,
+}
+
+/// What follows from findings and incidents.
+pub(super) struct Answer {
+    receivers: Receivers,
+    breaker: Breaker,
+    known: HashMap<IncidentId, Known>,
+    evicted: HashMap<&'static str, u64>,
+    uses: [u64; 5],
+    prune_at: Instant,
+}
+
+impl Answer {
+    /// Goes on with the incidents that are in the store.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub(super) fn new(receivers: Receivers, shared: &Shared) -> Result<Self, Error> {
+        show_open(shared)?;
+        Ok(Self {
+            receivers,
+            breaker: Breaker::default(),
+            known: HashMap::new(),
+            evicted: HashMap::new(),
+            uses: [0; 5],
+            prune_at: Instant::now(),
+        })
+    }
+
+    /// Records, denies and tells. Gives what was newly denied. A database that does not answer makes the logs wait.
+    pub(super) fn give(
+        &mut self,
+        findings: &[Finding],
+        mut incidents: Vec<Incident>,
+        subjects: u64,
+        shared: &Shared,
+    ) -> Vec<Target> {
+        let begun = Instant::now();
+        let (mut deliveries, mut actions) = (Vec::new(), Vec::new());
+        for incident in &mut incidents {
+            let planned = self.plan(incident, subjects, shared);
+            deliveries.extend(planned.iter().cloned().map(Delivery::Action));
+            actions.extend(planned);
+            deliveries.extend(self.alerts(incident).into_iter().map(Delivery::Alert));
+        }
+        let batch = Batch {
+            findings,
+            incidents: &incidents,
+            deliveries: &deliveries,
+        };
+        let recorded = loop {
+            match shared.store.record(batch, wall()) {
+                Ok(recorded) => break recorded,
+                Err(error) => {
+                    error!(%error, "findings cannot be stored: the logs wait");
+                    shared
+                        .readiness
+                        .not_ready("store", "the database does not take findings");
+                    std::thread::sleep(STORE_PAUSE);
+                }
+            }
+        };
+        shared.readiness.ready("store");
+        dispatch::contain(&shared.denylist, &actions);
+        shared.wake.notify_one();
+        for finding in findings
+            .iter()
+            .filter(|finding| recorded.findings.contains(&finding.id))
+        {
+            shared
+                .metrics
+                .findings(&finding.rule, finding.level.name(), 1);
+            shared
+                .metrics
+                .detection_latency(begun.elapsed().as_secs_f64());
+            if finding.facts.contains_key("fault.after_revocation") {
+                shared.metrics.revocation_drift(1);
+            }
+        }
+        for incident in incidents
+            .iter()
+            .filter(|i| recorded.incidents.contains(&i.id))
+        {
+            shared.metrics.incidents(incident.level.name(), 1);
+            info!(id = %incident.id, level = incident.level.name(), "incident");
+        }
+        let new = |action: &&Action| {
+            action.standing == Standing::Go
+                && action.denied_until.is_some()
+                && recorded.deliveries.contains(&action.id)
+        };
+        let denied: Vec<Target> = actions
+            .iter()
+            .filter(new)
+            .map(|a| a.target.clone())
+            .collect();
+        if !denied.is_empty() {
+            shared
+                .metrics
+                .containment_latency(begun.elapsed().as_secs_f64());
+        }
+        denied
+    }
+
+    /// Plans again when the incident asks for more than before; else keeps what was said then.
+    fn plan(&mut self, incident: &mut Incident, subjects: u64, shared: &Shared) -> Vec<Action> {
+        let targets: Vec<String> = incident
+            .steps
+            .revoke
+            .targets
+            .iter()
+            .map(ToString::to_string)
+            .collect();
+        if let Some(known) = self.known.get(&incident.id)
+            && known.actionable == incident.actionable
+            && known.targets == targets
+        {
+            incident.refused.extend(known.refusals.iter().cloned());
+            return Vec::new();
+        }
+        let situation = Situation {
+            now: wall(),
+            paused: shared.store.paused().unwrap_or(true),
+            subject_since: None,
+            active_subjects: subjects,
+            doubt: None,
+        };
+        let plan = plan::plan(
+            incident,
+            &self.receivers.policy,
+            &situation,
+            &self.receivers.providers,
+            &mut self.breaker,
+        );
+        incident.refused.extend(plan.refusals.iter().cloned());
+        shared
+            .metrics
+            .breaker_open(f64::from(u8::from(self.breaker.is_open())));
+        let told = self.known.get(&incident.id).and_then(|known| known.told);
+        let (actionable, refusals) = (incident.actionable, plan.refusals);
+        self.known.insert(
+            incident.id,
+            Known {
+                told,
+                actionable,
+                targets,
+                refusals,
+            },
+        );
+        plan.actions
+    }
+
+    /// The messages about an incident: one when it opens, one for each level above.
+    fn alerts(&mut self, incident: &Incident) -> Vec<crate::domain::action::Alert> {
+        let Some(known) = self.known.get_mut(&incident.id) else {
+            return Vec::new();
+        };
+        let event = match known.told {
+            None => Event::Opened,
+            Some(told) if incident.level > told => Event::Updated,
+            Some(_) => return Vec::new(),
+        };
+        known.told = Some(incident.level);
+        sinks::alerts(&self.receivers.sinks, event, incident)
+    }
+
+    /// Gauges of the store and the engine; what is too old is deleted.
+    pub(super) fn chores(&mut self, totals: &Totals, config: &Config, shared: &Shared) {
+        let metrics = &shared.metrics;
+        metrics.sessions(totals.sessions as f64);
+        for (index, provenance) in PROVENANCES.iter().enumerate() {
+            let new = totals.uses[index].saturating_sub(self.uses[index]);
+            metrics.uses(provenance, new);
+        }
+        self.uses = totals.uses;
+        for (store, count) in &totals.evicted {
+            let before = self.evicted.insert(store, *count).unwrap_or_default();
+            metrics.evictions(store, "full", count.saturating_sub(before));
+        }
+        if let Ok(depth) = shared.store.depth() {
+            metrics.outbox_depth(depth.open as f64);
+            metrics.dead_letters(depth.dead as f64);
+        }
+        if let Err(error) = show_open(shared) {
+            error!(%error, "the store cannot be read");
+        }
+        shared.denylist.sweep(wall());
+        if Instant::now() >= self.prune_at {
+            self.prune_at = Instant::now() + PRUNE_EVERY;
+            let kept_ms = i64::from(config.privacy.retention_days) * 86_400_000;
+            if let Err(error) = shared.store.prune(wall().plus_ms(-kept_ms), wall()) {
+                error!(%error, "what is older than the retention allows is still there");
+            }
+        }
+    }
+}
+
+/// In the order of `Provenance`.
+const PROVENANCES: [&str; 5] = [
+    "claimed",
+    "presumed",
+    "unverifiable",
+    "accepted",
+    "verified",
+];
+
+fn show_open(shared: &Shared) -> Result<(), Error> {
+    let open: BTreeMap<Level, u64> = shared.store.incidents_open().map_err(Error::shown)?;
+    for level in Level::ALL {
+        let count = open.get(&level).copied().unwrap_or_default();
+        shared.metrics.incidents_open(level.name(), count as f64);
+    }
+    Ok(())
+}
+
+/// Counts one attempt at a delivery.
+pub(super) fn count_delivery(metrics: &Metrics, delivery: &Delivery, outcome: &Outcome) {
+    match delivery {
+        Delivery::Action(action) => {
+            metrics.actions(&action.provider, action.step.name(), outcome.name(), 1);
+        }
+        Delivery::Alert(alert) => metrics.alerts(&alert.sink, outcome.name(), 1),
+    }
+}

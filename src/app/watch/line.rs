@@ -1,0 +1,412 @@
+//! The thread of lines: follow, journal, judge, answer.
+//!
+//! In: batches of the tailer, [`Order`]s. Out: the engine's findings and incidents, to [`Answer`].
+//! Does not know: HTTP, providers, sinks.
+//!
+//! What was fed is journalled in its order, and the journal is on the disk before any effect of it leaves.
+
+use super::answer::Answer;
+use super::receivers::Receivers;
+use super::restore::{self, Memory};
+use super::{Error, Order, wall};
+use crate::app::scan::streams::Wanted;
+use crate::app::set_up::{SetUp, load_rules};
+use crate::config::ReadFrom;
+use crate::domain::incident::Target;
+use crate::domain::line::{Chunk, Source};
+use crate::domain::time::Time;
+use crate::engine::prepare::Reading;
+use crate::engine::{Engine, Input, Observation};
+use crate::formats;
+use crate::ingest::generation::Extent;
+use crate::ingest::journal::{Fed, Journal};
+use crate::ingest::snapshot;
+use crate::ingest::state::State;
+use crate::ingest::tail::{Gap, Polled, StartAt, Tailer};
+use crate::ingest::wake::Wake;
+use crate::issuers::KeyRequests;
+use crate::metrics::Metrics;
+use crate::response::denylist::Denylist;
+use crate::store::Store;
+use std::collections::{BTreeMap, HashMap};
+use std::ffi::OsString;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::mpsc::Receiver;
+use std::time::{Duration, Instant};
+use tokio::sync::Notify;
+use tracing::{error, info, warn};
+
+/// Bytes taken at once: at 700,000 lines a second an order waits for about ten milliseconds.
+const POLL_BYTES: usize = 4 << 20;
+
+/// The longest wait for a hint: an order from outside is noticed within it.
+const WAIT_MAX: Duration = Duration::from_millis(100);
+
+/// Between snapshots: a replay after a crash is as long as this at most, or as a full journal.
+const SNAPSHOT_EVERY: Duration = Duration::from_secs(60);
+
+/// Between looks at gauges and retention.
+const CHORES_EVERY: Duration = Duration::from_secs(5);
+
+/// What the daemon's threads share.
+pub(super) struct Shared {
+    pub(super) store: Arc<Store>,
+    pub(super) denylist: Arc<Denylist>,
+    pub(super) metrics: Arc<Metrics>,
+    pub(super) readiness: Arc<crate::http::Readiness>,
+    /// Says that the outbox has something new.
+    pub(super) wake: Arc<Notify>,
+    /// Asks for key sets.
+    pub(super) keys: KeyRequests,
+}
+
+/// The thread of lines.
+pub(super) struct Line {
+    set_up: SetUp,
+    state: State,
+    engine: Engine,
+    issuers: crate::tokens::verify::Issuers,
+    seen: Observation,
+    tailer: Tailer,
+    hints: Option<Wake>,
+    journal: Journal,
+    epoch: u64,
+    readings: HashMap<Source, Reading>,
+    answer: Answer,
+    shared: Shared,
+    fed: bool,
+    snapshot_at: Instant,
+    chores_at: Instant,
+    last_line: Instant,
+}
+
+impl Line {
+    /// Goes on where the last daemon stopped.
+    ///
+    /// # Errors
+    /// When the state cannot be read or written.
+    pub(super) fn open(
+        set_up: SetUp,
+        state: State,
+        shared: Shared,
+        receivers: Receivers,
+        fast_path: bool,
+    ) -> Result<Self, Error> {
+        let patterns: Vec<OsString> = set_up
+            .config
+            .sources
+            .iter()
+            .map(|source| source.path.clone().into())
+            .collect();
+        let at_end = set_up
+            .config
+            .sources
+            .iter()
+            .all(|source| source.read_from == ReadFrom::End);
+        let start = if at_end {
+            StartAt::End
+        } else {
+            StartAt::Beginning
+        };
+        let mut tailer = Tailer::new(patterns.clone(), start);
+        let mut engine = set_up.engine(fast_path, false);
+        let restored = restore::restore(state.folder(), &mut engine, &mut tailer)?;
+        let hints = Wake::new(&patterns)
+            .inspect_err(|error| warn!(%error, "no file notifications: logs are only polled"))
+            .ok();
+        let epoch = restored.epoch;
+        let journal = Journal::begin(state.folder(), epoch).map_err(Error::shown)?;
+        let answer = Answer::new(receivers, &shared)?;
+        let now = Instant::now();
+        let mut line = Self {
+            issuers: set_up.issuers.clone(),
+            seen: Observation::default(),
+            readings: HashMap::new(),
+            fed: false,
+            snapshot_at: now + SNAPSHOT_EVERY,
+            chores_at: now,
+            last_line: now,
+            set_up,
+            state,
+            engine,
+            tailer,
+            hints,
+            journal,
+            epoch,
+            answer,
+            shared,
+        };
+        line.gaps(&restored.gaps);
+        line.replay(restored.records)?;
+        Ok(line)
+    }
+
+    /// Feeds the engine what it was fed after its snapshot. What comes out a second time has the same ids.
+    fn replay(&mut self, records: Vec<Fed>) -> Result<(), Error> {
+        let again = !records.is_empty();
+        for record in records {
+            match record {
+                Fed::Lines(extent) => match self.tailer.reread(&extent) {
+                    Ok(chunk) => self.feed(&extent, chunk),
+                    Err(gap) => self.gaps(&gap.into_iter().collect::<Vec<_>>()),
+                },
+                Fed::Revoked { json } => {
+                    if let Ok((target, time)) = serde_json::from_slice::<(Target, i64)>(&json)
+                        && let Some(time) = Time::from_ms(time)
+                    {
+                        self.engine
+                            .observe(Input::Revoked { target, time }, &mut self.seen);
+                    }
+                }
+                // Rules and key sets are taken as they are now; positions were taken in before.
+                Fed::Tick { time } => self.engine.observe(Input::Tick(time), &mut self.seen),
+                Fed::Opened(_) | Fed::Keys { .. } | Fed::Rules { .. } => {}
+            }
+        }
+        if again {
+            self.answer()?;
+            self.snapshot()?;
+        }
+        Ok(())
+    }
+
+    /// Works until told to stop; then finishes what was read.
+    ///
+    /// # Errors
+    /// When the journal cannot be written: going on would lose what comes after a crash.
+    pub(super) fn run(&mut self, inbox: &Receiver<Order>) -> Result<(), Error> {
+        let mut stopping = false;
+        loop {
+            while let Ok(order) = inbox.try_recv() {
+                stopping |= self.order(order);
+            }
+            let polled = self.tailer.poll(Instant::now(), POLL_BYTES);
+            let more = polled.more;
+            self.take(polled)?;
+            self.answer()?;
+            self.shared.readiness.ready("sources");
+            if stopping && !more {
+                info!("every line is read: ending");
+                return self.snapshot();
+            }
+            if Instant::now() >= self.snapshot_at || self.journal.is_full() {
+                self.snapshot()?;
+            }
+            self.chores();
+            if !more {
+                self.wait();
+            }
+        }
+    }
+
+    fn wait(&mut self) {
+        let due = self
+            .tailer
+            .next_look()
+            .map(|at| at.saturating_duration_since(Instant::now()));
+        let wait = due.unwrap_or_default().min(WAIT_MAX);
+        match &self.hints {
+            Some(hints) => hints
+                .wait(wait)
+                .iter()
+                .for_each(|hint| self.tailer.hint(hint)),
+            None => std::thread::sleep(wait),
+        }
+    }
+
+    /// Does what was asked; true when that is to stop.
+    fn order(&mut self, order: Order) -> bool {
+        match order {
+            Order::Stop => return true,
+            Order::Keys(keys) => {
+                self.issuers.learn(&keys.issuer, keys.set, keys.fetched_at);
+                let issuers = Arc::new(self.issuers.clone());
+                self.engine.observe(Input::Keys(issuers), &mut self.seen);
+                self.shared.readiness.ready("keys");
+            }
+            Order::Rules => {
+                match load_rules(self.set_up.rules_folder.as_deref(), &self.set_up.config) {
+                    Ok(rules) => {
+                        info!(rules = rules.rules().len(), "rules read again");
+                        self.engine
+                            .observe(Input::Rules(Arc::new(rules)), &mut self.seen);
+                        self.shared.readiness.ready("rules");
+                    }
+                    Err(error) => {
+                        error!("the new rules are wrong, the old ones stay:\n{error}");
+                        let reason = "the rules on disk are wrong; the ones before are in force";
+                        self.shared.readiness.not_ready("rules", reason);
+                    }
+                }
+            }
+        }
+        false
+    }
+
+    /// Journals and feeds what a poll found.
+    fn take(&mut self, polled: Polled) -> Result<(), Error> {
+        for fault in &polled.faults {
+            warn!(path = %fault.path.display(), reason = fault.reason, "cannot be followed now");
+        }
+        self.gaps(&polled.gaps);
+        if polled.batches.is_empty() {
+            return Ok(());
+        }
+        let mut records: Vec<Fed> = polled.opened.into_iter().map(Fed::Opened).collect();
+        records.extend(polled.batches.iter().map(|batch| Fed::Lines(batch.extent)));
+        self.journal.append(&records).map_err(Error::shown)?;
+        for batch in polled.batches {
+            self.feed(&batch.extent, batch.chunk);
+        }
+        self.last_line = Instant::now();
+        Ok(())
+    }
+
+    fn feed(&mut self, extent: &Extent, chunk: Chunk) {
+        self.fed = true;
+        let source = chunk.source().clone();
+        let metrics = Arc::clone(&self.shared.metrics);
+        metrics.lines_read(&source.0, chunk.len() as u64);
+        metrics.bytes_read(&source.0, extent.end_bytes - extent.start_bytes);
+        let Some(reading) = self.reading(&source, &chunk) else {
+            metrics.lines_skipped("unknown_format", chunk.len() as u64);
+            return;
+        };
+        let format = reading.parser.name().to_owned();
+        let prepared = self.set_up.front.chunk(&reading, chunk);
+        let mut skipped = BTreeMap::<_, u64>::new();
+        let (mut events, mut newest) = (0, None);
+        for line in prepared.borrow_dependent() {
+            match line {
+                Ok(prepared) => {
+                    events += 1;
+                    newest = newest.max(Some(prepared.event.time));
+                    self.engine.observe(Input::Line(prepared), &mut self.seen);
+                }
+                Err(reason) => *skipped.entry(*reason).or_default() += 1,
+            }
+        }
+        metrics.events(&format, events);
+        skipped
+            .iter()
+            .for_each(|(reason, count)| metrics.lines_skipped(reason.name(), *count));
+        if let Some(newest) = newest {
+            metrics.event_lag(&source.0, wall().since_s(newest).max(0.0));
+        }
+    }
+
+    /// How a source is read: as configured, or as its first lines look.
+    fn reading(&mut self, source: &Source, chunk: &Chunk) -> Option<Reading> {
+        if let Some(reading) = self.readings.get(source) {
+            return Some(reading.clone());
+        }
+        let Wanted {
+            parser,
+            fields,
+            trusted,
+        } = self
+            .set_up
+            .wanted(Path::new(&*source.0))
+            .inspect_err(|error| error!(source = &*source.0, %error, "cannot be read"))
+            .ok()?;
+        let parser = parser.or_else(|| {
+            let sample: Vec<&str> = chunk.lines().take(200).map(|line| line.text).collect();
+            formats::detect(&sample, &fields)
+                .inspect(|found| {
+                    let (format, confidence) = (found.parser.name(), found.confidence);
+                    info!(source = &*source.0, format, confidence, "format recognised");
+                })
+                .inspect_err(|error| warn!(source = &*source.0, %error, "format not recognised"))
+                .ok()
+                .map(|found| found.parser)
+        })?;
+        let reading = Reading { parser, trusted };
+        self.readings.insert(source.clone(), reading.clone());
+        Some(reading)
+    }
+
+    fn gaps(&mut self, gaps: &[Gap]) {
+        for gap in gaps {
+            warn!(
+                source = &*gap.source.0,
+                bytes = gap.bytes,
+                "bytes of a log are lost"
+            );
+            // Unknown is at least one: an alert on the counter must see it.
+            self.shared
+                .metrics
+                .gap(&gap.source.0, gap.bytes.unwrap_or(1).max(1));
+        }
+    }
+
+    /// Lets the effects of what was fed leave, once the journal is on the disk.
+    fn answer(&mut self) -> Result<(), Error> {
+        let incidents = self.engine.changed_incidents();
+        for issuer in self.seen.wanted_keys.drain(..) {
+            self.shared.keys.ask(&issuer);
+        }
+        if self.seen.findings.is_empty() && incidents.is_empty() {
+            return Ok(());
+        }
+        self.journal.sync().map_err(Error::shown)?;
+        let findings = std::mem::take(&mut self.seen.findings);
+        let totals = self.engine.totals();
+        let denied = self
+            .answer
+            .give(&findings, incidents, totals.subjects, &self.shared);
+        for target in denied {
+            let time = wall();
+            let json = serde_json::to_vec(&(&target, time.as_ms())).map_err(Error::shown)?;
+            self.journal
+                .append(&[Fed::Revoked { json }])
+                .map_err(Error::shown)?;
+            self.engine
+                .observe(Input::Revoked { target, time }, &mut self.seen);
+        }
+        Ok(())
+    }
+
+    fn snapshot(&mut self) -> Result<(), Error> {
+        self.snapshot_at = Instant::now() + SNAPSHOT_EVERY;
+        if !std::mem::take(&mut self.fed) {
+            return Ok(());
+        }
+        let folder = self.state.folder().to_owned();
+        let engine = self.engine.snapshot().map_err(Error::shown)?;
+        self.shared.metrics.state(engine.len() as f64);
+        let memory = Memory {
+            engine,
+            positions: self.tailer.checkpoint(),
+        };
+        snapshot::write(&folder, self.epoch + 1, &memory.to_bytes()?).map_err(Error::shown)?;
+        let previous = self.epoch;
+        self.epoch += 1;
+        self.journal = Journal::begin(&folder, self.epoch).map_err(Error::shown)?;
+        self.journal.prune(previous).map_err(Error::shown)
+    }
+
+    /// Gauges, and time on a silent log.
+    fn chores(&mut self) {
+        if Instant::now() < self.chores_at {
+            return;
+        }
+        self.chores_at = Instant::now() + CHORES_EVERY;
+        for (source, bytes) in self.tailer.backlog_bytes() {
+            self.shared.metrics.backlog(&source.0, bytes as f64);
+        }
+        for health in self.engine.sources() {
+            self.shared
+                .metrics
+                .identified(&health.source.0, health.identified_ratio());
+        }
+        // Event time goes on while nobody calls: from the newest event by what has passed since it was read.
+        let silent_ms = self.last_line.elapsed().as_millis() as i64;
+        if let Some(time) = self.engine.newest().map(|newest| newest.plus_ms(silent_ms)) {
+            self.engine.observe(Input::Tick(time), &mut self.seen);
+        }
+        let totals = self.engine.totals();
+        self.answer
+            .chores(&totals, &self.set_up.config, &self.shared);
+    }
+}
