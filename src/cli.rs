@@ -71,9 +71,15 @@ pub enum Command {
     /// Says which place and network tables are in use, and builds them
     #[command(subcommand)]
     Geo(Geo),
-    /// Shows what the daemon found and did
+    /// Shows what the daemon found and did, and decides about it
     #[command(subcommand)]
     Incidents(Incidents),
+    /// Stops all actions of the daemon at once; detection and alerts go on
+    #[command(after_help = "Example:\n  tokentrip pause --config /etc/tokentrip/tokentrip.toml")]
+    Pause(ConfigFile),
+    /// Lets actions go on
+    #[command(after_help = "Example:\n  tokentrip resume --config /etc/tokentrip/tokentrip.toml")]
+    Resume(ConfigFile),
     /// Prints the completions of a shell
     #[command(after_help = "Example:\n  tokentrip completions bash > \
                       /etc/bash_completion.d/tokentrip")]
@@ -331,6 +337,38 @@ pub enum Incidents {
         #[arg(long, value_enum, value_name = "FORM")]
         output: Option<Output>,
     },
+    /// Lets the actions that wait for a person go ahead
+    #[command(after_help = "Example:\n  tokentrip incidents approve i-00000000000000000001")]
+    Approve(Decision),
+    /// Takes back what can be taken back: denials, and calls that were not made yet
+    #[command(after_help = "Example:\n  tokentrip incidents undo i-00000000000000000001")]
+    Undo(Decision),
+    /// Closes an incident
+    #[command(after_help = "\
+Example:
+  tokentrip incidents resolve i-00000000000000000001 --false-positive")]
+    Resolve {
+        #[command(flatten)]
+        #[allow(missing_docs, reason = "its own words are the help")]
+        decision: Decision,
+        /// It was no theft
+        #[arg(long)]
+        false_positive: bool,
+    },
+}
+
+/// A person's word about one incident.
+#[derive(Clone, Debug, Args)]
+pub struct Decision {
+    /// The incident: `i-` and 20 digits
+    #[arg(value_parser = incident)]
+    pub id: IncidentId,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "its own words are the help")]
+    pub config: ConfigFile,
+    /// Who decides, for the audit
+    #[arg(long, env = "USER", default_value = "unknown", value_name = "NAME")]
+    pub by: String,
 }
 
 fn level(word: &str) -> Result<Level, String> {

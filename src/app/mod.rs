@@ -5,6 +5,7 @@
 
 mod error;
 mod geo;
+mod incidents;
 mod parse;
 mod pretty;
 mod pseudonyms;
@@ -40,6 +41,9 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Scan(options) => scan::run(&options, color),
         Command::Parse(options) => parse::command(&options),
         Command::Watch(options) => watch::run(&options),
+        Command::Incidents(ask) => incidents::run(&ask, color),
+        Command::Pause(file) => incidents::pause(&file, true),
+        Command::Resume(file) => incidents::pause(&file, false),
         Command::Rules(ask) => about_rules(&ask),
         Command::Geo(ask) => about_places(&ask),
         Command::Completions { shell } => {
@@ -47,7 +51,6 @@ pub fn run(cli: Cli) -> ExitCode {
             clap_complete::generate(shell, &mut Cli::command(), "tokentrip", &mut out);
             Ok(DONE)
         }
-        _ => Err(Error::new("not wired yet")),
     };
     match outcome {
         Ok(code) => ExitCode::from(code),

@@ -95,6 +95,18 @@ pub(crate) fn write(
     page.out.flush()
 }
 
+/// Writes one incident in full.
+///
+/// # Errors
+/// Those of the writer.
+pub(crate) fn write_one(
+    out: &mut dyn Write,
+    incident: &Incident,
+    palette: &Palette,
+) -> io::Result<()> {
+    Page { out, palette }.incident(incident, false)
+}
+
 struct Page<'a> {
     out: &'a mut dyn Write,
     palette: &'a Palette,

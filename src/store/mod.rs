@@ -126,6 +126,15 @@ impl Store {
         })
     }
 
+    /// A number that changes when another process changed the database: somebody approved, undid or paused.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub fn changes_of_others(&self) -> Result<i64, StoreError> {
+        let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(writer.query_row("PRAGMA data_version", [], |row| row.get(0))?)
+    }
+
     /// One transaction: all of it is on disk when this returns, or nothing is.
     fn write<T>(
         &self,

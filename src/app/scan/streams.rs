@@ -15,7 +15,7 @@ use std::io::{self, Read};
 use std::sync::Mutex;
 
 /// Lines looked at to find out what a file is written in.
-const SAMPLE_LINES: usize = 200;
+pub(crate) const SAMPLE_LINES: usize = 200;
 
 /// How a source is to be read, as far as the user said so.
 #[derive(Clone, Debug, Default)]

@@ -18,7 +18,7 @@ use crate::response::dispatch;
 use crate::response::plan::{self, Situation};
 use crate::sinks::{self, Event};
 use crate::store::Batch;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::{Duration, Instant};
 use tracing::{error, info};
 
@@ -43,6 +43,9 @@ pub(super) struct Answer {
     receivers: Receivers,
     breaker: Breaker,
     known: HashMap<IncidentId, Known>,
+    /// What other processes had changed in the store when it was looked at last.
+    others: i64,
+    denied: HashSet<Target>,
     evicted: HashMap<&'static str, u64>,
     uses: [u64; 5],
     prune_at: Instant,
@@ -59,6 +62,8 @@ impl Answer {
             receivers,
             breaker: Breaker::default(),
             known: HashMap::new(),
+            others: shared.store.changes_of_others().map_err(Error::shown)?,
+            denied: HashSet::new(),
             evicted: HashMap::new(),
             uses: [0; 5],
             prune_at: Instant::now(),
@@ -200,6 +205,32 @@ impl Answer {
         };
         known.told = Some(incident.level);
         sinks::alerts(&self.receivers.sinks, event, incident)
+    }
+
+    /// Takes over what a person decided with the command line: approvals and what was undone. Gives what is newly denied.
+    pub(super) fn decisions(&mut self, shared: &Shared) -> Vec<Target> {
+        let Ok(others) = shared.store.changes_of_others() else {
+            return Vec::new();
+        };
+        if others == self.others {
+            return Vec::new();
+        }
+        let Ok(listed) = shared.store.denylist(wall()) else {
+            return Vec::new();
+        };
+        self.others = others;
+        for (target, until) in &listed {
+            // What finds no room is counted by the list itself.
+            let _ = shared.denylist.deny(target, *until);
+        }
+        let listed: HashSet<Target> = listed.into_iter().map(|(target, _)| target).collect();
+        self.denied.difference(&listed).for_each(|undone| {
+            shared.denylist.undo(undone);
+        });
+        let new = listed.difference(&self.denied).cloned().collect();
+        self.denied = listed;
+        shared.wake.notify_one();
+        new
     }
 
     /// Gauges of the store and the engine; what is too old is deleted.

@@ -6,18 +6,16 @@
 //! What was fed is journalled in its order, and the journal is on the disk before any effect of it leaves.
 
 use super::answer::Answer;
+use super::readings::Readings;
 use super::receivers::Receivers;
 use super::restore::{self, Memory};
 use super::{Error, Order, wall};
-use crate::app::scan::streams::Wanted;
 use crate::app::set_up::{SetUp, load_rules};
 use crate::config::ReadFrom;
 use crate::domain::incident::Target;
-use crate::domain::line::{Chunk, Source};
+use crate::domain::line::Chunk;
 use crate::domain::time::Time;
-use crate::engine::prepare::Reading;
 use crate::engine::{Engine, Input, Observation};
-use crate::formats;
 use crate::ingest::generation::Extent;
 use crate::ingest::journal::{Fed, Journal};
 use crate::ingest::snapshot;
@@ -28,9 +26,8 @@ use crate::issuers::KeyRequests;
 use crate::metrics::Metrics;
 use crate::response::denylist::Denylist;
 use crate::store::Store;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
@@ -72,7 +69,7 @@ pub(super) struct Line {
     hints: Option<Wake>,
     journal: Journal,
     epoch: u64,
-    readings: HashMap<Source, Reading>,
+    readings: Readings,
     answer: Answer,
     shared: Shared,
     fed: bool,
@@ -122,7 +119,7 @@ impl Line {
         let mut line = Self {
             issuers: set_up.issuers.clone(),
             seen: Observation::default(),
-            readings: HashMap::new(),
+            readings: Readings::default(),
             fed: false,
             snapshot_at: now + SNAPSHOT_EVERY,
             chores_at: now,
@@ -193,6 +190,8 @@ impl Line {
             if Instant::now() >= self.snapshot_at || self.journal.is_full() {
                 self.snapshot()?;
             }
+            let decided = self.answer.decisions(&self.shared);
+            self.revoked(decided)?;
             self.chores();
             if !more {
                 self.wait();
@@ -269,7 +268,7 @@ impl Line {
         let metrics = Arc::clone(&self.shared.metrics);
         metrics.lines_read(&source.0, chunk.len() as u64);
         metrics.bytes_read(&source.0, extent.end_bytes - extent.start_bytes);
-        let Some(reading) = self.reading(&source, &chunk) else {
+        let Some(reading) = self.readings.of(&self.set_up, &source, &chunk) else {
             metrics.lines_skipped("unknown_format", chunk.len() as u64);
             return;
         };
@@ -294,36 +293,6 @@ impl Line {
         if let Some(newest) = newest {
             metrics.event_lag(&source.0, wall().since_s(newest).max(0.0));
         }
-    }
-
-    /// How a source is read: as configured, or as its first lines look.
-    fn reading(&mut self, source: &Source, chunk: &Chunk) -> Option<Reading> {
-        if let Some(reading) = self.readings.get(source) {
-            return Some(reading.clone());
-        }
-        let Wanted {
-            parser,
-            fields,
-            trusted,
-        } = self
-            .set_up
-            .wanted(Path::new(&*source.0))
-            .inspect_err(|error| error!(source = &*source.0, %error, "cannot be read"))
-            .ok()?;
-        let parser = parser.or_else(|| {
-            let sample: Vec<&str> = chunk.lines().take(200).map(|line| line.text).collect();
-            formats::detect(&sample, &fields)
-                .inspect(|found| {
-                    let (format, confidence) = (found.parser.name(), found.confidence);
-                    info!(source = &*source.0, format, confidence, "format recognised");
-                })
-                .inspect_err(|error| warn!(source = &*source.0, %error, "format not recognised"))
-                .ok()
-                .map(|found| found.parser)
-        })?;
-        let reading = Reading { parser, trusted };
-        self.readings.insert(source.clone(), reading.clone());
-        Some(reading)
     }
 
     fn gaps(&mut self, gaps: &[Gap]) {
@@ -355,14 +324,18 @@ impl Line {
         let denied = self
             .answer
             .give(&findings, incidents, totals.subjects, &self.shared);
-        for target in denied {
+        self.revoked(denied)
+    }
+
+    /// Tells the engine what is denied from now on, so that a use that is accepted all the same is noticed.
+    fn revoked(&mut self, targets: Vec<Target>) -> Result<(), Error> {
+        for target in targets {
             let time = wall();
             let json = serde_json::to_vec(&(&target, time.as_ms())).map_err(Error::shown)?;
-            self.journal
-                .append(&[Fed::Revoked { json }])
-                .map_err(Error::shown)?;
-            self.engine
-                .observe(Input::Revoked { target, time }, &mut self.seen);
+            let record = Fed::Revoked { json };
+            self.journal.append(&[record]).map_err(Error::shown)?;
+            let revoked = Input::Revoked { target, time };
+            self.engine.observe(revoked, &mut self.seen);
         }
         Ok(())
     }

@@ -8,6 +8,7 @@
 
 mod answer;
 mod line;
+mod readings;
 mod receivers;
 mod restore;
 mod rules_folder;
