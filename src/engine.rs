@@ -321,6 +321,7 @@ impl Engine {
         if repeats {
             self.state.health.used(entry.provenance);
             self.settle_repeat(prepared, &usage, out);
+            self.remember(presented.digest, entry, believed);
         } else {
             self.state.health.used(usage.provenance);
             self.record(prepared, &mut entry, &usage, &facts, believed, out);
@@ -390,3 +391,6 @@ struct Presented {
     digest: Digest,
     place: CredentialPlace,
 }
+
+#[cfg(test)]
+mod tests;

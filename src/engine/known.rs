@@ -119,7 +119,12 @@ impl Engine {
             entry.token = Arc::new(decode(credential, &self.settings.key).ok()?);
         }
         if stale(&entry, self.state.keys_version) || anew {
-            entry.verdict = self.verdict(credential, &entry.token);
+            let verdict = self.verdict(credential, &entry.token);
+            if verdict != entry.verdict {
+                // What rules said of the token, they said of another verdict.
+                entry.judged = None;
+            }
+            entry.verdict = verdict;
             entry.keys_version = self.state.keys_version;
             if matches!(entry.verdict, Verdict::UnknownKey | Verdict::Unverifiable)
                 && let Some(issuer) = entry.token.issuer.as_deref()

@@ -1,0 +1,302 @@
+//! The line as a whole: what it remembers, what it refuses to believe, what a fleet tells it.
+
+use super::paths::Paths;
+use super::prepare::{Front, Reading};
+use super::*;
+use crate::domain::line::Chunk;
+use crate::formats::Parser;
+use crate::formats::client_address::TrustedProxies;
+use crate::tokens::keys::KeySet;
+use crate::tokens::mint::{mint, unsigned};
+use serde_json::{Value, json};
+
+const ISSUER: &str = "https://idp.example.com/";
+const BROWSER: &str = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) \
+                       Chrome/126.0.0.0 Safari/537.36";
+const TOOL: &str = "python-requests/2.31.0";
+const LISBON: &str = "192.0.2.7";
+const TOKYO: &str = "198.51.100.9";
+const T0: i64 = 1_777_888_800;
+
+struct Kit {
+    engine: Engine,
+    front: Front,
+    seen: Observation,
+    offset_bytes: u64,
+}
+
+fn key() -> IdKey {
+    IdKey::public([7; 32])
+}
+
+fn kit_with(issuers: Issuers, sightings: bool) -> Kit {
+    let limits = Limits {
+        tokens: 200,
+        sessions: 200,
+        subjects: 200,
+        sources: 200,
+        claimed: 50,
+    };
+    let settings = Settings {
+        key: key(),
+        limits,
+        protects: false,
+        sightings,
+        fast_path: true,
+    };
+    let rules = Arc::new(RuleSet::embedded().unwrap());
+    Kit {
+        engine: Engine::new(settings, rules, Arc::new(issuers), Tables::embedded()),
+        front: Front {
+            key: key(),
+            paths: Paths::new(Vec::new(), Vec::new()),
+        },
+        seen: Observation::default(),
+        offset_bytes: 0,
+    }
+}
+
+fn kit() -> Kit {
+    kit_with(Issuers::default(), false)
+}
+
+/// The published test keys, fetched before anything was signed.
+fn configured() -> Issuers {
+    crate::tokens::verify::install_crypto();
+    let mut issuers = Issuers::default();
+    issuers.configure(ISSUER, &["RS256"]).unwrap();
+    issuers
+}
+
+fn public_keys() -> KeySet {
+    KeySet::parse(include_bytes!("../../tests/fixtures/keys/public.jwks.json")).unwrap()
+}
+
+fn claims(sub: &str, sid: &str, jti: &str) -> Value {
+    json!({"iss": ISSUER, "sub": sub, "sid": sid, "jti": jti, "iat": T0, "exp": T0 + 3600})
+}
+
+impl Kit {
+    fn line(&mut self, at_s: i64, from: &str, agent: &str, token: &str, status: u16) {
+        let line = json!({
+            "time": (T0 + at_s), "remote_addr": from, "request_method": "GET", "request_uri": "/api/items",
+            "status": status, "http_user_agent": agent, "http_authorization": format!("Bearer {token}"),
+        });
+        let line = line.to_string();
+        let chunk = Chunk::split(
+            Source("log".into()),
+            line.into_bytes(),
+            self.offset_bytes,
+            1,
+        );
+        self.offset_bytes += chunk.byte_len() + 1;
+        let parser = Parser::named("json").unwrap();
+        let reading = Reading {
+            parser,
+            trusted: TrustedProxies::default(),
+        };
+        let prepared = self.front.chunk(&reading, chunk);
+        let line = prepared.borrow_dependent()[0].as_ref().unwrap();
+        self.engine.observe(Input::Line(line), &mut self.seen);
+    }
+
+    fn rules(&self) -> Vec<String> {
+        self.seen
+            .findings
+            .iter()
+            .map(|finding| finding.rule.to_string())
+            .collect()
+    }
+
+    fn found(&self, rule: &str) -> bool {
+        self.rules().iter().any(|found| found == rule)
+    }
+
+    fn subjects(&self) -> Vec<String> {
+        let incidents = self.engine.incidents();
+        incidents
+            .iter()
+            .filter_map(|incident| Some(incident.subject.as_deref()?.to_owned()))
+            .collect()
+    }
+}
+
+fn a_theft(kit: &mut Kit, token: &str) {
+    for at_s in [0, 20, 40] {
+        kit.line(at_s, LISBON, BROWSER, token, 200);
+    }
+    kit.line(240, TOKYO, TOOL, token, 200);
+}
+
+#[test]
+fn a_token_used_in_two_places_by_two_programs_is_an_incident_of_its_subject() {
+    let mut kit = kit();
+    a_theft(&mut kit, &mint(&claims("alice", "s1", "j1"), "rsa-2048"));
+    assert!(kit.found("impossible_travel") && kit.found("tool_on_browser_session"));
+    let incidents = kit.engine.incidents();
+    assert_eq!(incidents.len(), 1);
+    assert_eq!(incidents[0].subject.as_deref(), Some("alice"));
+    assert_eq!(
+        incidents[0].suspect.ips,
+        [TOKYO.parse::<std::net::IpAddr>().unwrap()]
+    );
+    assert!(!incidents[0].actionable, "presumed uses authorise nothing");
+}
+
+#[test]
+fn an_engine_restored_from_a_snapshot_goes_on_as_if_nothing_had_happened() {
+    let token = mint(&claims("alice", "s1", "j1"), "rsa-2048");
+    let mut whole = kit();
+    a_theft(&mut whole, &token);
+    let mut before = kit();
+    for at_s in [0, 20, 40] {
+        before.line(at_s, LISBON, BROWSER, &token, 200);
+    }
+    let mut after = kit();
+    after
+        .engine
+        .restore(&before.engine.snapshot().unwrap())
+        .unwrap();
+    after.offset_bytes = before.offset_bytes;
+    after.line(240, TOKYO, TOOL, &token, 200);
+    let ids = |kit: &Kit| kit.seen.findings.iter().map(|f| f.id).collect::<Vec<_>>();
+    let all: Vec<_> = ids(&before).into_iter().chain(ids(&after)).collect();
+    assert_eq!(all, ids(&whole));
+    assert_eq!(after.engine.incidents(), whole.engine.incidents());
+    assert!(after.engine.restore(b"no snapshot").is_err());
+}
+
+#[test]
+fn a_forged_token_that_names_somebody_never_makes_an_incident_of_theirs() {
+    let mut issuers = configured();
+    issuers.learn(ISSUER, public_keys(), Time::LATEST);
+    let mut kit = kit_with(issuers, false);
+    let real = mint(&claims("alice", "s1", "j1"), "rsa-2048");
+    kit.line(0, LISBON, BROWSER, &real, 200);
+    let mut forged = real.clone();
+    forged.replace_range(forged.len() - 20.., "AAAAAAAAAAAAAAAAAAAA");
+    for at_s in 0..100 {
+        kit.line(
+            60 + at_s,
+            TOKYO,
+            TOOL,
+            &forged,
+            [401, 200, 302][at_s as usize % 3],
+        );
+    }
+    kit.line(200, LISBON, BROWSER, &real, 200);
+    assert!(
+        kit.rules().iter().any(|rule| rule.starts_with("forge")),
+        "{:?}",
+        kit.rules()
+    );
+    for incident in kit.engine.incidents() {
+        assert!(!incident.actionable, "{incident:?}");
+        assert!(
+            incident
+                .steps
+                .revoke
+                .targets
+                .iter()
+                .all(|t| t.kind() == "token"),
+            "{incident:?}"
+        );
+        assert!(incident.sessions.is_empty(), "{incident:?}");
+    }
+}
+
+#[test]
+fn a_refused_or_expired_token_replayed_from_afar_is_nobodys_incident() {
+    let mut kit = kit();
+    let token = mint(&claims("alice", "s1", "j1"), "rsa-2048");
+    kit.line(0, LISBON, BROWSER, &token, 200);
+    for at_s in [4000, 4010, 4020] {
+        kit.line(at_s, TOKYO, TOOL, &token, 401);
+    }
+    assert!(kit.found("expired_retry_elsewhere"), "{:?}", kit.rules());
+    assert_eq!(kit.subjects(), [] as [&str; 0]);
+}
+
+#[test]
+fn a_flood_of_claimed_tokens_evicts_nothing_that_is_real() {
+    let mut kit = kit();
+    let real = mint(&claims("alice", "s1", "j1"), "rsa-2048");
+    kit.line(0, LISBON, BROWSER, &real, 200);
+    for index in 0..500 {
+        let named = claims("alice", "s1", &format!("f{index}"));
+        let forged = format!("{}.", unsigned(&json!({"alg": "none"}), &named));
+        kit.line(10, TOKYO, TOOL, &forged, 401);
+    }
+    assert!(kit.engine.state.stores.claimed.len() <= 50);
+    kit.line(300, TOKYO, TOOL, &real, 200);
+    assert!(
+        kit.found("impossible_travel"),
+        "the binding was still known"
+    );
+}
+
+#[test]
+fn a_key_that_comes_late_judges_the_tokens_that_waited_for_it() {
+    let mut kit = kit_with(configured(), false);
+    let token = mint(&claims("alice", "s1", "j1"), "rsa-2048");
+    kit.line(0, LISBON, BROWSER, &token, 200);
+    assert_eq!(
+        kit.seen.wanted_keys.len(),
+        1,
+        "the issuer's keys are asked for"
+    );
+    let mut issuers = configured();
+    issuers.learn(ISSUER, public_keys(), Time::LATEST);
+    kit.engine
+        .observe(Input::Keys(Arc::new(issuers)), &mut kit.seen);
+    kit.line(20, LISBON, BROWSER, &token, 200);
+    assert_eq!(kit.engine.totals().uses[Provenance::Verified as usize], 1);
+}
+
+#[test]
+fn a_use_that_is_accepted_after_a_revocation_is_a_fault() {
+    let mut kit = kit();
+    let token = mint(&claims("alice", "s1", "j1"), "rsa-2048");
+    kit.line(0, LISBON, BROWSER, &token, 200);
+    let target = Target::Sid {
+        iss: ISSUER.into(),
+        sid: "s1".into(),
+    };
+    let time = Time::from_ms((T0 + 10) * 1000).unwrap();
+    kit.engine
+        .observe(Input::Revoked { target, time }, &mut kit.seen);
+    kit.line(20, LISBON, BROWSER, &token, 200);
+    assert!(
+        !kit.found("after_revocation"),
+        "requests in flight may finish"
+    );
+    kit.line(60, LISBON, BROWSER, &token, 200);
+    assert!(kit.found("after_revocation"), "{:?}", kit.rules());
+}
+
+#[test]
+fn a_token_seen_at_one_node_and_used_at_another_is_noticed_from_sightings_alone() {
+    let token = mint(&claims("alice", "s1", "j1"), "rsa-2048");
+    let (mut one, mut other) = (
+        kit_with(Issuers::default(), true),
+        kit_with(Issuers::default(), true),
+    );
+    for at_s in [0, 20, 40] {
+        one.line(at_s, LISBON, BROWSER, &token, 200);
+    }
+    other.line(240, TOKYO, TOOL, &token, 200);
+    let heard: Vec<Sighting> = [&one, &other]
+        .iter()
+        .flat_map(|k| k.seen.sightings.clone())
+        .collect();
+    assert_eq!(heard.len(), 2, "one a minute, not one a request");
+    let mut centre = kit();
+    // They may come in any order, and twice.
+    for sighting in heard.iter().chain(heard.iter().rev()) {
+        centre
+            .engine
+            .observe(Input::Sighting(sighting), &mut centre.seen);
+    }
+    assert!(centre.found("impossible_travel"), "{:?}", centre.rules());
+    assert_eq!(centre.subjects(), ["alice"]);
+}
