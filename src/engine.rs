@@ -10,26 +10,24 @@ mod known;
 pub mod paths;
 pub mod prepare;
 mod record;
+mod sighting;
 mod standing;
 
 use crate::context::Surroundings;
 use crate::context::tables::Tables;
-use crate::detectors::{self, Look, OriginCounts, PathClass};
-use crate::domain::context::Context;
-use crate::domain::event::AccessEvent;
+use crate::detectors::{self, Look, OriginCounts};
+use crate::domain::context::{Context, Prefix};
 use crate::domain::facts::Facts;
 use crate::domain::finding::Finding;
-use crate::domain::ids::{Digest, IdKey};
+use crate::domain::ids::{Digest, IdKey, SubjectId};
 use crate::domain::incident::{Incident, Target};
-use crate::domain::line::{RawLine, Source};
 use crate::domain::sighting::Sighting;
 use crate::domain::time::Time;
-use crate::domain::token::{Credential, CredentialPlace, Credentials, Provenance, Token};
+use crate::domain::token::{Credential, CredentialPlace, Token};
 use crate::domain::usage::TokenUse;
 use crate::incidents::Incidents;
 use crate::rules::RuleSet;
 use crate::sessions::bounded::Bounded;
-use crate::sessions::session::ContextKey;
 use crate::sessions::{Limits, Stores, TokenEntry};
 use crate::tokens::verify::Issuers;
 use health::Health;
@@ -37,6 +35,7 @@ pub use health::{SourceHealth, Totals};
 use judge::Edges;
 use prepare::Prepared;
 use serde::{Deserialize, Serialize};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 /// Everything a finding can depend on, in one order.
@@ -128,6 +127,9 @@ impl State {
     }
 }
 
+/// So many subjects in ten minutes behind one address are no household.
+const PROXY_SUBJECTS_MIN: usize = 5;
+
 /// Denials remembered; the gateway's own list is bounded alike.
 const REVOKED_MAX: usize = 2_000_000;
 
@@ -197,9 +199,40 @@ impl Engine {
         Some(self.state.newest).filter(|newest| *newest != Time::default())
     }
 
+    /// When a subject was first seen, in event time.
+    pub fn subject_since(&self, issuer: &str, sub: &str) -> Option<Time> {
+        let parts = [issuer.as_bytes(), sub.as_bytes()];
+        let id = SubjectId::of(&self.settings.key, &parts);
+        self.state
+            .stores
+            .subjects
+            .get(id)
+            .map(|subject| subject.first_seen)
+    }
+
     /// What was counted.
     pub fn totals(&self) -> Totals {
         self.state.health.totals(&self.state.stores)
+    }
+
+    /// Sources in which one address stands for many people: a proxy that nobody configured. With its share of the events.
+    pub fn hidden_clients(&self) -> impl Iterator<Item = (&SourceHealth, IpAddr, f64)> {
+        let sources = &self.state.stores.sources;
+        // One busy client, or one thief in a hurry, is no proxy: it presents few people's tokens.
+        let many = |peer: &IpAddr| {
+            let origin = sources.get(Prefix::of(*peer));
+            origin.is_some_and(|origin| {
+                origin.subjects.count(self.state.newest) >= PROXY_SUBJECTS_MIN
+            })
+        };
+        self.state
+            .health
+            .sources()
+            .iter()
+            .filter_map(move |source| {
+                let (peer, share) = source.leading_peer().filter(|(peer, _)| many(peer))?;
+                Some((source, peer, share))
+            })
     }
 
     /// What each source looks like.
@@ -343,47 +376,7 @@ impl Engine {
             .is_some_and(|issuer| self.issuers.is_configured(issuer));
         !own && self.issuers.names().next().is_some()
     }
-
-    /// What another node saw counts as a use here, in the same stores and before the same rules.
-    fn sighting(&mut self, sighting: &Sighting, out: &mut Observation) {
-        let source = Source(SIGHTING_SOURCE.into());
-        let prepared = Prepared {
-            line: RawLine {
-                source: &source,
-                offset_bytes: 0,
-                number: 0,
-                text: "",
-                truncated: false,
-            },
-            event: AccessEvent {
-                time: sighting.time,
-                client: Some(sighting.context.address),
-                status: 200,
-                ..AccessEvent::default()
-            },
-            credentials: Credentials::new(),
-            context_key: ContextKey(sighting.context_key),
-            path_key: 0,
-            path: PathClass {
-                protected: sighting.provenance >= Provenance::Accepted,
-                ..PathClass::default()
-            },
-        };
-        let digest = Digest(sighting.token.id.0);
-        let known = self.state.stores.tokens.get_mut(digest).cloned();
-        let mut entry = known.unwrap_or_else(|| TokenEntry::new(Arc::new(sighting.token.clone())));
-        entry.verdict = sighting.verdict;
-        entry.keys_version = self.state.keys_version;
-        let presented = Presented {
-            digest,
-            place: CredentialPlace::Field,
-        };
-        self.presented(&prepared, presented, entry, &sighting.context, out);
-    }
 }
-
-/// The name that evidence from another node bears.
-const SIGHTING_SOURCE: &str = "sighting";
 
 /// Which credential of an event is looked at, and where it stood.
 #[derive(Clone, Copy, Debug)]

@@ -10,6 +10,12 @@ use crate::sessions::Stores;
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 
+/// One address behind more than half of the events is a proxy, not a person: the client's address is in a header.
+const PEER_SHARE_MAX: f64 = 0.5;
+
+/// Fewer events than this say nothing about shares.
+const PEER_EVENTS_MIN: u64 = 100;
+
 /// Counts since the engine began.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Totals {
@@ -69,6 +75,13 @@ impl SourceHealth {
     pub fn top_peer(&self) -> Option<(IpAddr, f64)> {
         self.peer
             .map(|peer| (peer, self.hits as f64 / self.events.max(1) as f64))
+    }
+
+    /// The address behind so many events that it must be a proxy, with its share.
+    pub fn leading_peer(&self) -> Option<(IpAddr, f64)> {
+        let enough = self.events >= PEER_EVENTS_MIN;
+        self.top_peer()
+            .filter(|(_, share)| enough && *share > PEER_SHARE_MAX)
     }
 
     fn count_peer(&mut self, client: Option<IpAddr>) {

@@ -10,12 +10,6 @@ use crate::domain::token::Provenance;
 use crate::engine::Engine;
 use crate::sinks::ndjson::Summary;
 
-/// One address behind more than half of the events is a proxy, not a person: the client's address is in a header.
-const TOP_PEER_SHARE_MAX: f64 = 0.5;
-
-/// Fewer events than this say nothing about shares.
-const EVENTS_MIN: u64 = 100;
-
 /// The log format that shows Tokentrip what it needs, for the gateway that most logs come from.
 const SNIPPET: &str = r#"    log_format tokentrip escape=json '{"time_iso8601":"$time_iso8601","remote_addr":"$remote_addr",'
       '"http_x_forwarded_for":"$http_x_forwarded_for","request_method":"$request_method","host":"$host",'
@@ -27,18 +21,13 @@ const SNIPPET: &str = r#"    log_format tokentrip escape=json '{"time_iso8601":"
 /// What the reader of the summary should know.
 pub(super) fn warnings(engine: &Engine, set_up: &SetUp, summary: &Summary) -> Vec<String> {
     let mut warnings = Vec::new();
-    for source in engine.sources() {
-        let share = source.top_peer().filter(|_| source.events >= EVENTS_MIN);
-        if let Some((peer, share)) = share
-            && share > TOP_PEER_SHARE_MAX
-        {
-            warnings.push(format!(
-                "{}: {peer} is behind {:.0} % of the events; if it is a proxy, name it in \
-                 `trusted_proxies` and log its X-Forwarded-For",
-                source.source.0,
-                share * 100.0
-            ));
-        }
+    for (source, peer, share) in engine.hidden_clients() {
+        warnings.push(format!(
+            "{}: {peer} is behind {:.0} % of the events and stands for many subjects; if it is a \
+             proxy, name it in `trusted_proxies` and log its X-Forwarded-For",
+            source.source.0,
+            share * 100.0
+        ));
     }
     if engine.totals().uses[Provenance::Presumed as usize] > 0 && set_up.config.issuers.is_empty() {
         warnings.push(

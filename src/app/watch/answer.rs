@@ -11,7 +11,7 @@ use crate::domain::action::{Action, Delivery, Outcome, Standing};
 use crate::domain::finding::{Finding, Level};
 use crate::domain::ids::IncidentId;
 use crate::domain::incident::{Incident, Refusal, Target};
-use crate::engine::Totals;
+use crate::engine::{Engine, Totals};
 use crate::metrics::Metrics;
 use crate::response::breaker::Breaker;
 use crate::response::dispatch;
@@ -75,13 +75,13 @@ impl Answer {
         &mut self,
         findings: &[Finding],
         mut incidents: Vec<Incident>,
-        subjects: u64,
+        engine: &Engine,
         shared: &Shared,
     ) -> Vec<Target> {
         let begun = Instant::now();
         let (mut deliveries, mut actions) = (Vec::new(), Vec::new());
         for incident in &mut incidents {
-            let planned = self.plan(incident, subjects, shared);
+            let planned = self.plan(incident, engine, shared);
             deliveries.extend(planned.iter().cloned().map(Delivery::Action));
             actions.extend(planned);
             deliveries.extend(self.alerts(incident).into_iter().map(Delivery::Alert));
@@ -146,7 +146,7 @@ impl Answer {
     }
 
     /// Plans again when the incident asks for more than before; else keeps what was said then.
-    fn plan(&mut self, incident: &mut Incident, subjects: u64, shared: &Shared) -> Vec<Action> {
+    fn plan(&mut self, incident: &mut Incident, engine: &Engine, shared: &Shared) -> Vec<Action> {
         let targets: Vec<String> = incident
             .steps
             .revoke
@@ -161,12 +161,14 @@ impl Answer {
             incident.refused.extend(known.refusals.iter().cloned());
             return Vec::new();
         }
+        let account = incident.issuer.as_deref().zip(incident.subject.as_deref());
+        let subject_since = account.and_then(|(iss, sub)| engine.subject_since(iss, sub));
         let situation = Situation {
             now: wall(),
             paused: shared.store.paused().unwrap_or(true),
-            subject_since: None,
-            active_subjects: subjects,
-            doubt: None,
+            subject_since,
+            active_subjects: engine.totals().subjects,
+            doubt: doubt(engine),
         };
         let plan = plan::plan(
             incident,
@@ -262,6 +264,14 @@ impl Answer {
             }
         }
     }
+}
+
+/// Behind a proxy that nobody configured everybody has one address, and whoever is judged by it may be somebody else.
+fn doubt(engine: &Engine) -> Option<&'static str> {
+    engine
+        .hidden_clients()
+        .next()
+        .map(|_| "one address stands for many subjects in a source: `trusted_proxies` is missing")
 }
 
 /// In the order of `Provenance`.

@@ -320,10 +320,9 @@ impl Line {
         }
         self.journal.sync().map_err(Error::shown)?;
         let findings = std::mem::take(&mut self.seen.findings);
-        let totals = self.engine.totals();
         let denied = self
             .answer
-            .give(&findings, incidents, totals.subjects, &self.shared);
+            .give(&findings, incidents, &self.engine, &self.shared);
         self.revoked(denied)
     }
 
@@ -359,12 +358,26 @@ impl Line {
         self.journal.prune(previous).map_err(Error::shown)
     }
 
+    fn show_table_age(&self) {
+        let built = self
+            .set_up
+            .tables
+            .info()
+            .iter()
+            .map(|table| table.built)
+            .min();
+        if let Some(built) = built {
+            self.shared.metrics.places_table_age(wall().since_s(built));
+        }
+    }
+
     /// Gauges, and time on a silent log.
     fn chores(&mut self) {
         if Instant::now() < self.chores_at {
             return;
         }
         self.chores_at = Instant::now() + CHORES_EVERY;
+        self.show_table_age();
         for (source, bytes) in self.tailer.backlog_bytes() {
             self.shared.metrics.backlog(&source.0, bytes as f64);
         }

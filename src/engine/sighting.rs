@@ -1,0 +1,58 @@
+//! What other nodes of a fleet saw, as a use here.
+//!
+//! In: [`Sighting`]. Out: the same as of a line that shows the token.
+//! Does not know: how sightings travel.
+
+use super::prepare::Prepared;
+use super::{Engine, Observation, Presented};
+use crate::detectors::PathClass;
+use crate::domain::event::AccessEvent;
+use crate::domain::ids::Digest;
+use crate::domain::line::{RawLine, Source};
+use crate::domain::sighting::Sighting;
+use crate::domain::token::{CredentialPlace, Credentials, Provenance};
+use crate::sessions::TokenEntry;
+use crate::sessions::session::ContextKey;
+use std::sync::Arc;
+
+/// The name that evidence from another node bears.
+const SIGHTING_SOURCE: &str = "sighting";
+
+impl Engine {
+    /// What another node saw counts as a use here, in the same stores and before the same rules.
+    pub(super) fn sighting(&mut self, sighting: &Sighting, out: &mut Observation) {
+        let source = Source(SIGHTING_SOURCE.into());
+        let prepared = Prepared {
+            line: RawLine {
+                source: &source,
+                offset_bytes: 0,
+                number: 0,
+                text: "",
+                truncated: false,
+            },
+            event: AccessEvent {
+                time: sighting.time,
+                client: Some(sighting.context.address),
+                status: 200,
+                ..AccessEvent::default()
+            },
+            credentials: Credentials::new(),
+            context_key: ContextKey(sighting.context_key),
+            path_key: 0,
+            path: PathClass {
+                protected: sighting.provenance >= Provenance::Accepted,
+                ..PathClass::default()
+            },
+        };
+        let digest = Digest(sighting.token.id.0);
+        let known = self.state.stores.tokens.get_mut(digest).cloned();
+        let mut entry = known.unwrap_or_else(|| TokenEntry::new(Arc::new(sighting.token.clone())));
+        entry.verdict = sighting.verdict;
+        entry.keys_version = self.state.keys_version;
+        let presented = Presented {
+            digest,
+            place: CredentialPlace::Field,
+        };
+        self.presented(&prepared, presented, entry, &sighting.context, out);
+    }
+}
