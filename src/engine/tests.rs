@@ -3,7 +3,8 @@
 use super::paths::Paths;
 use super::prepare::{Front, Reading};
 use super::*;
-use crate::domain::line::Chunk;
+use crate::domain::line::{Chunk, Source};
+use crate::domain::token::Provenance;
 use crate::formats::Parser;
 use crate::formats::client_address::TrustedProxies;
 use crate::tokens::keys::KeySet;
