@@ -216,7 +216,10 @@ impl<'a> View<'a> {
             Field::SourceKind => Some(borrowed(context.network_kind().name())),
             Field::UserAgentName => context.client.as_ref().map(|c| borrowed(&c.name)),
             Field::UserAgentVersion => context.client.as_ref().map(|c| borrowed(&c.version)),
-            Field::UserAgentOs => context.client.as_ref().map(|c| borrowed(&c.os)),
+            Field::UserAgentOs => {
+                let system = context.client.as_ref().map(|client| &client.os);
+                system.filter(|os| !os.is_empty()).map(|os| borrowed(os))
+            }
             Field::UserAgentKind => Some(borrowed(context.client_kind().name())),
             Field::Issuer => text(&token.issuer),
             Field::Subject => text(&token.sub),

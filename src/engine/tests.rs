@@ -137,10 +137,7 @@ fn a_token_used_in_two_places_by_two_programs_is_an_incident_of_its_subject() {
     let incidents = kit.engine.incidents();
     assert_eq!(incidents.len(), 1);
     assert_eq!(incidents[0].subject.as_deref(), Some("alice"));
-    assert_eq!(
-        incidents[0].suspect.ips,
-        [TOKYO.parse::<IpAddr>().unwrap()]
-    );
+    assert_eq!(incidents[0].suspect.ips, [TOKYO.parse::<IpAddr>().unwrap()]);
     assert!(!incidents[0].actionable, "presumed uses authorise nothing");
 }
 

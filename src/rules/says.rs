@@ -79,12 +79,23 @@ fn unknown(name: &str) -> String {
     format!("unknown field `{name}`{}", near.unwrap_or_default())
 }
 
+/// What stands in a sentence for a value nobody knows.
+fn missing(field: Field) -> &'static str {
+    match field {
+        Field::UserAgentOs => "an unknown system",
+        Field::UserAgentName => "an unknown client",
+        Field::SourceOrganisation => "an unknown network",
+        Field::SourcePlace | Field::SourceCountry => "an unknown place",
+        _ => "unknown",
+    }
+}
+
 /// A value as people read it.
 fn shown(field: Field, value: &Value<'_>) -> String {
     let number = match value {
         Value::Number(number) => *number,
         Value::Flag => return "yes".into(),
-        Value::Absent => return "unknown".into(),
+        Value::Absent => return missing(field).into(),
         Value::Text(_) => return cleaned(&text(value).unwrap_or_default()),
     };
     let name = field.name();
