@@ -1,4 +1,5 @@
-//! Tokentrip finds stolen JSON Web Tokens in access logs, and answers.
+#![doc = include_str!("README.md")]
+#![deny(rustdoc::broken_intra_doc_links)]
 
 pub mod domain;
 

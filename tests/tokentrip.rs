@@ -1,5 +1,7 @@
 //! The program from outside, and its parts against the peers they talk to. One file a subject.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod architecture;
+mod messages;
 mod response;
 mod support;

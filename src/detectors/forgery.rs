@@ -1,7 +1,7 @@
 //! Forgery: tokens that their issuer did not make, whether the gateway noticed or not.
 //!
-//! In: the token's header and the verdict on its signature. Out: `proof.forged`, `proof.alg_none`, `proof.key_confusion`,
-//! `proof.header_injection`, `proof.unknown_issuer`.
+//! In: the token's header and the verdict on its signature. Out: `proof.forged`, `proof.alg_none`,
+//! `proof.key_confusion`, `proof.header_injection`, `proof.unknown_issuer`.
 //! Does not know: keys; who sent it.
 //! Source: RFC 8725 (JSON Web Token Best Current Practices), sections 2.1 and 3.10.
 

@@ -2,7 +2,8 @@
 //!
 //! In: what `tokens` decoded. Out: [`Credential`], [`Token`], [`Claim`], [`Verdict`], [`Provenance`].
 //! Does not know: keys, or how to decode.
-//! Source: RFC 7519 (JWT), RFC 7515 (JWS), RFC 9068 (access tokens), OpenID Connect Core 1.0 and Back-Channel Logout (`sid`).
+//! Source: RFC 7519 (JWT), RFC 7515 (JWS), RFC 9068 (access tokens), OpenID Connect Core 1.0 and Back-Channel Logout
+//! (`sid`).
 
 use super::few::Few;
 use super::ids::{Digest, SessionId, SubjectId, TokenId};

@@ -1,7 +1,7 @@
 //! Why a use may be believed.
 //!
-//! In: the verdict on the signature, the answer, the kind of path. Out: [`Standing`], [`Provenance`], and whether the use
-//! is believed: whether it may bind a session and teach a baseline.
+//! In: the verdict on the signature, the answer, the kind of path. Out: [`Standing`], [`Provenance`], and whether the
+//! use is believed: whether it may bind a session and teach a baseline.
 //! Does not know: sessions. The table of `Provenance` is the whole of it.
 
 use crate::detectors::{PathClass, Standing};

@@ -62,8 +62,8 @@ pub fn settle(event: &mut AccessEvent<'_>, trusted: &TrustedProxies) {
     }
 }
 
-/// One node as proxies write it: `192.0.2.1`, `192.0.2.1:443`, `2001:db8::1`, `[2001:db8::1]:443`, with a zone id, in quotes.
-/// `None` for `unknown`, obfuscated names and garbage.
+/// One node as proxies write it: `192.0.2.1`, `192.0.2.1:443`, `2001:db8::1`, `[2001:db8::1]:443`, with a zone id, in
+/// quotes. `None` for `unknown`, obfuscated names and garbage.
 pub fn parse_hop(text: &str) -> Option<IpAddr> {
     let text = text.trim().trim_matches('"');
     if let Some(address) = parse_v4(text) {

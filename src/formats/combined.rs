@@ -1,12 +1,13 @@
-//! The common log format and what grew out of it: nginx and Apache combined, Apache common and vhost_combined, Traefik CLF,
-//! ingress-nginx, and combined with fields of one's own behind it.
+//! The common log format and what grew out of it: nginx and Apache combined, Apache common and vhost_combined,
+//! Traefik CLF, ingress-nginx, and combined with fields of one's own behind it.
 //!
 //! In: a line. Out: [`AccessEvent`].
 //! Does not know: variables; see [`super::log_format`] for formats that a string describes.
-//! Source: Apache httpd "Log Files" (common, combined), nginx `ngx_http_log_module` (`combined`), Traefik "Access Logs".
+//! Source: Apache httpd "Log Files" (common, combined), nginx `ngx_http_log_module` (`combined`), Traefik "Access
+//! Logs".
 //!
-//! Behind the user agent, quoted fields are taken for X-Forwarded-For when they begin with an address and looked at for tokens
-//! otherwise; of bare ones, `0.123` and `42ms` are the duration and 32 hexadecimal digits the request id.
+//! Behind the user agent, quoted fields are taken for X-Forwarded-For when they begin with an address and looked at
+//! for tokens otherwise; of bare ones, `0.123` and `42ms` are the duration and 32 hexadecimal digits the request id.
 //! Request, path and query stay as logged; other fields have their escapes undone.
 
 use super::client_address::parse_hop;
@@ -116,8 +117,8 @@ impl<'a> Cut<'a> {
         }
     }
 
-    /// The request line, behind its quote. Some servers log quotes in it as they came, so its end is the first quote that the
-    /// status follows.
+    /// The request line, behind its quote. Some servers log quotes in it as they came, so its end is the first quote
+    /// that the status follows.
     fn request(&mut self) -> Result<(), SkipReason> {
         let rest = self.rest();
         let bytes = rest.as_bytes();

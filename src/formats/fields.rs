@@ -4,8 +4,8 @@
 //! Does not know: how a line is cut into fields, or what a token looks like beyond `eyJ`.
 //!
 //! **Addresses.** `peer` is the connection's address (`realip_remote_addr`, `ClientAddr`, `request.remote_ip`), else
-//! `remote_addr`. `client` is what the gateway itself resolved (`client_ip`, `ClientHost`), else `remote_addr`, else the
-//! peer; [`super::client_address::settle`] goes on from there when proxies are configured.
+//! `remote_addr`. `client` is what the gateway itself resolved (`client_ip`, `ClientHost`), else `remote_addr`, else
+//! the peer; [`super::client_address::settle`] goes on from there when proxies are configured.
 
 use super::client_address::last_hop;
 use super::names::{Meaning, Slot};
@@ -152,7 +152,8 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// True when `eyJ` begins in this part of the line. One pass over the line serves all fields, which come in its order.
+    /// True when `eyJ` begins in this part of the line. One pass over the line serves all fields, which come in its
+    /// order.
     fn holds_jwt(&mut self, at: usize, length: usize) -> bool {
         let next = match self.jwt_next {
             Some(next) if next >= at => next,
@@ -201,8 +202,8 @@ fn is_request(event: &AccessEvent<'_>) -> bool {
         || !event.carriers.is_empty()
 }
 
-/// Method, path, query and, from an absolute target, host. The request line and the target are as the client sent them, so
-/// they win over a path that the gateway rewrote. What is no HTTP request leaves all of itself as the path.
+/// Method, path, query and, from an absolute target, host. The request line and the target are as the client sent
+/// them, so they win over a path that the gateway rewrote. What is no HTTP request leaves all of itself as the path.
 fn set_request<'a>(event: &mut AccessEvent<'a>, request: Text<'a>, target: Text<'a>) {
     if let Some(request) = request {
         let (method, line_target) = split_cow(request);

@@ -1,14 +1,16 @@
 //! JSON access logs: one object a line, with the names of nginx, ECS, Caddy, Traefik, Envoy, or a field map.
 //!
-//! In: a line. Out: [`AccessEvent`]. Members of nested objects are named with dots (`request.headers.Host`), elements of
-//! arrays by their array. Of equal names the last wins, as in `serde_json`.
+//! In: a line. Out: [`AccessEvent`]. Members of nested objects are named with dots (`request.headers.Host`), elements
+//! of arrays by their array. Of equal names the last wins, as in `serde_json`.
 //! Does not know: what names mean.
-//! Source: RFC 8259. Beyond it, because real logs have them: `\xHH` (nginx without `escape=json`), bare `-` and nothing at
-//! all as values (an unset variable outside quotes), control characters inside strings, lone surrogates (U+FFFD).
+//! Source: RFC 8259. Beyond it, because real logs have them: `\xHH` (nginx without `escape=json`), bare `-` and
+//! nothing at all as values (an unset variable outside quotes), control characters inside strings, lone surrogates
+//! (U+FFFD).
 //!
-//! **Why it is fast.** A log writes the same object again and again. The first line that parses leaves a [`Template`]: the
-//! text between its values. A line that has the same text in between is cut by comparing, without looking at structure or
-//! names; any other line takes the scanner, with the same result, and the template still knows most of its names.
+//! **Why it is fast.** A log writes the same object again and again. The first line that parses leaves a
+//! [`Template`]: the text between its values. A line that has the same text in between is cut by comparing, without
+//! looking at structure or names; any other line takes the scanner, with the same result, and the template still
+//! knows most of its names.
 
 use super::fields::Fields;
 use super::names::{FieldMap, Meaning};

@@ -2,8 +2,8 @@
 //!
 //! In: the string. Out: a [`LineFormat`] that cuts lines at the text between the variables.
 //! Does not know: what variables mean.
-//! Source: nginx `ngx_http_log_module`, `log_format`: `escape=default` writes `\xHH`, `escape=json` escapes as JSON strings,
-//! `escape=none` nothing. Apache's strings are read by [`super::apache`] and cut the same way.
+//! Source: nginx `ngx_http_log_module`, `log_format`: `escape=default` writes `\xHH`, `escape=json` escapes as JSON
+//! strings, `escape=none` nothing. Apache's strings are read by [`super::apache`] and cut the same way.
 
 use super::fields::Fields;
 use super::names::{FieldMap, Meaning, Slot};

@@ -1,7 +1,7 @@
 //! CORE: one file per log format, and what finds out which one a log is in.
 //!
 //! In: a line, a format's name, an nginx or Apache format string, or the first lines of a log. Out: [`Parser`] and its
-//! [`AccessEvent`]s, [`Detection`](detect::Detection).
+//! [`AccessEvent`]s, [`Detection`].
 //! Does not know: files, proxies that are trusted (see [`client_address`]), tokens.
 //!
 //! To add a format: one file with a `FORMAT`, its folder in `tests/fixtures/formats/`, and its two lines here.
@@ -70,7 +70,8 @@ impl fmt::Debug for Parser {
 }
 
 impl Parser {
-    /// The parser that `--format` and `format =` describe: a name of [`ALL`], or a format string, which has a `$` or `%` in it.
+    /// The parser that `--format` and `format =` describe: a name of [`ALL`], or a format string, which has a `$` or
+    /// `%` in it.
     ///
     /// # Errors
     /// [`FormatFault`] for an unknown name or a string that cannot be compiled.
@@ -100,7 +101,8 @@ impl Parser {
         Self::from_spec(name, &FieldMap::default())
     }
 
-    /// Compiles the body of an nginx `log_format` (with or without `escape=…` and quotes), or an Apache `LogFormat` string.
+    /// Compiles the body of an nginx `log_format` (with or without `escape=…` and quotes), or an Apache `LogFormat`
+    /// string.
     ///
     /// # Errors
     /// [`FormatFault`] when nothing tells where a variable ends, or there is no variable or no time.

@@ -8,8 +8,8 @@
 use memchr::memchr;
 use std::borrow::Cow;
 
-/// Undoes `\xHH`, `\"`, `\\`, `\n`, `\t`, `\r`, `\b`, `\f`, `\v`, `\/`. Bytes that come out as no UTF-8 become U+FFFD; an
-/// unknown escape stays as it is.
+/// Undoes `\xHH`, `\"`, `\\`, `\n`, `\t`, `\r`, `\b`, `\f`, `\v`, `\/`. Bytes that come out as no UTF-8 become
+/// U+FFFD; an unknown escape stays as it is.
 pub(super) fn unescape(text: &str) -> Cow<'_, str> {
     let Some(first) = memchr(b'\\', text.as_bytes()) else {
         return Cow::Borrowed(text);
@@ -131,8 +131,8 @@ pub(super) enum Unit {
     ByShape,
 }
 
-/// A duration in milliseconds, rounded down. A unit written after the number (`42ms`, `0.1s`) wins; of several numbers (nginx
-/// lists one for each upstream it tried) the last counts.
+/// A duration in milliseconds, rounded down. A unit written after the number (`42ms`, `0.1s`) wins; of several
+/// numbers (nginx lists one for each upstream it tried) the last counts.
 pub(super) fn duration_ms(text: &str, unit: Unit) -> Option<u32> {
     let last = text.rsplit([',', ':']).next().unwrap_or(text).trim();
     let digits = last.trim_end_matches(|c: char| c.is_alphabetic());

@@ -5,7 +5,8 @@
 //!
 //! A file named, or matched by a glob, is always taken. In a folder (searched to the bottom; hidden names and links to
 //! folders are left out) everything is taken but names that end like documents, settings or keys
-//! ([`NOT_LOGS`]), unless a word of the name is `log` or begins with `access`: `access.json` is a log, `jwks.json` is not.
+//! ([`NOT_LOGS`]), unless a word of the name is `log` or begins with `access`: `access.json` is a log, `jwks.json` is
+//! not.
 
 use super::open;
 use crate::domain::line::Source;

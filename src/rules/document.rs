@@ -6,7 +6,11 @@
 
 use super::detection::{self, Remarks, field_names};
 use super::gate::Need;
-use super::rule::{Response, Rule, RuleTest, Service, Status, Step4, TestKeys};
+use super::names::{
+    CAUSES, CONFIDENCES, STATUSES, TEST_KEYS, cause_name, confidence_name, expectation,
+    status_name, test_keys_name,
+};
+use super::rule::{Response, Rule, RuleTest, Service, Step4};
 use super::says::Template;
 use super::test_log::expand;
 use super::yaml::{Kind, Node};
@@ -343,60 +347,4 @@ fn techniques(tags: &[String]) -> Vec<Arc<str>> {
         digits.then(|| Arc::from(format!("T{number}")))
     };
     tags.iter().filter_map(technique).collect()
-}
-
-const STATUSES: [Status; 5] = [
-    Status::Stable,
-    Status::Test,
-    Status::Experimental,
-    Status::Deprecated,
-    Status::Unsupported,
-];
-
-fn status_name(status: Status) -> &'static str {
-    match status {
-        Status::Stable => "stable",
-        Status::Test => "test",
-        Status::Experimental => "experimental",
-        Status::Deprecated => "deprecated",
-        Status::Unsupported => "unsupported",
-    }
-}
-
-const CONFIDENCES: [Confidence; 3] = [Confidence::Low, Confidence::Medium, Confidence::High];
-
-fn confidence_name(confidence: Confidence) -> &'static str {
-    match confidence {
-        Confidence::Low => "low",
-        Confidence::Medium => "medium",
-        Confidence::High => "high",
-    }
-}
-
-const CAUSES: [Cause; 3] = [
-    Cause::InadequateMeasures,
-    Cause::PoorDeviceSecurity,
-    Cause::HumanError,
-];
-
-fn cause_name(cause: Cause) -> &'static str {
-    match cause {
-        Cause::InadequateMeasures => "inadequate_measures",
-        Cause::PoorDeviceSecurity => "poor_device_security",
-        Cause::HumanError => "human_error",
-    }
-}
-
-const TEST_KEYS: [TestKeys; 3] = [TestKeys::None, TestKeys::Symmetric, TestKeys::Asymmetric];
-
-fn test_keys_name(keys: TestKeys) -> &'static str {
-    match keys {
-        TestKeys::None => "none",
-        TestKeys::Symmetric => "symmetric",
-        TestKeys::Asymmetric => "asymmetric",
-    }
-}
-
-fn expectation(expects_finding: bool) -> &'static str {
-    if expects_finding { "finding" } else { "quiet" }
 }

@@ -11,6 +11,7 @@ mod embedded;
 mod gate;
 mod matcher;
 mod modifier;
+mod names;
 mod rule;
 mod says;
 pub mod test_log;

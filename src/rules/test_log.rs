@@ -1,5 +1,5 @@
-//! The logs of rules' own tests: log lines in which tokens are described and minted when the test runs, so that no token
-//! stands in a rule.
+//! The logs of rules' own tests: log lines in which tokens are described and minted when the test runs, so that no
+//! token stands in a rule.
 //!
 //! In: `${jwt {"sub":"bob"}}` among log lines. Out: the lines with tokens in them, signed with a published key.
 //! Does not know: log formats, what a rule makes of it.
@@ -41,9 +41,9 @@ pub fn key_set(keys: TestKeys) -> Option<String> {
 
 /// The log with every token minted.
 ///
-/// A token is `${jwt CLAIMS}`, `${jwt CLAIMS HEADER}`, `${jwt CLAIMS forged}` or `${jwt CLAIMS unsigned}`, claims and header as
-/// JSON objects. They are put over defaults: issuer [`ISSUER`], subject `alice`, session `s1`, id `a1`, valid on 4 May 2026 from
-/// 8 to 20 o'clock UTC; HS256. `null` takes a default away. Times may be written as RFC 3339.
+/// A token is `${jwt CLAIMS}`, `${jwt CLAIMS HEADER}`, `${jwt CLAIMS forged}` or `${jwt CLAIMS unsigned}`, claims and
+/// header as JSON objects. They are put over defaults: issuer [`ISSUER`], subject `alice`, session `s1`, id `a1`,
+/// valid on 4 May 2026 from 8 to 20 o'clock UTC; HS256. `null` takes a default away. Times may be written as RFC 3339.
 ///
 /// # Errors
 /// The first token that is not described like this, with its place in the log.

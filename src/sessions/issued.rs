@@ -1,6 +1,7 @@
 //! What stands under one `(iss, jti)`: RFC 7519, section 4.1.7 promises that it is one token.
 //!
-//! In: accepted tokens. Out: [`Issued`], and [`Clash`] when the promise is broken; issuers that never kept it are learned.
+//! In: accepted tokens. Out: [`Issued`], and [`Clash`] when the promise is broken; issuers that never kept it are
+//! learned.
 //! Does not know: sessions, or who is at fault.
 
 use super::bounded::Bounded;
@@ -8,7 +9,8 @@ use crate::domain::ids::{Digest, SubjectId};
 use crate::domain::token::Token;
 use serde::{Deserialize, Serialize};
 
-/// Clashes after which, when they are also more than one in a hundred `jti`s, an issuer is taken not to keep them unique.
+/// Clashes after which, when they are also more than one in a hundred `jti`s, an issuer is taken not to keep them
+/// unique.
 const CLASHES_MIN: u64 = 5;
 
 /// Issuers whose habits are kept; a gateway trusts a handful.

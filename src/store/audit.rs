@@ -1,6 +1,7 @@
 //! The audit: one row before and one after everything that is done, chained so that a change shows.
 //!
-//! In: what is about to be done or was done, by whom. Out: rows that only grow, and [`AuditReport`] on whether they hold.
+//! In: what is about to be done or was done, by whom. Out: rows that only grow, and [`AuditReport`] on whether they
+//! hold.
 //! Does not know: who may read it. A cut-off end does not show in the chain alone: compare [`AuditReport::head`] with
 //! one kept elsewhere.
 //! Source: Schneier and Kelsey, "Secure Audit Logs to Support Computer Forensics", 1999 (the chain; no keys here).

@@ -7,6 +7,7 @@
 //! Source: RFC 6750, section 2 (header, form, query), RFC 9449, section 7.1 (DPoP), RFC 7515,
 //! section 7.1, and RFC 7516, section 7.1 (compact serialisations).
 
+use super::pairs::{joined_cookie, may_hold_pairs, pairs};
 use crate::domain::event::{AccessEvent, Carrier, CarrierKind};
 use crate::domain::ids::{Digest, IdKey};
 use crate::domain::mask;
@@ -25,10 +26,6 @@ pub const CREDENTIALS_MAX: usize = 8;
 /// refuse longer headers (nginx: 8 KiB a line, `large_client_header_buffers`), so nothing longer
 /// was ever a credential.
 const BROKEN_BYTES_MAX: usize = 16 * 1024;
-
-/// Pieces that one cookie may be split into. Frameworks split at 4 KiB, and servers refuse more
-/// than 16 KiB of headers.
-const COOKIE_PIECES_MAX: u32 = 10;
 
 /// Schemes before a token, with the space after them, in lower case.
 const SCHEMES: [&[u8]; 4] = [b"bearer ", b"dpop ", b"token ", b"jwt "];
@@ -291,7 +288,7 @@ fn scheme_length(text: &[u8]) -> Option<usize> {
 }
 
 /// True for base64url whose first byte is the brace of a JSON object.
-fn opens_object(text: &[u8]) -> bool {
+pub(super) fn opens_object(text: &[u8]) -> bool {
     matches!(
         text,
         [b'e', b'y', b'A' | b'I'..=b'L', ..] | [b'e', b'w', b'o' | b'0' | b'k', ..]
@@ -311,55 +308,8 @@ fn is_broken_token(text: &[u8]) -> bool {
         && parts.all(|(index, part)| is_base64(part) && (index >= 2 || !part.is_empty()))
 }
 
-fn has_usual_opening(text: &str) -> bool {
+pub(super) fn has_usual_opening(text: &str) -> bool {
     memmem::find(text.as_bytes(), b"eyJ").is_some()
-}
-
-/// True when a value in this Cookie header or query may be a token.
-fn may_hold_pairs(text: &str) -> bool {
-    let bytes = text.as_bytes();
-    has_usual_opening(text)
-        || opens_object(bytes)
-        || memmem::find_iter(bytes, b"=e").any(|at| opens_object(&bytes[at + 1..]))
-}
-
-/// Where name and value of each pair stand. A piece without `=`, or that begins with a token, is a
-/// value alone.
-fn pairs(text: &str, separator: u8) -> impl Iterator<Item = (Option<Range<usize>>, Range<usize>)> {
-    let bytes = text.as_bytes();
-    let ends = memchr_iter(separator, bytes).chain([bytes.len()]);
-    ends.scan(0, |next, end| {
-        let start = mem::replace(next, end + 1);
-        Some(start..end)
-    })
-    .map(move |piece| {
-        let spaces = bytes[piece.clone()]
-            .iter()
-            .take_while(|b| **b == b' ')
-            .count();
-        let start = piece.start + spaces;
-        let inside = &bytes[start..piece.end];
-        match memchr(b'=', inside).filter(|_| !opens_object(inside)) {
-            Some(at) => (Some(start..start + at), start + at + 1..piece.end),
-            None => (None, start..piece.end),
-        }
-    })
-}
-
-/// The value of a cookie that was split into `stem.0`, `stem.1` and so on, as it was before.
-fn joined_cookie<'a>(text: &str, stem: &str) -> Cow<'a, str> {
-    let mut joined = String::new();
-    for index in 0..COOKIE_PIECES_MAX {
-        let wanted = format!("{stem}.{index}");
-        let value = pairs(text, b';')
-            .find(|(name, _)| name.clone().and_then(|name| text.get(name)) == Some(&wanted))
-            .and_then(|(_, value)| text.get(value));
-        match value {
-            Some(value) => joined.push_str(value),
-            None => break,
-        }
-    }
-    Cow::Owned(joined)
 }
 
 /// The token at the start of a run: two, three or five parts, percent-encoding undone.

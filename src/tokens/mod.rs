@@ -12,6 +12,7 @@ pub mod decode;
 mod header;
 pub mod keys;
 pub mod locate;
+mod pairs;
 pub mod verify;
 
 /// Tokens signed with the published test keys, for the tests of any module.

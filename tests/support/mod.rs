@@ -3,3 +3,16 @@
 pub(crate) mod keycloak;
 #[allow(dead_code, reason = "no test needs all of it")]
 pub(crate) mod mint;
+
+/// Compares with a file below `fixtures/`. With `TOKENTRIP_BLESS` set, writes it instead.
+#[track_caller]
+pub(crate) fn expect(file: &str, text: &str) {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/fixtures")
+        .join(file);
+    if std::env::var_os("TOKENTRIP_BLESS").is_some() {
+        std::fs::write(&path, text).unwrap();
+    }
+    let expected = std::fs::read_to_string(&path).unwrap();
+    assert_eq!(text, expected, "{file}; TOKENTRIP_BLESS=1 writes it anew");
+}

@@ -209,7 +209,8 @@ impl Answer {
         sinks::alerts(&self.receivers.sinks, event, incident)
     }
 
-    /// Takes over what a person decided with the command line: approvals and what was undone. Gives what is newly denied.
+    /// Takes over what a person decided with the command line: approvals and what was undone. Gives what is newly
+    /// denied.
     pub(super) fn decisions(&mut self, shared: &Shared) -> Vec<Target> {
         let Ok(others) = shared.store.changes_of_others() else {
             return Vec::new();

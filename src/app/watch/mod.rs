@@ -1,9 +1,9 @@
 //! `tokentrip watch`: the daemon beside a gateway.
 //!
 //! In: [`Watch`]. Out: a process that follows logs, answers over HTTP, denies, calls and tells, until SIGTERM.
-//! Does not know: how a line is judged ([`line`]) or what follows from it ([`answer`]).
+//! Does not know: how a line is judged ([`mod@line`]) or what follows from it ([`answer`]).
 //!
-//! One thread follows and judges ([`line`]); HTTP, key sets and deliveries live on tokio. They meet in a channel of
+//! One thread follows and judges ([`mod@line`]); HTTP, key sets and deliveries live on tokio. They meet in a channel of
 //! [`Order`]s, the store and the denylist.
 
 mod answer;

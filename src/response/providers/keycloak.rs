@@ -1,7 +1,7 @@
 //! Keycloak: end a session, log a user out, require a new password, by the Admin REST API.
 //!
-//! In: an [`Action`] on a `sid` or on a subject. Out: the calls, with a token of a confidential client's service account
-//! (role `manage-users` of `realm-management`).
+//! In: an [`Action`] on a `sid` or on a subject. Out: the calls, with a token of a confidential client's service
+//! account (role `manage-users` of `realm-management`).
 //! Does not know: whether an access token still works at those who check signatures themselves (it does, until `exp`).
 //! Source: <https://www.keycloak.org/docs-api/latest/rest-api/index.html>; Keycloak's `sub` is the user's id and its
 //! `sid` the session's; client credentials, RFC 6749, section 4.4.
