@@ -215,7 +215,8 @@ impl Engine {
         self.state.health.totals(&self.state.stores)
     }
 
-    /// Sources in which one address stands for many people: a proxy that nobody configured. With its share of the events.
+    /// Sources in which one address stands for many people: a proxy that nobody configured. With its share of the
+    /// events.
     pub fn hidden_clients(&self) -> impl Iterator<Item = (&SourceHealth, IpAddr, f64)> {
         let sources = &self.state.stores.sources;
         // One busy client, or one thief in a hurry, is no proxy: it presents few people's tokens.

@@ -1,6 +1,7 @@
 //! The breaker: how many subjects may be hurt (logged out, forced to a new password), and how many tokens denied.
 //!
-//! In: who is to be hurt for which incident, with the suspect and the account's age. Out: leave, or the gate that refuses.
+//! In: who is to be hurt for which incident, with the suspect and the account's age. Out: leave, or the gate that
+//! refuses.
 //! Does not know: the wall clock, what the actions are. What it remembers is lost with the process; the outbox is not.
 
 use crate::domain::ids::IncidentId;
