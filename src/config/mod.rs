@@ -24,7 +24,7 @@ pub use crate::domain::action::Mode;
 pub use issuers::{Algorithm, Issuer, Jwks};
 pub use receivers::{Provider, ProviderKind, Secret, SecretError, Sink, SinkKind};
 pub use response::{Override, Response, Rules};
-pub use server::{AddressPrivacy, Places, Privacy, QueryPrivacy, Server, State, SubjectPrivacy};
+pub use server::{Places, Privacy, Server, State};
 pub use sources::{ReadFrom, Source};
 
 use crate::domain::mistake::{Mistake, render};
