@@ -312,7 +312,8 @@ impl Engine {
             .is_some();
         let standing = standing::standing(event, prepared.path, self.settings.protects, open);
         let forgery = standing::forgery(&token, entry.verdict);
-        let presents = presented.place.presents();
+        let presents =
+            presented.place.presents() && !standing::opens_link(prepared, &entry, context);
         let believed = presents && standing::believed(event, &token, entry.verdict, standing);
         let usage = TokenUse {
             event,
@@ -331,10 +332,10 @@ impl Engine {
         } else {
             self.count_origin(prepared, &entry, context, believed, forgery)
         };
-        let session = (!forgery)
+        let session = (presents && !forgery)
             .then(|| self.state.stores.sessions.get(token.session))
             .flatten();
-        let subject = token.subject.filter(|_| !forgery);
+        let subject = token.subject.filter(|_| presents && !forgery);
         let look = Look {
             usage: &usage,
             entry: &entry,

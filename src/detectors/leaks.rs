@@ -26,7 +26,10 @@ fn measure(look: &Look<'_>, facts: &mut Facts) {
     let in_url = matches!(place, CredentialPlace::Query | CredentialPlace::Path);
     facts.flag(Fact::LeakUrl, in_url);
     facts.flag(Fact::LeakReferer, place == CredentialPlace::Referer);
-    facts.flag(Fact::LeakRawInLog, look.usage.token.form == Form::Raw);
+    // A token that nobody signed is no use to who reads it.
+    let token = look.usage.token;
+    let raw = token.form == Form::Raw && !token.header.alg_none;
+    facts.flag(Fact::LeakRawInLog, raw);
     let Some(leaked) = look.entry.leaked else {
         return;
     };

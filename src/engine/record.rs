@@ -87,6 +87,9 @@ impl Engine {
             CredentialPlace::Header | CredentialPlace::Cookie | CredentialPlace::Field
         );
         if readable {
+            if entry.leaked.is_none() {
+                entry.leaked_path = prepared.path_key;
+            }
             entry.leaked = Some(entry.leaked.map_or(time, |leaked| leaked.min(time)));
         }
         if !believed {

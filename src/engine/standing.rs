@@ -4,9 +4,12 @@
 //! use is believed: whether it may bind a session and teach a baseline.
 //! Does not know: sessions. The table of `Provenance` is the whole of it.
 
+use super::prepare::Prepared;
 use crate::detectors::{PathClass, Standing};
+use crate::domain::context::{ClientKind, Context};
 use crate::domain::event::AccessEvent;
 use crate::domain::token::{Provenance, Token, Verdict};
+use crate::sessions::TokenEntry;
 
 /// What the gateway's answer says.
 pub(super) fn standing(
@@ -65,4 +68,13 @@ pub(super) fn believed(
         .expires_s
         .is_none_or(|exp| event.start().as_s() <= exp);
     standing.accepted || (verdict == Verdict::Verified && event.succeeded() && alive)
+}
+
+/// True when a chat or a mail filter looks at a link that holds the token, as it does with every link that people send:
+/// a leak, and no use by anybody. Who only calls itself such a program gets the one path that the link names.
+pub(super) fn opens_link(prepared: &Prepared<'_>, entry: &TokenEntry, context: &Context) -> bool {
+    context.client_kind() == ClientKind::Bot
+        && !prepared.event.writes()
+        && entry.leaked.is_some()
+        && entry.leaked_path == prepared.path_key
 }

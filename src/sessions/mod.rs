@@ -60,6 +60,8 @@ pub struct TokenEntry {
     pub keys_version: u64,
     /// When it first stood where others can read it: a query, a path, a Referer.
     pub leaked: Option<Time>,
+    /// On which path that was, by keyed hash: a link preview asks for it again.
+    pub leaked_path: u64,
     /// When it, or its session, was revoked.
     pub revoked: Option<Time>,
     /// How many denials had been heard of when `revoked` was looked up.
@@ -80,6 +82,7 @@ impl TokenEntry {
             verdict: Verdict::NotConfigured,
             keys_version: 0,
             leaked: None,
+            leaked_path: 0,
             revoked: None,
             revocations: 0,
             accepted: false,
