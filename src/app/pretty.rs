@@ -19,7 +19,7 @@ const WIDTH: usize = 100;
 /// Columns of the labels at the left.
 const MARGIN: usize = 15;
 /// Lines of one row: the rest is in NDJSON.
-const ROW_LINES_MAX: usize = 2;
+const ROW_LINES_MAX: usize = 3;
 /// Paths and targets named in a row.
 const NAMED_MAX: usize = 3;
 
@@ -141,7 +141,10 @@ impl Page<'_> {
         self.labelled("2 revoke", &revoke(incident))?;
         self.labelled("3 breach", &breach(incident))?;
         if let Some(cause) = steps.root_cause.hypotheses.first() {
-            let text = format!("{} ({}): {}", cause.hint, cause.evidence, cause.fix);
+            let text = format!(
+                "{}; seen: {}; fix: {}",
+                cause.hint, cause.evidence, cause.fix
+            );
             self.labelled("4 root cause", &text)?;
         }
         self.row("now", self.palette.bold, &incident.next)?;
@@ -336,10 +339,12 @@ fn breach(incident: &Incident) -> String {
         grouped(step.denied)
     );
     if step.other_subjects_count > 0 {
-        text.push_str(&format!(
-            ", other subjects {}",
-            grouped(step.other_subjects_count)
-        ));
+        let whose = match incident.children.is_empty() {
+            true => "other subjects",
+            false => "subjects",
+        };
+        let count = grouped(step.other_subjects_count);
+        text.push_str(&format!(", {whose} {count}"));
     }
     let paths: Vec<String> = step
         .paths
@@ -415,7 +420,7 @@ mod tests {
         }
         assert_eq!(shown, std::fs::read_to_string(&path).unwrap());
         assert!(shown.lines().all(|line| line.chars().count() <= WIDTH));
-        assert!(shown.split("\n\n").all(|block| block.lines().count() <= 18));
+        assert!(shown.split("\n\n").all(|block| block.lines().count() <= 20));
     }
 
     #[test]

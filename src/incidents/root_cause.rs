@@ -48,6 +48,7 @@ pub(super) struct Causes {
 struct Hint {
     cause: Cause,
     hint: String,
+    evidence: String,
     fix: String,
 }
 
@@ -71,7 +72,7 @@ impl Causes {
     pub(super) fn look(&mut self, usage: &TokenUse<'_>) {
         let token = usage.token;
         self.in_url |= matches!(usage.place, CredentialPlace::Query | CredentialPlace::Path);
-        self.raw_in_log |= token.form == Form::Raw;
+        self.raw_in_log |= token.form == Form::Raw && !token.header.alg_none;
         self.never_expires |= token.expires_s.is_none() && token.issued_s.is_some();
         self.alg_none |= token.header.alg_none;
         if usage.verdict.forged() {
@@ -101,9 +102,13 @@ impl Causes {
             return;
         };
         if self.hints.len() < HINTS_MAX && !self.hints.contains_key(&finding.rule) {
-            let (hint, fix) = (shown(hint), shown(fix));
-            self.hints
-                .insert(shown_arc(&finding.rule), Hint { cause, hint, fix });
+            let hint = Hint {
+                cause,
+                hint: shown(hint),
+                evidence: shown(&finding.says),
+                fix: shown(fix),
+            };
+            self.hints.insert(shown_arc(&finding.rule), hint);
         }
     }
 
@@ -226,10 +231,14 @@ impl Causes {
     }
 
     fn hinted(&self) -> impl Iterator<Item = Ranked> + '_ {
-        self.hints.iter().map(|(rule, hint)| {
-            let evidence = format!("rule {rule} spoke");
-            (75, hypothesis(hint.cause, &hint.hint, &evidence, &hint.fix))
-        })
+        self.hints.values().map(
+            |Hint {
+                 cause,
+                 hint,
+                 evidence,
+                 fix,
+             }| { (75, hypothesis(*cause, hint, evidence, fix)) },
+        )
     }
 
     /// How the token may have been taken on its way or from its device, told from the two sides.

@@ -14,9 +14,9 @@
 //! | 90 to 119 | high | medium | medium |
 //! | 120 and more | critical | medium | medium |
 //!
-//! One level more when several accounts share the suspect, or when it went for a password, mail,
-//! key or payment path. A rule that speaks of a theft proof gives 90 points or more, hence high at
-//! least.
+//! One level more when several accounts share the suspect, when it went for a password, mail, key
+//! or payment path, or when a forged token was let in: then every account is open. A rule that
+//! speaks of a theft proof gives 90 points or more, hence high at least.
 //! Source: the numbers are judgement; levels as in Sigma.
 
 use crate::domain::finding::{Dimension, Level};

@@ -42,7 +42,7 @@ pub(super) fn incident(case: &Case, others: OtherSubjects, now: Time) -> Inciden
         breach: case.breach.step(names, count.max(case.other_subjects)),
         root_cause: case.causes.step(&scene),
     };
-    let raised = case.parent.is_some() || case.sensitive;
+    let raised = case.parent.is_some() || case.sensitive || case.accepted_forgery;
     Incident {
         id: case.id,
         level: case.score.level(case.key.scale(), raised),
@@ -170,8 +170,9 @@ pub(super) fn parent(
         steps,
         state: State::Open,
         next: format!(
-            "Block {} at the edge, then go through its incidents: `tokentrip incidents show {}`.",
-            shared.prefix, shared.id
+            "Block {} at the edge, then do steps 1 and 2 for each of its {}.",
+            shared.prefix,
+            counted(shared.children().count() as u64, "incident")
         ),
         live_until: live_until(&all.targets),
         suspect_active: cases.iter().any(|case| case.active(now)),

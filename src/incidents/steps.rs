@@ -116,8 +116,8 @@ pub(super) fn password(case: &Case) -> PasswordStep {
         needed: true,
         subject: Some(sub.clone()),
         advice: format!(
-            "ask {sub} over another channel to change the password now; force it at the \
-             next sign-in if they cannot be reached (not for federated or passwordless accounts)"
+            "ask {sub} over another channel to change the password now; force it at the next \
+             sign-in if nobody answers (not for federated or passwordless accounts)"
         ),
         calls: calls.into_iter().collect(),
     }
@@ -155,8 +155,7 @@ pub(super) fn revoke_tokens(targets: &Targets, last: Time) -> RevokeStep {
         calls.push(format!("and {more} more of the same kind"));
     }
     let mut advice =
-        "deny at the gateway too: services that check tokens by themselves accept them until exp"
-            .to_owned();
+        "deny at the gateway too: services that verify alone accept them until exp".to_owned();
     if targets.never_expires() {
         advice.push_str(
             "; a token at stake names no exp, so only the gateway or a new signing key ends it",

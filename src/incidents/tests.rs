@@ -81,11 +81,7 @@ fn a_theft_tells_both_sides_the_steps_and_the_command() {
         ]
     );
     assert!(shown.steps.password.needed);
-    assert!(
-        shown
-            .next
-            .contains(&format!("`tokentrip incidents approve {}`", shown.id))
-    );
+    assert!(shown.next.contains("end the session now (step 2)"));
 }
 
 #[test]
@@ -197,7 +193,7 @@ fn an_accepted_forgery_is_the_accounts_and_its_steps_speak_of_the_gateway() {
     forgery(&mut incidents, 1000, 200, true);
     let shown = only(&incidents);
     assert_eq!(shown.subject.as_deref(), Some("alice"));
-    assert_eq!(shown.level, Level::High);
+    assert_eq!(shown.level, Level::Critical);
     assert!(!shown.actionable && !shown.steps.password.needed);
     assert!(matches!(
         shown.steps.revoke.targets[..],

@@ -7,6 +7,7 @@ use super::case::{Case, Key};
 use super::sides::{client_words, place_words};
 use super::text::duration;
 use crate::domain::context::{ClientKind, Context, NetworkKind};
+use crate::domain::finding::Dimension;
 use crate::domain::incident::Alternative;
 
 /// Explanations shown: the likeliest benign ones.
@@ -62,6 +63,11 @@ fn theft(case: &Case, suspect: &Context) -> String {
     } else {
         format!("{whose} was used by two clients in one network in {there}")
     };
+    if case.score.highest().contains_key(&Dimension::Theft) {
+        // The proof says more than the client does.
+        title.push_str(&format!(": {}", case.says.1));
+        return title;
+    }
     if let (Some(mine), Some(other)) = (&victim.client, &suspect.client) {
         let (mine_words, other_words) = (client_words(mine), client_words(other));
         if mine_words != other_words {
@@ -82,26 +88,21 @@ fn account(case: &Case) -> String {
     }
 }
 
-/// One sentence: what to do, with the exact command.
+/// One sentence: what to do. A scan keeps nothing that a command could show later, so it speaks of the
+/// steps, which every output has.
 pub(super) fn next(case: &Case) -> String {
-    let (id, show) = (case.id, format!("`tokentrip incidents show {}`", case.id));
     match &case.key {
         Key::Sender(prefix) => {
-            format!(
-                "Nothing is lost: look with {show} and block {prefix} at the edge if it goes on."
-            )
+            format!("Nothing is lost: block {prefix} at the edge if it goes on.")
         }
-        Key::Gateway(_, host) => {
-            format!("Mend the token check of {host}; {show} names the requests.")
-        }
+        Key::Gateway(_, host) => format!("Mend the token check of {host} (step 4)."),
         _ if case.accepted_forgery => {
-            format!(
-                "Fix the token verification at the gateway now (step 4), then deny the token: \
-                 `tokentrip incidents approve {id}`."
-            )
+            "Fix the token verification at the gateway now (step 4), then deny the token (step 2)."
+                .to_owned()
         }
         _ if case.actionable() => {
-            format!("Deny the token and end the session now: `tokentrip incidents approve {id}`.")
+            "Deny the token and end the session now (step 2), then see to the password (step 1)."
+                .to_owned()
         }
         _ => {
             let whom = case.subject.as_deref().unwrap_or("the holder");
@@ -110,7 +111,7 @@ pub(super) fn next(case: &Case) -> String {
             } else {
                 whom
             };
-            format!("Ask {whom} whether this was them; if not: `tokentrip incidents approve {id}`.")
+            format!("Ask {whom} whether this was them; if not, do steps 1 and 2 now.")
         }
     }
 }
