@@ -4,4 +4,5 @@
 mod architecture;
 mod messages;
 mod response;
+mod stories;
 mod support;

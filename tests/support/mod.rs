@@ -3,6 +3,8 @@
 pub(crate) mod keycloak;
 #[allow(dead_code, reason = "no test needs all of it")]
 pub(crate) mod mint;
+#[allow(dead_code, reason = "no test needs all of it")]
+pub(crate) mod stories;
 
 /// Compares with a file below `fixtures/`. With `TOKENTRIP_BLESS` set, writes it instead.
 #[track_caller]
