@@ -36,6 +36,19 @@ struct Known {
     actionable: bool,
     targets: Vec<String>,
     refusals: Vec<Refusal>,
+    /// Something waits for a person's word.
+    waits: bool,
+}
+
+impl Known {
+    /// Says in the incident what was not done, and what a person can do about it.
+    fn complete(&self, incident: &mut Incident) {
+        incident.refused.extend(self.refusals.iter().cloned());
+        if self.waits {
+            let command = format!(" Then: `tokentrip incidents approve {}`.", incident.id);
+            incident.next.push_str(&command);
+        }
+    }
 }
 
 /// What follows from findings and incidents.
@@ -158,7 +171,7 @@ impl Answer {
             && known.actionable == incident.actionable
             && known.targets == targets
         {
-            incident.refused.extend(known.refusals.iter().cloned());
+            known.complete(incident);
             return Vec::new();
         }
         let account = incident.issuer.as_deref().zip(incident.subject.as_deref());
@@ -177,21 +190,21 @@ impl Answer {
             &self.receivers.providers,
             &mut self.breaker,
         );
-        incident.refused.extend(plan.refusals.iter().cloned());
         shared
             .metrics
             .breaker_open(f64::from(u8::from(self.breaker.is_open())));
-        let told = self.known.get(&incident.id).and_then(|known| known.told);
-        let (actionable, refusals) = (incident.actionable, plan.refusals);
-        self.known.insert(
-            incident.id,
-            Known {
-                told,
-                actionable,
-                targets,
-                refusals,
-            },
-        );
+        let known = Known {
+            told: self.known.get(&incident.id).and_then(|known| known.told),
+            actionable: incident.actionable,
+            targets,
+            refusals: plan.refusals,
+            waits: plan
+                .actions
+                .iter()
+                .any(|action| action.standing == Standing::Wait),
+        };
+        known.complete(incident);
+        self.known.insert(incident.id, known);
         plan.actions
     }
 
