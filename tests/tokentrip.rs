@@ -3,6 +3,7 @@
 
 mod architecture;
 mod messages;
+mod readme;
 mod response;
 mod stories;
 mod support;

@@ -1,0 +1,115 @@
+//! What README.md tells people to type, typed.
+//!
+//! In: its `console` and `toml` blocks. Out: each command's output has the shown lines, in their order; each
+//! configuration loads; what it names is there.
+
+use regex::Regex;
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::process::Command;
+use tokentrip::config::Config;
+use tokentrip::rules;
+
+/// The fenced blocks of that language.
+fn blocks(language: &str) -> Vec<String> {
+    let readme = include_str!("../README.md");
+    let fence = format!("```{language}\n");
+    let openings = readme.split(fence.as_str()).skip(1);
+    openings
+        .map(|rest| rest.split("```").next().unwrap().to_owned())
+        .collect()
+}
+
+/// What a command prints at the root of the project, as at a terminal.
+fn output_of(command: &str) -> String {
+    let program = Path::new(env!("CARGO_BIN_EXE_tokentrip"));
+    let path = format!("{}:{}", program.parent().unwrap().display(), env!("PATH"));
+    // A test is no terminal, where `scan` would write NDJSON.
+    let command = if command.contains("--output") {
+        command.to_owned()
+    } else {
+        command.replace(
+            "tokentrip scan",
+            "tokentrip scan --output pretty --color never",
+        )
+    };
+    let ran = Command::new("sh")
+        .args(["-c", &command])
+        .env("PATH", path)
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .output()
+        .unwrap();
+    let errors = String::from_utf8_lossy(&ran.stderr);
+    assert!(
+        ran.status.code().is_some_and(|code| code < 2),
+        "{command}\n{errors}"
+    );
+    String::from_utf8(ran.stdout).unwrap()
+}
+
+#[test]
+fn the_commands_of_the_readme_print_what_it_shows() {
+    for block in blocks("console") {
+        for example in block.split("$ ").skip(1) {
+            let (command, shown) = example.split_once('\n').unwrap();
+            let output = output_of(command);
+            let mut lines = output.lines();
+            for expected in shown.lines().filter(|line| *line != "…") {
+                assert!(
+                    lines.any(|line| line == expected),
+                    "$ {command}\nshows no\n{expected}\nat its place in\n{output}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn the_configurations_of_the_readme_load() {
+    let names = ["TOKENTRIP_HOOK_SECRET", "TOKENTRIP_KEYCLOAK_SECRET"];
+    let environment = names.map(|name| (name.to_owned(), "example-only".to_owned()));
+    let environment = BTreeMap::from(environment);
+    let blocks = blocks("toml");
+    assert!(!blocks.is_empty());
+    for block in blocks {
+        let file = Path::new("tokentrip.toml");
+        if let Err(error) = Config::of_text(&block, Some(file), &environment) {
+            panic!("{error}");
+        }
+    }
+}
+
+#[test]
+fn the_rules_the_readme_names_exist() {
+    let readme = include_str!("../README.md");
+    let (_, section) = readme.split_once("## What it catches").unwrap();
+    let rows = section.lines().skip_while(|line| !line.starts_with('|'));
+    let rows = rows.take_while(|line| line.starts_with('|'));
+    for name in rows.flat_map(|row| row.split('`').skip(1).step_by(2)) {
+        assert!(rules::ALL.iter().any(|(rule, _)| *rule == name), "{name}");
+    }
+}
+
+#[test]
+fn the_links_between_documents_lead_somewhere() {
+    let link = Regex::new(r"\]\(([^)#]+)").unwrap();
+    let documents = [
+        "README.md",
+        "src/README.md",
+        "tests/README.md",
+        "rules/README.md",
+        "sample-logs/README.md",
+    ];
+    for document in documents {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(document);
+        let text = std::fs::read_to_string(&path).unwrap();
+        let targets = link.captures_iter(&text).map(|found| found[1].to_owned());
+        // Links to the web, and those that rustdoc follows and checks.
+        for target in targets.filter(|target| !target.contains("://") && !target.contains("::")) {
+            assert!(
+                path.parent().unwrap().join(&target).exists(),
+                "{document}: {target}"
+            );
+        }
+    }
+}
