@@ -4,7 +4,6 @@
 //! Does not know: codes of its own; the words are the module's that failed.
 
 use std::fmt;
-use std::io::Write;
 
 /// Why a command cannot go on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,11 +31,6 @@ impl Error {
     pub fn help(mut self, help: impl Into<String>) -> Self {
         self.help = Some(help.into());
         self
-    }
-
-    /// Writes the error to stderr. When even that fails there is nobody left to tell.
-    pub(crate) fn print(&self) {
-        let _ = writeln!(std::io::stderr(), "{self}");
     }
 }
 

@@ -1,6 +1,6 @@
 //! SHELL: one file per subcommand; the only place threads and runtimes are started.
 //!
-//! In: [`Cli`]. Out: an exit code: 0 nothing at or above `--fail-on`, 1 something, 2 error.
+//! In: arguments. Out: an exit code: 0 nothing at or above `--fail-on`, 1 something, 2 error.
 //! Does not know: how anything is done; each file says what it calls.
 
 mod error;
@@ -13,6 +13,7 @@ mod rule_run;
 mod rules;
 mod scan;
 mod set_up;
+mod stderr;
 mod watch;
 
 pub use error::Error;
@@ -20,8 +21,9 @@ pub use error::Error;
 use crate::cli::{Cli, Command, Geo, Rules};
 use crate::outbound::now;
 use crate::tokens::verify::install_crypto;
-use clap::CommandFactory;
-use std::io::{self, Write};
+use clap::{CommandFactory, Parser};
+use std::ffi::OsString;
+use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 
 /// Nothing to report.
@@ -33,8 +35,30 @@ const UNEXPECTED: u8 = 1;
 /// The exit code of an error.
 const FAILED: u8 = 2;
 
-/// Runs one command.
-pub fn run(cli: Cli) -> ExitCode {
+/// Runs the command that the arguments ask for; the first of them is the program's name.
+pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    stderr::mask_panics();
+    match Cli::try_parse_from(arguments) {
+        Ok(cli) => run_command(cli),
+        Err(error) if error.use_stderr() => {
+            let text = error.render();
+            let terminal = io::stderr().is_terminal();
+            stderr::say(&if terminal {
+                text.ansi().to_string()
+            } else {
+                text.to_string()
+            });
+            ExitCode::from(FAILED)
+        }
+        Err(help) => {
+            // A pipe that is closed has seen enough of it.
+            let _ = help.print();
+            ExitCode::SUCCESS
+        }
+    }
+}
+
+fn run_command(cli: Cli) -> ExitCode {
     install_crypto();
     let color = cli.color;
     let outcome = match cli.command {
@@ -55,7 +79,7 @@ pub fn run(cli: Cli) -> ExitCode {
     match outcome {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
-            error.print();
+            stderr::say(&error.to_string());
             ExitCode::from(FAILED)
         }
     }

@@ -243,11 +243,14 @@ impl<'a> View<'a> {
     }
 }
 
+/// Longer than the extension of any file; shorter than the signature of a token in the path, which is none.
+const EXTENSION_LENGTH_MAX: usize = 16;
+
 /// What stands after the last dot of the path's last segment.
 fn extension(path: &str) -> Option<&str> {
     let (_, name) = path.rsplit_once('/')?;
     let (_, extension) = name.rsplit_once('.')?;
-    Some(extension)
+    (extension.len() <= EXTENSION_LENGTH_MAX).then_some(extension)
 }
 
 fn borrowed(text: &str) -> Value<'_> {

@@ -10,6 +10,7 @@
 
 use super::open;
 use crate::domain::line::Source;
+use crate::domain::mask::mask;
 use std::collections::HashSet;
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, Metadata};
@@ -134,9 +135,10 @@ pub fn discover(args: &[OsString]) -> Result<Vec<Found>, DiscoverFault> {
     Ok(found)
 }
 
-/// The name of a file in evidence. Bytes that are no UTF-8 become U+FFFD.
+/// The name of a file in evidence, labels and warnings. Bytes that are no UTF-8 become U+FFFD, and a token in it is
+/// masked.
 pub fn source_of(path: &Path) -> Source {
-    Source(path.to_string_lossy().into())
+    Source(mask(&path.to_string_lossy()).into())
 }
 
 fn shown(args: &[OsString]) -> String {

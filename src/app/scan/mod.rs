@@ -63,7 +63,7 @@ pub(crate) fn run(options: &Scan, color: Color) -> Result<u8, Error> {
     let incidents = pass.engine.incidents();
     let summary = output::summary(&pass, &streams, &incidents, begun.elapsed());
     let warnings = advice::warnings(&pass.engine, &set_up, &summary);
-    pass.output.finish(&incidents, &summary, &warnings)?;
+    pass.output.finish(&incidents, &summary, warnings)?;
     if let Some(error) = advice::blind(&pass.engine, &streams) {
         return Err(error);
     }
@@ -104,11 +104,7 @@ fn open(found: &[Found], set_up: &SetUp, counts: &mut Counts) -> Result<Vec<Stre
         let wanted = set_up.wanted(Path::new(&*file.source.0))?;
         match Stream::sniff(file, &wanted, &set_up.front) {
             Ok(stream) => streams.push(stream),
-            Err(reason) => {
-                output::warn(&format!("{}: {reason}", file.source.0));
-                counts.faults += 1;
-                reasons.push(format!("{}: {reason}", file.source.0));
-            }
+            Err(reason) => reasons.push(format!("{}: {reason}", file.source.0)),
         }
     }
     if streams.is_empty() {
@@ -118,6 +114,8 @@ fn open(found: &[Found], set_up: &SetUp, counts: &mut Counts) -> Result<Vec<Stre
         ))
         .help("`tokentrip parse --format FORMAT FILE` tries a format on a log"));
     }
+    counts.faults += reasons.len() as u64;
+    reasons.iter().for_each(|reason| output::warn(reason));
     Ok(streams)
 }
 

@@ -7,6 +7,7 @@ use super::streams::Stream;
 use super::{Error, Pass};
 use crate::app::pretty::{self, Palette};
 use crate::app::pseudonyms::Pseudonyms;
+use crate::app::stderr;
 use crate::cli::{self, Color, Scan};
 use crate::domain::finding::Finding;
 use crate::domain::ids::IdKey;
@@ -60,11 +61,14 @@ impl Output {
         &mut self,
         incidents: &[Incident],
         summary: &Summary,
-        warnings: &[String],
+        mut warnings: Vec<String>,
     ) -> Result<(), Error> {
+        if let Some(pseudonyms) = &self.pseudonyms {
+            (warnings.iter_mut()).for_each(|warning| *warning = pseudonyms.sentence(warning));
+        }
         match self.form {
-            cli::Output::Ndjson => self.finish_ndjson(incidents, summary, warnings),
-            cli::Output::Pretty => self.finish_pretty(incidents, summary, warnings),
+            cli::Output::Ndjson => self.finish_ndjson(incidents, summary, &warnings),
+            cli::Output::Pretty => self.finish_pretty(incidents, summary, &warnings),
         }
         match self.failed.take() {
             // Who reads through `head` has seen enough.
@@ -119,8 +123,7 @@ impl Output {
 
 /// Says something that does not stop the scan.
 pub(super) fn warn(message: &str) {
-    // A warning that cannot be written has nobody to read it.
-    let _ = writeln!(io::stderr(), "warning: {message}");
+    stderr::say(&format!("warning: {message}"));
 }
 
 /// The counts of a whole scan.

@@ -15,6 +15,7 @@ mod rules_folder;
 
 use super::Error;
 use super::set_up::SetUp;
+use super::stderr::Masked;
 use crate::cli::Watch;
 use crate::config::{Config, Jwks};
 use crate::domain::time::Time;
@@ -159,7 +160,7 @@ fn log_to_stderr() {
     // A second daemon in one process keeps the first one's log.
     let _ = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(std::io::stderr)
+        .with_writer(|| Masked)
         .with_ansi(std::io::stderr().is_terminal())
         .try_init();
 }
