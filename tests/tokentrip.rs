@@ -1,9 +1,16 @@
 //! The program from outside, and its parts against the peers they talk to. One file a subject.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#![allow(
+    clippy::print_stdout,
+    reason = "figures and seeds are shown with --nocapture"
+)]
 
 mod architecture;
+mod cli;
+mod gateway;
 mod messages;
 mod readme;
 mod response;
 mod stories;
 mod support;
+mod watch;

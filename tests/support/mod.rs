@@ -1,8 +1,11 @@
 //! What the tests share.
 
+pub(crate) mod daemon;
 pub(crate) mod keycloak;
+pub(crate) mod logs;
 #[allow(dead_code, reason = "no test needs all of it")]
 pub(crate) mod mint;
+pub(crate) mod nginx;
 #[allow(dead_code, reason = "no test needs all of it")]
 pub(crate) mod stories;
 
