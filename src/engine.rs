@@ -257,11 +257,10 @@ impl Engine {
             self.state.newest = event.time;
         }
         if prepared.credentials.is_empty() {
-            if event.succeeded() {
-                self.state
-                    .stores
-                    .open_paths
-                    .get_or_insert_with(prepared.path_key, || ());
+            if event.succeeded()
+                && let Some(key) = prepare::path_key(&self.settings.key, event)
+            {
+                self.state.stores.open_paths.get_or_insert_with(key, || ());
             }
             self.judge_bare_event(prepared, out);
             return;
@@ -304,16 +303,13 @@ impl Engine {
     ) {
         let event = &prepared.event;
         let token = Arc::clone(&entry.token);
-        let open = self
-            .state
-            .stores
-            .open_paths
-            .get(prepared.path_key)
-            .is_some();
+        let open_paths = &self.state.stores.open_paths;
+        let path_key = prepare::path_key(&self.settings.key, event);
+        let open = path_key.is_some_and(|key| open_paths.get(key).is_some());
         let standing = standing::standing(event, prepared.path, self.settings.protects, open);
         let forgery = standing::forgery(&token, entry.verdict);
         let presents =
-            presented.place.presents() && !standing::opens_link(prepared, &entry, context);
+            presented.place.presents() && !standing::opens_link(event, path_key, &entry, context);
         let believed = presents && standing::believed(event, &token, entry.verdict, standing);
         let usage = TokenUse {
             event,

@@ -4,15 +4,18 @@
 //! asked for lately.
 //! Does not know: time; what is kept depends on the order of questions alone.
 
+use hashbrown::HashMap;
 use std::borrow::Borrow;
-use std::collections::HashMap;
 use std::hash::Hash;
+
+/// Keys are texts that senders choose, so the hash is seeded at random.
+type Table<K, V> = HashMap<K, V, foldhash::quality::RandomState>;
 
 /// What was asked for lately. When the young generation is full it becomes the old one, and the old
 /// one is dropped: at most twice the limit is held, and what is asked for between two turns stays.
 pub(super) struct Recent<K, V> {
-    young: HashMap<K, V>,
-    old: HashMap<K, V>,
+    young: Table<K, V>,
+    old: Table<K, V>,
     count_max: usize,
 }
 
@@ -20,8 +23,8 @@ impl<K: Hash + Eq, V: Clone> Recent<K, V> {
     /// Keeps at most twice `count_max` values.
     pub(super) fn new(count_max: usize) -> Self {
         Self {
-            young: HashMap::new(),
-            old: HashMap::new(),
+            young: Table::default(),
+            old: Table::default(),
             count_max,
         }
     }

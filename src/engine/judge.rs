@@ -62,12 +62,11 @@ impl Engine {
         let mut shown = false;
         for rule in hits {
             let edge = self.edge(rule, prepared, usage, blame);
-            let finding = self.finding(rule, prepared, usage, &view, blame);
-            let opens = self.state.edges.opens(edge);
             // A second hit on the same edge tells the incident nothing that its own counts do not.
-            if !opens {
+            if !self.state.edges.opens(edge) {
                 continue;
             }
+            let finding = self.finding(rule, prepared, usage, &view, blame);
             let report = Report {
                 finding: &finding,
                 usage,

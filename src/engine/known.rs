@@ -4,7 +4,7 @@
 //! Does not know: facts, rules.
 
 use super::prepare::Prepared;
-use super::{Engine, Observation, record, standing};
+use super::{Engine, Observation, record};
 use crate::domain::context::Context;
 use crate::domain::facts::Fact;
 use crate::domain::ids::Digest;
@@ -28,7 +28,7 @@ impl Engine {
         }
         let stale =
             stale(entry, self.state.keys_version) || entry.revocations != self.state.revocations;
-        let (id, provenance) = (entry.token.session, entry.provenance);
+        let (id, provenance) = (entry.session, entry.provenance);
         let gate = self.rules.gate();
         let asked = gate.sees_every_use() || gate.text_hit(&prepared.event);
         if stale || asked || self.watched(prepared) {
@@ -212,7 +212,6 @@ fn stale(entry: &TokenEntry, keys_version: u64) -> bool {
 fn plain(entry: &TokenEntry, prepared: &Prepared<'_>, place: CredentialPlace) -> bool {
     let event = &prepared.event;
     let start_s = event.start().as_s();
-    let token = &entry.token;
     entry.judged == Some(prepared.context_key)
         && event.succeeded()
         && event.method.as_deref() != Some("OPTIONS")
@@ -220,10 +219,8 @@ fn plain(entry: &TokenEntry, prepared: &Prepared<'_>, place: CredentialPlace) ->
         && !prepared.path.sensitive
         && entry.leaked.is_none()
         && entry.revoked.is_none()
-        && !standing::forgery(token, entry.verdict)
-        && token.expires_s.is_none_or(|exp| start_s <= exp)
-        && token.issued_s.is_none_or(|iat| start_s >= iat)
-        && token.not_before_s.is_none_or(|nbf| start_s >= nbf)
+        && !entry.verdict.forged()
+        && (entry.calm_s.0..=entry.calm_s.1).contains(&start_s)
         && matches!(
             place,
             CredentialPlace::Header | CredentialPlace::Cookie | CredentialPlace::Field

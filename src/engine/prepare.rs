@@ -46,8 +46,6 @@ pub struct Prepared<'a> {
     pub credentials: Credentials<'a>,
     /// Keyed hash of address, user agent, fingerprint and language.
     pub context_key: ContextKey,
-    /// Keyed hash of host and path.
-    pub path_key: u64,
     /// What kind of path.
     pub path: PathClass,
 }
@@ -98,7 +96,6 @@ impl Front {
             .unwrap_or_default();
         Ok(Prepared {
             context_key: self.context_key(&event),
-            path_key: self.path_key(&event),
             path,
             credentials,
             event,
@@ -107,7 +104,7 @@ impl Front {
     }
 
     fn context_key(&self, event: &AccessEvent<'_>) -> ContextKey {
-        let mut hasher = self.hasher();
+        let mut hasher = HighwayHasher::new(Key(self.key.probe()));
         match event.client.map(|client| client.to_canonical()) {
             Some(IpAddr::V4(v4)) => hasher.append(&v4.octets()),
             Some(IpAddr::V6(v6)) => hasher.append(&v6.octets()),
@@ -119,16 +116,14 @@ impl Front {
         }
         ContextKey(hasher.finalize64())
     }
+}
 
-    fn path_key(&self, event: &AccessEvent<'_>) -> u64 {
-        let mut hasher = self.hasher();
-        hasher.append(event.host.as_deref().unwrap_or_default().as_bytes());
-        hasher.append(&[0xff]);
-        hasher.append(event.path.as_deref().unwrap_or_default().as_bytes());
-        hasher.finalize64()
-    }
-
-    fn hasher(&self) -> HighwayHasher {
-        HighwayHasher::new(Key(self.key.probe()))
-    }
+/// Keyed hash of host and path; `None` for a request that shows no path.
+pub(super) fn path_key(key: &IdKey, event: &AccessEvent<'_>) -> Option<u64> {
+    let path = event.path.as_deref()?;
+    let mut hasher = HighwayHasher::new(Key(key.probe()));
+    hasher.append(event.host.as_deref().unwrap_or_default().as_bytes());
+    hasher.append(&[0xff]);
+    hasher.append(path.as_bytes());
+    Some(hasher.finalize64())
 }

@@ -3,7 +3,7 @@
 //! In: the use and its facts. Out: changed stores, sightings.
 //! Does not know: rules. A use that is not believed moves nothing of its subject's.
 
-use super::prepare::Prepared;
+use super::prepare::{self, Prepared};
 use super::{Engine, Observation};
 use crate::detectors::OriginCounts;
 use crate::domain::context::Context;
@@ -88,7 +88,7 @@ impl Engine {
         );
         if readable {
             if entry.leaked.is_none() {
-                entry.leaked_path = prepared.path_key;
+                entry.leaked_path = prepare::path_key(&self.settings.key, usage.event);
             }
             entry.leaked = Some(entry.leaked.map_or(time, |leaked| leaked.min(time)));
         }

@@ -38,7 +38,6 @@ impl Engine {
             },
             credentials: Credentials::new(),
             context_key: ContextKey(sighting.context_key),
-            path_key: 0,
             path: PathClass {
                 protected: sighting.provenance >= Provenance::Accepted,
                 ..PathClass::default()

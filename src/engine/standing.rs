@@ -4,7 +4,6 @@
 //! use is believed: whether it may bind a session and teach a baseline.
 //! Does not know: sessions. The table of `Provenance` is the whole of it.
 
-use super::prepare::Prepared;
 use crate::detectors::{PathClass, Standing};
 use crate::domain::context::{ClientKind, Context};
 use crate::domain::event::AccessEvent;
@@ -72,9 +71,14 @@ pub(super) fn believed(
 
 /// True when a chat or a mail filter looks at a link that holds the token, as it does with every link that people send:
 /// a leak, and no use by anybody. Who only calls itself such a program gets the one path that the link names.
-pub(super) fn opens_link(prepared: &Prepared<'_>, entry: &TokenEntry, context: &Context) -> bool {
+pub(super) fn opens_link(
+    event: &AccessEvent<'_>,
+    path_key: Option<u64>,
+    entry: &TokenEntry,
+    context: &Context,
+) -> bool {
     context.client_kind() == ClientKind::Bot
-        && !prepared.event.writes()
+        && !event.writes()
         && entry.leaked.is_some()
-        && entry.leaked_path == prepared.path_key
+        && entry.leaked_path == path_key
 }

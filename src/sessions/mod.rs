@@ -54,6 +54,10 @@ impl Default for Limits {
 pub struct TokenEntry {
     /// The token.
     pub token: Arc<Token>,
+    /// Its session, here too: for a use that repeats the last, nothing of the token but this entry is read.
+    pub session: SessionId,
+    /// The first and the last second since 1970 at which the token is nothing remarkable by itself.
+    pub calm_s: (i64, i64),
     /// What checking its signature said.
     pub verdict: Verdict,
     /// Which key history said so: a later one may know more.
@@ -61,7 +65,7 @@ pub struct TokenEntry {
     /// When it first stood where others can read it: a query, a path, a Referer.
     pub leaked: Option<Time>,
     /// On which path that was, by keyed hash: a link preview asks for it again.
-    pub leaked_path: u64,
+    pub leaked_path: Option<u64>,
     /// When it, or its session, was revoked.
     pub revoked: Option<Time>,
     /// How many denials had been heard of when `revoked` was looked up.
@@ -78,11 +82,13 @@ impl TokenEntry {
     /// A token that nobody has checked yet.
     pub fn new(token: Arc<Token>) -> Self {
         Self {
+            session: token.session,
+            calm_s: calm_s(&token),
             token,
             verdict: Verdict::NotConfigured,
             keys_version: 0,
             leaked: None,
-            leaked_path: 0,
+            leaked_path: None,
             revoked: None,
             revocations: 0,
             accepted: false,
@@ -90,6 +96,18 @@ impl TokenEntry {
             provenance: Provenance::Claimed,
         }
     }
+}
+
+/// When a token is nothing remarkable by itself; never under `alg` none, which is a span that ends before it begins.
+fn calm_s(token: &Token) -> (i64, i64) {
+    if token.header.alg_none {
+        return (i64::MAX, i64::MIN);
+    }
+    let begin = token.issued_s.max(token.not_before_s);
+    (
+        begin.unwrap_or(i64::MIN),
+        token.expires_s.unwrap_or(i64::MAX),
+    )
 }
 
 /// Everything that is known between two lines.
