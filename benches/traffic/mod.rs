@@ -1,0 +1,185 @@
+//! A made-up log: one hour at a gateway, always the same.
+//!
+//! In: a number of lines. Out: nginx JSON lines of about 850 bytes with tokens of 439, of 45,000 sessions of 50,000 users;
+//! a few tokens are stolen. Signatures are random: nobody is configured to check them.
+//! Does not know: what is done with it.
+
+#![allow(
+    dead_code,
+    reason = "each benchmark is a crate of its own and uses a part"
+)]
+
+use data_encoding::BASE64URL_NOPAD;
+use std::fmt::Write;
+
+/// Accounts.
+pub(crate) const USERS: usize = 50_000;
+/// Sessions, each with one token.
+pub(crate) const SESSIONS: usize = 45_000;
+/// Every session with a multiple of this number is stolen in the second half of the hour.
+const STOLEN_EVERY: usize = 5_000;
+/// 2026-05-04T10:00:00Z.
+const BEGIN_S: u64 = 1_777_888_800;
+const HOUR_S: u64 = 3_600;
+/// As long as an access token with a session, a scope and a few claims of the application.
+const TOKEN_BYTES: usize = 439;
+
+const AGENTS: [&str; 6] = [
+    "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) \
+     Chrome/126.0.0.0 Safari/537.36",
+    "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605.1.15 (KHTML, like Gecko) \
+     Version/17.5 Safari/605.1.15",
+    "Mozilla/5.0 (iPhone; CPU iPhone OS 17_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like \
+     Gecko) Version/17.5 Mobile/15E148 Safari/604.1",
+    "Mozilla/5.0 (X11; Linux x86_64; rv:127.0) Gecko/20100101 Firefox/127.0",
+    "Mozilla/5.0 (Linux; Android 14; Pixel 8) AppleWebKit/537.36 (KHTML, like Gecko) \
+     Chrome/126.0.6478.71 Mobile Safari/537.36",
+    "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) \
+     Chrome/126.0.0.0 Safari/537.36 Edg/126.0.0.0",
+];
+
+const PATHS: [&str; 8] = [
+    "/api/v1/orders",
+    "/api/v1/orders/8731?page=2",
+    "/api/v1/products?category=garden&sort=price",
+    "/api/v1/basket",
+    "/api/v1/profile",
+    "/api/v1/search?q=watering+can",
+    "/api/v1/messages/unread",
+    "/api/v1/recommendations?limit=12",
+];
+
+/// SplitMix64: Steele, Lea and Flood, "Fast splittable pseudorandom number generators", 2014.
+pub(crate) struct Random(u64);
+
+impl Random {
+    /// The same numbers for the same seed.
+    pub(crate) fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    /// The next number below `bound`.
+    pub(crate) fn below(&mut self, bound: usize) -> usize {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        ((z ^ (z >> 31)) % bound as u64) as usize
+    }
+}
+
+/// The claims of a session's token, filled up so that every token is as long as the others.
+pub(crate) fn claims(session: usize, filling: usize) -> String {
+    let user = session * 7_919 % USERS;
+    let issued = BEGIN_S - 600 + session as u64 % 500;
+    format!(
+        concat!(
+            r#"{{"iss":"https://id.example.com","sub":"user-{:06}","aud":"shop-api","sid":"{:016x}","#,
+            r#""jti":"{:016x}","iat":{},"exp":{},"scope":"{:x<filling$}"}}"#
+        ),
+        user,
+        session,
+        session * 31 + 7,
+        issued,
+        issued + 36_000,
+        "openid profile orders:read ",
+        filling = filling
+    )
+}
+
+/// The token of a session.
+pub(crate) fn token(session: usize) -> String {
+    let header = BASE64URL_NOPAD.encode(br#"{"alg":"ES256","typ":"JWT","kid":"2026-05"}"#);
+    let mut random = Random::new(session as u64);
+    let signature: Vec<u8> = (0..64).map(|_| random.below(256) as u8).collect();
+    let signature = BASE64URL_NOPAD.encode(&signature);
+    let payload_chars = TOKEN_BYTES - header.len() - signature.len() - 2;
+    let filling =
+        payload_chars * 3 / 4 - claims(session, 0).len() + "openid profile orders:read ".len();
+    let payload = BASE64URL_NOPAD.encode(claims(session, filling).as_bytes());
+    format!("{header}.{payload}.{signature}")
+}
+
+/// Lines one after the other, in order of time.
+pub(crate) struct Traffic {
+    tokens: Vec<String>,
+    random: Random,
+    lines: usize,
+    next: usize,
+}
+
+impl Traffic {
+    /// That many lines in one hour.
+    pub(crate) fn new(lines: usize) -> Self {
+        Self {
+            tokens: (0..SESSIONS).map(token).collect(),
+            random: Random::new(1),
+            lines,
+            next: 0,
+        }
+    }
+
+    /// Appends the next line with its line feed to `text`; false when there is none.
+    pub(crate) fn write_line(&mut self, text: &mut String) -> bool {
+        if self.next == self.lines {
+            return false;
+        }
+        let session = self.random.below(SESSIONS);
+        let late = self.next * 2 > self.lines;
+        let stolen = late && session.is_multiple_of(STOLEN_EVERY) && self.random.below(2) == 0;
+        let (address, agent) = match stolen {
+            true => ("203.0.113.66".to_owned(), "python-requests/2.32.3"),
+            false => (address(session), AGENTS[session % AGENTS.len()]),
+        };
+        let second = self.next as u64 * HOUR_S / self.lines as u64;
+        self.write(text, session, second, &address, agent);
+        self.next += 1;
+        true
+    }
+
+    fn write(
+        &mut self,
+        text: &mut String,
+        session: usize,
+        second: u64,
+        address: &str,
+        agent: &str,
+    ) {
+        let path = PATHS[self.random.below(PATHS.len())];
+        let status = if self.random.below(50) == 0 { 404 } else { 200 };
+        let written = writeln!(
+            text,
+            concat!(
+                r#"{{"time_iso8601":"2026-05-04T{:02}:{:02}:{:02}+00:00","remote_addr":"{}","#,
+                r#""request_method":"GET","request_uri":"{}","host":"api.example.com","#,
+                r#""status":"{}","body_bytes_sent":"{}","request_time":"0.{:03}","#,
+                r#""http_user_agent":"{}","http_accept_language":"pt-PT","#,
+                r#""http_authorization":"Bearer {}"}}"#
+            ),
+            10 + second / 3_600,
+            second / 60 % 60,
+            second % 60,
+            address,
+            path,
+            status,
+            500 + self.random.below(9_000),
+            self.random.below(200),
+            agent,
+            self.tokens[session]
+        );
+        written.expect("a string grows");
+    }
+}
+
+/// Networks in which people live, in five countries: what is looked up there is what real logs look up.
+const HOMES: [[u8; 2]; 5] = [[24, 0], [79, 192], [84, 128], [86, 128], [90, 0]];
+
+/// Where a session is at home: hardly two in one network, every third on IPv6.
+fn address(session: usize) -> String {
+    if session.is_multiple_of(3) {
+        return format!("2001:db8:{:x}:{:x}::17", session >> 4, session);
+    }
+    let [a, b] = HOMES[session % HOMES.len()];
+    let (b, c) = (usize::from(b) + session / 256 % 16, session % 256);
+    format!("{a}.{b}.{c}.{}", session % 250 + 1)
+}
