@@ -257,7 +257,7 @@ impl Engine {
             self.state.newest = event.time;
         }
         if prepared.credentials.is_empty() {
-            if event.succeeded()
+            if standing::opens_its_path(event)
                 && let Some(key) = prepare::path_key(&self.settings.key, event)
             {
                 self.state.stores.open_paths.get_or_insert_with(key, || ());

@@ -5,6 +5,7 @@
     reason = "figures and seeds are shown with --nocapture"
 )]
 
+mod accuracy;
 mod architecture;
 mod cli;
 mod gateway;

@@ -7,7 +7,8 @@
 use super::{Detector, Look};
 use crate::domain::facts::{Fact, Facts};
 use crate::domain::time::Time;
-use crate::sessions::session::{Session, Switch, one_device};
+use crate::sessions::device::{one_device, same_network};
+use crate::sessions::session::{Session, Switch};
 
 /// Alternation is counted inside this window.
 const WINDOW_S: f64 = 600.0;
@@ -49,7 +50,7 @@ fn measure(look: &Look<'_>, facts: &mut Facts) {
             .any(|earlier| earlier.from == switch.to)
     });
     facts.set(Fact::SessionSwitches10m, returns.count() as f64);
-    if let Some(overlap_s) = overlap_s(&recent) {
+    if let Some(overlap_s) = overlap_s(&recent).filter(|_| two_networks(session, now)) {
         facts.set(Fact::SessionOverlapS, overlap_s);
     }
 }
@@ -61,11 +62,20 @@ fn arrival(look: &Look<'_>, session: &Session) -> Option<Switch> {
     let moved = to != session.current && time >= session.last_seen;
     let here = session.current()?;
     let both = here.accepted > 0 && there.accepted > 0;
-    (moved && both && !one_device(&here.context, &there.context)).then_some(Switch {
+    let alone = !session.accompanies(here) && !session.accompanies(there);
+    let apart = !one_device(&here.context, &there.context);
+    (moved && both && alone && apart).then_some(Switch {
         time,
         from: session.current,
         to,
     })
+}
+
+/// True when a switch leads to another network: two programs on one machine take turns all day.
+fn two_networks(session: &Session, switch: Switch) -> bool {
+    let end = |index: u8| session.visits.get(usize::from(index));
+    let ends = end(switch.from).zip(end(switch.to));
+    ends.is_some_and(|(a, b)| same_network(&a.context, &b.context) == Some(false))
 }
 
 /// Seconds from one side's arrival to the other's return, once both sides have come back: A, B, A, B.

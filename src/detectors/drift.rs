@@ -8,7 +8,7 @@
 use super::{Detector, Look};
 use crate::domain::context::{Client, ClientKind, Context, NetworkKind};
 use crate::domain::facts::{Fact, Facts};
-use crate::sessions::session::{apart, same_network};
+use crate::sessions::device::{apart, one_device, one_fleet, same_network};
 
 pub(super) static DETECTOR: Detector = Detector {
     name: "drift",
@@ -32,10 +32,10 @@ fn measure(look: &Look<'_>, facts: &mut Facts) {
     let Some((session, bound)) = look.elsewhere() else {
         return;
     };
-    if companion(look, session.first_seen.apart_s(look.usage.event.time)) {
+    let (here, bound) = (look.usage.context, &*bound.context);
+    if session.companion(look.key, here, look.usage.event.time) {
         return;
     }
-    let (here, bound) = (look.usage.context, &*bound.context);
     place_and_network(look, here, bound, facts);
     program(look, here, bound, facts);
     let same_version = |a: &Client, b: &Client| a.same_program(b) && a.version == b.version;
@@ -73,6 +73,7 @@ fn place_and_network(look: &Look<'_>, here: &Context, bound: &Context, facts: &m
     if [here, bound]
         .iter()
         .any(|context| context.network_kind().moves_by_nature())
+        || one_fleet(here, bound)
     {
         return;
     }
@@ -110,46 +111,16 @@ fn program(look: &Look<'_>, here: &Context, bound: &Context, facts: &mut Facts) 
         facts.flag(Fact::DriftClientDowngrade, new.major() < old.major());
         return;
     }
-    // An internal hop carries its caller's token under its own name; nobody outside has a private address.
-    if !global(here) && global(bound) {
-        return;
-    }
-    // One phone shows as the app's own stack and as its web view.
-    let stacks = [new.kind, old.kind];
-    let one_phone = stacks.contains(&ClientKind::App)
-        && (new.os == old.os || new.os.is_empty() || old.os.is_empty())
-        && !stacks.contains(&ClientKind::Tool)
-        && !facts.is(Fact::DriftNetwork)
-        && !facts.is(Fact::DriftPlace);
     let familiar = look
         .subject
         .is_some_and(|s| s.familiar_client(&new.name, &new.os, look.usage.event.time));
-    if one_phone || familiar {
+    // One phone shows as the app's own stack and as its web view; an internal hop under its own name.
+    if familiar || one_device(here, bound) {
         return;
     }
     facts.flag(Fact::DriftClient, true);
     let by_hand = matches!(old.kind, ClientKind::Browser | ClientKind::App);
     facts.flag(Fact::DriftTool, by_hand && new.kind == ClientKind::Tool);
-}
-
-/// How soon after a session's first use a server that forwards its token shows up beside it: it is called by the page
-/// that the login loads. A thief needs longer to get the token and try it.
-const COMPANION_S_MAX: f64 = 20.0;
-
-/// True for a server that has taken part in the session from its first moments: a backend that renders pages or
-/// forwards the browser's token, not somebody who came later.
-fn companion(look: &Look<'_>, age_s: f64) -> bool {
-    let here = look.usage.context;
-    let server = matches!(here.client_kind(), ClientKind::Tool | ClientKind::Unknown)
-        && matches!(
-            here.network_kind(),
-            NetworkKind::Hosting | NetworkKind::Unknown
-        );
-    let known = look.session.and_then(|session| {
-        let (_, visit) = session.visit(look.key)?;
-        Some(visit.first.apart_s(session.first_seen) <= COMPANION_S_MAX)
-    });
-    server && known.unwrap_or(age_s <= COMPANION_S_MAX)
 }
 
 /// The parts of a JA4 that one browser version keeps: `a` without the count of extensions, which resumption
@@ -168,17 +139,4 @@ fn ja4_stable(context: &Context) -> Option<(String, String)> {
 
 fn different<T: PartialEq>(a: &Option<T>, b: &Option<T>) -> bool {
     matches!((a, b), (Some(a), Some(b)) if a != b)
-}
-
-/// True for an address that the Internet routes.
-fn global(context: &Context) -> bool {
-    match context.address.to_canonical() {
-        std::net::IpAddr::V4(v4) => {
-            let shared = v4.octets()[0] == 100 && v4.octets()[1] & 0xc0 == 64;
-            !(v4.is_private() || v4.is_loopback() || v4.is_link_local() || shared)
-        }
-        std::net::IpAddr::V6(v6) => {
-            !(v6.is_unique_local() || v6.is_loopback() || v6.is_unicast_link_local())
-        }
-    }
 }

@@ -7,7 +7,7 @@
 
 use super::{Detector, Look};
 use crate::domain::facts::{Fact, Facts};
-use crate::sessions::session::{one_device, same_network};
+use crate::sessions::device::{one_device, same_network};
 
 /// Requests in flight, and validators that poll for revocations, may finish this long after an end.
 const IN_FLIGHT_S: f64 = 30.0;

@@ -8,7 +8,7 @@
 use super::{Detector, Look};
 use crate::domain::facts::{Fact, Facts};
 use crate::domain::token::{CredentialPlace, Form};
-use crate::sessions::session::one_device;
+use crate::sessions::device::one_device;
 
 pub(super) static DETECTOR: Detector = Detector {
     name: "leaks",

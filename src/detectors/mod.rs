@@ -87,7 +87,9 @@ impl<'a> Look<'a> {
     fn elsewhere(&self) -> Option<(&'a Session, &'a Visit)> {
         let session = self.changed_session()?;
         let bound = session.bound_for(self.usage.context.address)?;
-        let own = session.bound().any(|visit| visit.key == self.key);
+        let context = self.usage.context;
+        let own = session.bound().any(|visit| visit.key == self.key)
+            || session.waits_for(context, self.usage.event.time);
         (!own).then_some((session, bound))
     }
 }

@@ -6,7 +6,7 @@
 
 use super::{Detector, Look};
 use crate::domain::facts::{Fact, Facts};
-use crate::sessions::session::places_apart;
+use crate::sessions::device::places_apart;
 use crate::sessions::subject::{Known, Program};
 
 pub(super) static DETECTOR: Detector = Detector {

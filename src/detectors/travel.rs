@@ -6,9 +6,14 @@
 //! Source: great-circle distance, Sinnott, "Virtues of the Haversine", Sky & Telescope 68(2), 1984.
 
 use super::{Detector, Look};
+use crate::domain::context::Context;
 use crate::domain::facts::{Fact, Facts};
 use crate::domain::time::Time;
-use crate::sessions::session::{Visit, places_apart};
+use crate::sessions::device::{
+    is_carrier, is_phone, one_country_by_carrier, one_fleet, one_program, places_apart,
+    same_network,
+};
+use crate::sessions::session::{Session, Visit};
 
 /// Uses closer in time than this say nothing about speed: logs are written when a request ends, so two requests can
 /// swap by their duration. One minute covers the slowest answers of ordinary services.
@@ -32,12 +37,16 @@ fn measure(look: &Look<'_>, facts: &mut Facts) {
         return; // an unknown place, a relay or a satellite is no place to travel from or to
     };
     let time = look.usage.event.time;
+    if session.companion(look.key, look.usage.context, time) {
+        return; // a server that forwards the holder's token does not travel with them
+    }
     // Both ends known for a day or more: the subject lives in two places, or in one that tables move.
     let familiar = |place| look.subject.is_some_and(|s| s.familiar_place(place, time));
     let fastest = session
         .visits
         .iter()
-        .filter(|visit| visit.accepted > 0)
+        .filter(|visit| visit.accepted > 0 && !session.accompanies(visit))
+        .filter(|visit| !carried(session, look.usage.context, &visit.context))
         .filter_map(|visit| {
             let there = visit.context.reference_place()?;
             if !places_apart(here, there) || (familiar(here) && familiar(there)) {
@@ -53,6 +62,24 @@ fn measure(look: &Look<'_>, facts: &mut Facts) {
         facts.set(Fact::TravelElapsedS, elapsed_s.round());
         facts.set(Fact::TravelSpeedKmh, speed_kmh.round());
     }
+}
+
+/// True when the address moved and nobody need have: one carrier's gateways, one program's servers, a phone between
+/// Wi-Fi and a carrier, or one that roams, whose carrier routes it through home while the Wi-Fi is where it is. For the
+/// last the session must have been in both networks before: the first arrival has to be possible.
+fn carried(session: &Session, here: &Context, there: &Context) -> bool {
+    let programs = here.client.as_ref().zip(there.client.as_ref());
+    let one = programs.is_none_or(|(a, b)| one_program(a, b));
+    let carriers = [here, there].map(is_carrier);
+    let phones = is_phone(here) && is_phone(there);
+    let been_here = session
+        .visits
+        .iter()
+        .any(|visit| visit.accepted > 0 && same_network(&visit.context, here) == Some(true));
+    let same = same_network(here, there) == Some(true) && carriers == [true; 2];
+    let roams = phones && been_here && carriers.contains(&true);
+    let hands_over = phones && one_country_by_carrier(here, there);
+    one_fleet(here, there) || one && (same || roams || hands_over)
 }
 
 /// Time from a visit to this use. Lines can come hours late, and then the visit may lie round the use: the nearer end

@@ -247,6 +247,20 @@ impl Context {
         Prefix::of(self.address)
     }
 
+    /// True for an address that the Internet does not route: an internal hop.
+    /// Source: RFC 1918, RFC 6598 (shared address space), RFC 4193, RFC 3927, RFC 4291.
+    pub fn is_internal(&self) -> bool {
+        match self.address.to_canonical() {
+            IpAddr::V4(v4) => {
+                let shared = v4.octets()[0] == 100 && v4.octets()[1] & 0xc0 == 64;
+                v4.is_private() || v4.is_loopback() || v4.is_link_local() || shared
+            }
+            IpAddr::V6(v6) => {
+                v6.is_unique_local() || v6.is_loopback() || v6.is_unicast_link_local()
+            }
+        }
+    }
+
     /// What people do in the network.
     pub fn network_kind(&self) -> NetworkKind {
         self.network

@@ -7,7 +7,8 @@ use crate::detectors::Look;
 use crate::domain::context::{ClientKind, Context, NetworkKind};
 use crate::domain::time::Time;
 use crate::incidents::SuspectStats;
-use crate::sessions::session::{ContextKey, Session, Visit, apart, one_device};
+use crate::sessions::device::{apart, one_device};
+use crate::sessions::session::{ContextKey, Session, Visit};
 use std::sync::Arc;
 
 /// The two sides of a finding.
@@ -71,7 +72,7 @@ fn sides(session: &Session, look: &Look<'_>, blame: &mut Blame) {
     let stranger = session
         .visits
         .iter()
-        .filter(|v| !own(&v.context))
+        .filter(|v| !own(&v.context) && !session.accompanies(v))
         .max_by_key(|v| v.last);
     let visit = match stranger {
         Some(stranger) if own(&blame.suspect) => {

@@ -82,3 +82,9 @@ pub(super) fn opens_link(
         && entry.leaked.is_some()
         && entry.leaked_path == path_key
 }
+
+/// True when the answer shows that the path asks nobody for a token. A preflight never carries one (Fetch, section
+/// 3.3.5), and who is named in the log showed something else.
+pub(super) fn opens_its_path(event: &AccessEvent<'_>) -> bool {
+    event.succeeded() && event.method.as_deref() != Some("OPTIONS") && event.user.is_none()
+}

@@ -59,6 +59,9 @@ impl Issued {
     /// A payload with the same id and a later `iat` is a refresh, which some issuers do so.
     pub fn record(&mut self, issuer: u128, token: &Token) -> Option<Clash> {
         let key = token.jti_key?.0;
+        if !token.jti.as_deref().is_some_and(can_be_unique) {
+            return None;
+        }
         let this = First {
             payload: token.payload,
             subject: token.subject,
@@ -82,4 +85,13 @@ impl Issued {
         let careless = habit.clashes > CLASHES_MIN && habit.clashes * 100 > habit.jtis;
         clash.filter(|_| !careless)
     }
+}
+
+/// Shorter ids meet by chance: RFC 7519, section 4.1.7 asks that this be negligible, which takes 64 bits, 11 characters
+/// of base64url.
+const UNIQUE_BYTES_MIN: usize = 11;
+
+/// True for an id that can have been made to be unique; a counter or a clock was not.
+fn can_be_unique(jti: &str) -> bool {
+    jti.len() >= UNIQUE_BYTES_MIN && !jti.bytes().all(|byte| byte.is_ascii_digit())
 }

@@ -4,6 +4,7 @@
 //! Does not know: detectors, rules. What is only claimed lives in stores of its own and cannot evict what is real.
 
 pub mod bounded;
+pub mod device;
 pub mod issued;
 pub mod session;
 pub mod source;

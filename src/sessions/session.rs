@@ -3,7 +3,8 @@
 //! In: accepted uses. Out: [`Session`] with its [`Visit`]s, its binding and its switches.
 //! Does not know: what difference is suspicious.
 
-use crate::domain::context::{Context, NetworkKind, Place, Prefix};
+use super::device::{apart, is_persons, is_server, one_device};
+use crate::domain::context::{Context, Prefix};
 use crate::domain::ids::SubjectId;
 use crate::domain::time::Time;
 use serde::{Deserialize, Serialize};
@@ -204,10 +205,34 @@ impl Session {
         }
     }
 
+    /// True for a server that has taken part in the session from its first moments: a backend that renders pages or
+    /// forwards the browser's token, not somebody who came later.
+    pub fn companion(&self, key: ContextKey, context: &Context, time: Time) -> bool {
+        let first = self.visit(key).map_or(time, |(_, visit)| visit.first);
+        is_server(context) && first.apart_s(self.first_seen) <= COMPANION_S_MAX
+    }
+
+    /// True when the visit is a companion's.
+    pub fn accompanies(&self, visit: &Visit) -> bool {
+        is_server(&visit.context) && visit.first.apart_s(self.first_seen) <= COMPANION_S_MAX
+    }
+
+    /// True when so far only a companion binds the session, and this is the browser or the app that it serves.
+    pub fn waits_for(&self, context: &Context, time: Time) -> bool {
+        self.bound().all(|bound| self.accompanies(bound))
+            && is_persons(context)
+            && time.apart_s(self.first_seen) <= COMPANION_S_MAX
+    }
+
     fn bind(&mut self, index: u8) {
-        let context = &self.visits[usize::from(index)].context;
+        let visit = &self.visits[usize::from(index)];
+        let context = &visit.context;
         match self.binding {
             [None, _] => self.binding[0] = Some(index),
+            // A backend can be logged before the browser that it serves: it answers first, and is no holder.
+            [Some(_), _] if self.waits_for(context, visit.first) => {
+                self.binding = [Some(index), None];
+            }
             [Some(first), None] if first != index => {
                 let bound = &self.visits[usize::from(first)].context;
                 if twins(bound, context) {
@@ -266,6 +291,8 @@ impl Session {
             return false;
         };
         !one_device(&here.context, &there.context)
+            && !self.accompanies(here)
+            && !self.accompanies(there)
     }
 
     fn note_switch(&mut self, switch: Switch) {
@@ -276,47 +303,9 @@ impl Session {
     }
 }
 
-/// True when one device could be in both contexts at nearly the same time: the same program (or unknown), and the
-/// same network, a dual stack, a hand-over between Wi-Fi and phone, or a network whose addresses move by nature.
-pub fn one_device(a: &Context, b: &Context) -> bool {
-    if let (Some(a), Some(b)) = (&a.client, &b.client)
-        && !a.same_program(b)
-    {
-        return false;
-    }
-    if same_network(a, b) != Some(false) {
-        return true;
-    }
-    let kinds = [a.network_kind(), b.network_kind()];
-    if kinds.iter().any(|kind| kind.moves_by_nature()) {
-        return true;
-    }
-    let phone = kinds.contains(&NetworkKind::Mobile);
-    let hosted = kinds.contains(&NetworkKind::Hosting);
-    phone && !hosted && apart(a, b) != Some(true)
-}
-
-/// Whether two contexts are in one network; `None` when that is unknown.
-pub fn same_network(a: &Context, b: &Context) -> Option<bool> {
-    if a.prefix() == b.prefix() {
-        return Some(true);
-    }
-    Some(a.network.as_ref()?.asn == b.network.as_ref()?.asn)
-}
-
-/// Distance beyond the error radii at which two places are told apart: neighbouring towns share exchanges, and place
-/// tables move networks between them (arXiv 2605.21937, medians per network kind).
-pub const APART_KM_MIN: f64 = 100.0;
-
-/// Whether two contexts are surely in different places; `None` when either has no reference place.
-pub fn apart(a: &Context, b: &Context) -> Option<bool> {
-    Some(places_apart(a.reference_place()?, b.reference_place()?))
-}
-
-/// Whether two places are surely different.
-pub fn places_apart(a: &Place, b: &Place) -> bool {
-    a.distance_km_at_least(b) > APART_KM_MIN
-}
+/// How soon after a session's first use a server that forwards its token shows up beside it: it is called by the page
+/// that the login loads. A thief needs longer to get the token and try it.
+const COMPANION_S_MAX: f64 = 20.0;
 
 /// The same place and program reached over the other address family.
 fn twins(bound: &Context, context: &Context) -> bool {

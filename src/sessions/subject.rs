@@ -3,7 +3,7 @@
 //! In: uses of sessions that do not drift. Out: [`Subject`].
 //! Does not know: what novelty means for a rule.
 
-use super::session::places_apart;
+use super::device::places_apart;
 use crate::domain::context::{Context, Place};
 use crate::domain::ids::SessionId;
 use crate::domain::time::Time;

@@ -6,6 +6,8 @@ pub(crate) mod logs;
 #[allow(dead_code, reason = "no test needs all of it")]
 pub(crate) mod mint;
 pub(crate) mod nginx;
+#[allow(dead_code, reason = "a person is more than each scene asks for")]
+pub(crate) mod population;
 #[allow(dead_code, reason = "no test needs all of it")]
 pub(crate) mod stories;
 

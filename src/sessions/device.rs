@@ -1,0 +1,124 @@
+//! Whether two contexts can be one device's: what a person does by moving, and a network by itself.
+//!
+//! In: [`Context`]s. Out: answers; what is unknown is not different.
+//! Does not know: sessions, times.
+
+use crate::domain::context::{Client, ClientKind, Context, NetworkKind, Place};
+
+/// True for a program that no person drives in a network of servers, or in one that nobody knows.
+pub fn is_server(context: &Context) -> bool {
+    let program = matches!(
+        context.client_kind(),
+        ClientKind::Tool | ClientKind::Unknown
+    );
+    let network = matches!(
+        context.network_kind(),
+        NetworkKind::Hosting | NetworkKind::Unknown
+    );
+    program && network
+}
+
+/// True for a browser or an app.
+pub fn is_persons(context: &Context) -> bool {
+    matches!(context.client_kind(), ClientKind::Browser | ClientKind::App)
+}
+
+/// True when one device could be in both contexts at nearly the same time: the same program (or unknown), and the
+/// same network, a dual stack, a hand-over between Wi-Fi and phone, or a network whose addresses move by nature.
+pub fn one_device(a: &Context, b: &Context) -> bool {
+    // An internal hop carries its caller's token under its own name; nobody outside has such an address.
+    if [a, b].iter().any(|end| end.is_internal() && is_server(end)) {
+        return true;
+    }
+    if let (Some(a), Some(b)) = (&a.client, &b.client)
+        && !one_program(a, b)
+    {
+        return false;
+    }
+    if same_network(a, b) != Some(false) || one_fleet(a, b) {
+        return true;
+    }
+    let kinds = [a.network_kind(), b.network_kind()];
+    if kinds.iter().any(|kind| kind.moves_by_nature()) {
+        return true;
+    }
+    // Many carriers have phones and fixed lines behind one number, so a phone is known by its system too.
+    let phone = kinds.contains(&NetworkKind::Mobile) || is_phone(a) && is_phone(b);
+    let hosted = kinds.contains(&NetworkKind::Hosting);
+    phone && !hosted && (apart(a, b) != Some(true) || one_country_by_carrier(a, b))
+}
+
+/// True when both ends are in one country and a carrier stands at one: its gateway can be anywhere in the country.
+pub fn one_country_by_carrier(a: &Context, b: &Context) -> bool {
+    let countries = a.place.as_ref().zip(b.place.as_ref());
+    let one = countries.is_some_and(|(a, b)| a.country == b.country);
+    one && (is_carrier(a) || is_carrier(b))
+}
+
+/// Beyond this radius a place is a carrier's gateway, not its user's town: the median error of place tables on
+/// mobile networks is 179 to 207 km (arXiv 2605.21937), and no network of phones is given less than 200.
+const GATEWAY_RADIUS_KM: f32 = 200.0;
+
+/// True for a network that phones use: known as one, or with a carrier's radius, or of a kind that nobody told.
+pub fn is_carrier(context: &Context) -> bool {
+    let wide = |place: &Place| place.radius_km >= GATEWAY_RADIUS_KM;
+    matches!(
+        context.network_kind(),
+        NetworkKind::Mobile | NetworkKind::Unknown
+    ) || context.place.as_ref().is_some_and(wide)
+}
+
+/// True when a phone sends the use. Libraries of apps (okhttp, Dart) name no system.
+pub fn is_phone(context: &Context) -> bool {
+    context
+        .client
+        .as_ref()
+        .is_some_and(|client| match &*client.os {
+            "iOS" | "Android" => true,
+            os => os.is_empty() && client.kind == ClientKind::App,
+        })
+}
+
+/// The same program, or two stacks of one phone: the app's own and its web view.
+pub fn one_program(a: &Client, b: &Client) -> bool {
+    let stacks = [a.kind, b.kind];
+    a.same_program(b)
+        || stacks.contains(&ClientKind::App)
+            && !stacks.contains(&ClientKind::Tool)
+            && !stacks.contains(&ClientKind::Bot)
+            && (a.os == b.os || a.os.is_empty() || b.os.is_empty())
+}
+
+/// Servers that share a token by design: the probes of one monitor, the regions of one program in one cloud. They do
+/// not travel.
+pub fn one_fleet(a: &Context, b: &Context) -> bool {
+    let hosted = [a, b]
+        .iter()
+        .all(|end| end.network_kind() == NetworkKind::Hosting && !is_persons(end));
+    let programs = a.client.as_ref().zip(b.client.as_ref());
+    let same = programs.is_some_and(|(a, b)| a.same_program(b));
+    let monitor = a.client_kind() == ClientKind::Bot;
+    hosted && same && (monitor || same_network(a, b) == Some(true))
+}
+
+/// Whether two contexts are in one network; `None` when that is unknown.
+pub fn same_network(a: &Context, b: &Context) -> Option<bool> {
+    if a.prefix() == b.prefix() {
+        return Some(true);
+    }
+    Some(a.network.as_ref()?.asn == b.network.as_ref()?.asn)
+}
+
+/// Distance beyond the error radii at which two places are told apart: neighbouring towns share exchanges, and place
+/// tables move networks between them (arXiv 2605.21937, medians per network kind).
+pub const APART_KM_MIN: f64 = 100.0;
+
+/// Whether two contexts are surely in different places; `None` when either has no reference place.
+pub fn apart(a: &Context, b: &Context) -> Option<bool> {
+    Some(places_apart(a.reference_place()?, b.reference_place()?))
+}
+
+/// Whether two places are surely different.
+pub fn places_apart(a: &Place, b: &Place) -> bool {
+    a.distance_km_at_least(b) > APART_KM_MIN
+}
