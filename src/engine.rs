@@ -5,6 +5,7 @@
 
 mod blame;
 mod health;
+mod identity;
 mod judge;
 mod known;
 pub mod paths;
@@ -17,6 +18,7 @@ use crate::context::Surroundings;
 use crate::context::tables::Tables;
 use crate::detectors::{self, Look, OriginCounts};
 use crate::domain::context::{Context, Prefix};
+use crate::domain::event::EventKind;
 use crate::domain::facts::Facts;
 use crate::domain::finding::Finding;
 use crate::domain::ids::{Digest, IdKey, SubjectId};
@@ -256,8 +258,12 @@ impl Engine {
             }
             self.state.newest = event.time;
         }
+        if event.kind.is_identity() {
+            return self.identity(prepared);
+        }
         if prepared.credentials.is_empty() {
-            if standing::opens_its_path(event)
+            if event.kind == EventKind::Request
+                && standing::opens_its_path(event)
                 && let Some(key) = prepare::path_key(&self.settings.key, event)
             {
                 self.state.stores.open_paths.get_or_insert_with(key, || ());
@@ -342,6 +348,7 @@ impl Engine {
             standing,
             clash,
             origin,
+            told: self.told(&token),
             foreign_issuer: self.foreign(&token),
             repeats,
         };

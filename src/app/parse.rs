@@ -56,16 +56,16 @@ pub(super) fn command(options: &cli::Parse) -> Result<u8, Error> {
         let wanted = set_up.wanted(Path::new(&*found.source.0))?;
         let bad = |reason: String| Error::new(format!("{}: {reason}", found.source.0));
         let stream = Stream::sniff(&found, &wanted, &set_up.front).map_err(bad)?;
-        let reading = Reading {
-            parser: stream.reading.parser.clone(),
-            trusted: stream.reading.trusted.clone(),
-            key: set_up.front.key.clone(),
-        };
-        while let Some(chunk) = stream
+        while let Some((how, chunk)) = stream
             .next_chunk()
             .1
             .map_err(|error| bad(error.to_string()))?
         {
+            let reading = Reading {
+                parser: how.parser,
+                trusted: how.trusted,
+                key: set_up.front.key.clone(),
+            };
             match run(&reading, chunk.lines(), out) {
                 Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(0),
                 outcome => outcome.map_err(Error::shown)?,
@@ -87,11 +87,13 @@ pub(super) fn run<'a>(
     lines: impl IntoIterator<Item = RawLine<'a>>,
     out: &mut dyn Write,
 ) -> io::Result<()> {
+    let mut parser = reading.parser.clone();
     for line in lines {
-        let object = match reading.parser.parse(line.text) {
+        let object = match parser.parse(line.text) {
             Ok(event) => shown(reading, &line, event),
             Err(reason) => skipped(&line, reason),
         };
+        parser.follow(line.text);
         writeln!(out, "{object}")?;
     }
     Ok(())

@@ -16,6 +16,7 @@ mod pace;
 mod sensitive;
 mod travel;
 
+use crate::domain::event::Told;
 use crate::domain::facts::{Fact, Facts};
 use crate::domain::usage::TokenUse;
 use crate::sessions::TokenEntry;
@@ -71,6 +72,8 @@ pub struct Look<'a> {
     pub clash: Option<Clash>,
     /// The counters of its source network, this use included.
     pub origin: OriginCounts,
+    /// What the identity provider told of the token, else of its session, oldest first; mostly nothing.
+    pub told: &'a [Told],
     /// True when issuers are configured and the token's is none of them.
     pub foreign_issuer: bool,
     /// True when it repeats the session's current context, answer and token: nothing about the session is new.

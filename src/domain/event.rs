@@ -5,18 +5,85 @@
 //! Does not know: what a token looks like.
 //! Source: field names of the Elastic Common Schema, <https://www.elastic.co/docs/reference/ecs>.
 
+use super::context::Context;
 use super::few::Few;
 use super::time::Time;
+use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::fmt;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 /// Text borrowed from the line, or owned where an escape had to be undone. `None` is a field that is not there or `-`.
 pub type Text<'a> = Option<Cow<'a, str>>;
 
-/// One HTTP request.
+/// What a line tells of.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EventKind {
+    /// A request that a gateway answered.
+    #[default]
+    Request,
+    /// Something a gateway says beside its access log (a refused TLS handshake, a file not found), or a line that
+    /// could not be read and shows a token. Evidence of a leak, never a use.
+    Note,
+    /// An identity provider: somebody logged in.
+    Login,
+    /// An identity provider: a login failed.
+    LoginRefused,
+    /// An identity provider: tokens were issued for a login, a device or a machine.
+    Issued,
+    /// An identity provider: tokens were issued for a refresh token.
+    Refreshed,
+    /// An identity provider: a refresh token was refused.
+    RefreshRefused,
+    /// An identity provider: a refresh token came a second time (RFC 9700, section 4.14.2).
+    RefreshReused,
+    /// An identity provider: a token or grant was revoked.
+    Revoked,
+    /// An identity provider: a session was ended by its holder.
+    Logout,
+}
+
+impl EventKind {
+    /// The kind's name in `event.action`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Request => "request",
+            Self::Note => "note",
+            Self::Login => "login",
+            Self::LoginRefused => "login_refused",
+            Self::Issued => "issued",
+            Self::Refreshed => "refreshed",
+            Self::RefreshRefused => "refresh_refused",
+            Self::RefreshReused => "refresh_reused",
+            Self::Revoked => "revoked",
+            Self::Logout => "logout",
+        }
+    }
+
+    /// True for what an identity provider tells.
+    pub fn is_identity(self) -> bool {
+        !matches!(self, Self::Request | Self::Note)
+    }
+}
+
+/// What an identity provider told, once its names are known elsewhere.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Told {
+    /// What happened.
+    pub kind: EventKind,
+    /// When.
+    pub time: Time,
+    /// Where the provider saw it come from: the browser at a login, a backend at many a refresh.
+    pub context: Option<Arc<Context>>,
+}
+
+/// One HTTP request, or what else a line tells of (see [`EventKind`]).
 #[derive(Clone, Default)]
 pub struct AccessEvent<'a> {
+    /// What the line tells of.
+    pub kind: EventKind,
     /// When the gateway wrote the line, which for most is the end of the request.
     pub time: Time,
     /// The address at the other end of the connection.

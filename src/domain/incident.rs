@@ -3,6 +3,7 @@
 //! In: what `incidents` gathered. Out: [`Incident`] and its parts, exactly as the NDJSON contract shows them.
 //! Does not know: how findings are correlated, who carries the steps out.
 
+use super::event::EventKind;
 use super::finding::{Level, rfc3339};
 use super::ids::{FindingId, IncidentId, SessionId};
 use super::time::Time;
@@ -78,6 +79,25 @@ pub struct Incident {
     pub children: Vec<IncidentId>,
     /// The gateway's ids of some of the requests, at most 20.
     pub request_ids: Vec<String>,
+    /// What the identity provider told of its tokens and sessions, oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub identity: Vec<IdentityEvent>,
+}
+
+/// A login, an issuance, a refresh or a logout, as the identity provider told it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct IdentityEvent {
+    /// Event time.
+    #[serde(with = "rfc3339")]
+    pub time: Time,
+    /// What happened.
+    pub action: EventKind,
+    /// The address it came from, as the provider saw it.
+    pub ip: Option<IpAddr>,
+    /// Its network and place.
+    pub network: Option<String>,
+    /// The program.
+    pub client: Option<String>,
 }
 
 /// Networks and clients of one side.

@@ -148,6 +148,8 @@ pub enum Claim {
     Exp,
     AuthTime,
     OriginJti,
+    /// No claim: the id of the refresh token that an identity provider names beside the token.
+    RefreshId,
 }
 
 /// One token, decoded. Every claim is *claimed* until the verdict says otherwise.

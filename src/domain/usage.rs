@@ -5,7 +5,7 @@
 //! Source: ECS names; Sigma's webserver names are aliases, <https://sigmahq.io/docs/basics/log-sources.html>.
 
 use super::context::Context;
-use super::event::{AccessEvent, CarrierKind};
+use super::event::{AccessEvent, CarrierKind, EventKind};
 use super::facts::{Fact, FactKind, Facts};
 use super::line::Source;
 use super::token::{CredentialPlace, Provenance, Token, Verdict};
@@ -103,6 +103,7 @@ fields! {
     UserAgentOs "user_agent.os.name";
     UserAgentKind "user_agent.kind";
     Ja4 "tls.client.ja4";
+    Action "event.action";
     Method "http.request.method" ["cs-method"];
     RequestId "http.request.id";
     Referer "http.request.referrer" ["cs-referer", "c-uri-referer"];
@@ -169,6 +170,7 @@ impl<'a> View<'a> {
             Field::SourceChain => text(&event.chain),
             Field::UserAgent => text(&event.user_agent),
             Field::Ja4 => text(&event.ja4),
+            Field::Action if event.kind != EventKind::Request => Some(borrowed(event.kind.name())),
             Field::Method => text(&event.method),
             Field::RequestId => text(&event.request_id),
             Field::Referer => text(&event.referer),

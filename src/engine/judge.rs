@@ -67,6 +67,7 @@ impl Engine {
                 continue;
             }
             let finding = self.finding(rule, prepared, usage, &view, blame);
+            let told = self.told(usage.token).to_vec();
             let report = Report {
                 finding: &finding,
                 usage,
@@ -78,6 +79,7 @@ impl Engine {
                 last_legitimate_use: blame.last_legitimate_use,
                 sessions_of_subject: blame.sessions_of_subject,
                 hints: hints(rule),
+                told: &told,
             };
             shown |= self.state.incidents.record(&report).is_some();
             out.findings.push(finding);

@@ -66,8 +66,14 @@ self_cell!(
 impl Front {
     /// Prepares every line of a chunk.
     pub fn chunk(&self, reading: &Reading, chunk: Chunk) -> PreparedChunk {
+        let mut reading = reading.clone();
         PreparedChunk::new(chunk, |chunk| {
-            chunk.lines().map(|line| self.line(reading, line)).collect()
+            let lines = chunk.lines().map(|line| {
+                let prepared = self.line(&reading, line);
+                reading.parser.follow(line.text);
+                prepared
+            });
+            lines.collect()
         })
     }
 

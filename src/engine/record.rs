@@ -134,6 +134,11 @@ impl Engine {
                 subject.learn(&context, time);
             }
         }
+        if !entry.accepted
+            && let Some(issuer) = token.issuer.as_deref()
+        {
+            self.state.stores.identity.learn_issuer(issuer);
+        }
         entry.accepted = true;
         entry.judged = Some(prepared.context_key);
         entry.provenance = usage.provenance;

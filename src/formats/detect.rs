@@ -31,8 +31,8 @@ pub struct Detection {
 /// # Errors
 /// [`FormatFault::Undetected`] when nothing fits, with what was tried.
 pub fn detect(lines: &[&str], fields: &FieldMap) -> Result<Detection, FormatFault> {
-    let lines = lines.iter().filter(|line| !is_blank(line)).take(LINES_MAX);
-    let lines: Vec<&str> = lines.copied().collect();
+    // Directives describe the lines after them, so they stay among those that are looked at.
+    let lines: Vec<&str> = lines.iter().take(LINES_MAX).copied().collect();
     let judged: Vec<Detection> = ALL
         .iter()
         .map(|format| judge(format.parser(fields), &lines))
@@ -45,7 +45,7 @@ pub fn detect(lines: &[&str], fields: &FieldMap) -> Result<Detection, FormatFaul
     match best {
         Some(best) if best.confidence >= CONFIDENCE_MIN => Ok(best.clone()),
         _ => Err(FormatFault::Undetected {
-            lines: lines.len(),
+            lines: lines.iter().filter(|line| !is_blank(line)).count(),
             tried: tried(&judged),
         }),
     }
@@ -57,23 +57,32 @@ fn is_blank(line: &str) -> bool {
 }
 
 fn judge(parser: Parser, lines: &[&str]) -> Detection {
-    let shapes: Vec<f64> = lines
-        .iter()
-        .filter_map(|line| parser.parse(line).ok())
-        .map(|e| shape(&e))
-        .collect();
-    let parsed = shapes.len();
-    let confidence = shapes.iter().sum::<f64>() / lines.len().max(1) as f64;
+    let (mut total, mut parsed, mut shapes) = (0u32, 0, 0.0);
+    let mut following = parser.clone();
+    for line in lines {
+        following.follow(line);
+        if is_blank(line) {
+            continue;
+        }
+        total += 1;
+        if let Ok(event) = following.parse(line) {
+            parsed += 1;
+            shapes += shape(&event);
+        }
+    }
     Detection {
         parser,
-        confidence,
-        lines: lines.len(),
+        confidence: shapes / f64::from(total.max(1)),
+        lines: total as usize,
         parsed,
     }
 }
 
 /// How much of an access log's event is there, from 0 to 1. A time is always there, so it counts for nothing.
 fn shape(event: &AccessEvent<'_>) -> f64 {
+    if event.kind.is_identity() {
+        return 1.0;
+    }
     let parts = [
         event.client.is_some(),
         event.status != 0,

@@ -28,7 +28,7 @@ pub use detect::{Detection, detect};
 pub use names::FieldMap;
 
 use crate::domain::event::AccessEvent;
-use crate::domain::line::SkipReason;
+use crate::domain::line::{Chunk, SkipReason};
 use std::fmt;
 use std::sync::Arc;
 
@@ -54,6 +54,16 @@ pub struct Format {
 /// What a format does. A line that does not fit is no error of anybody's: it is counted and skipped.
 trait LineFormat: Send + Sync {
     fn parse<'a>(&self, line: &'a str) -> Result<AccessEvent<'a>, SkipReason>;
+
+    /// The format of what follows a line that describes it (`#Fields:`); `None` for any other line.
+    fn after(&self, _directive: &str) -> Option<Arc<dyn LineFormat>> {
+        None
+    }
+
+    /// True for a format in which such lines stand.
+    fn has_directives(&self) -> bool {
+        false
+    }
 }
 
 /// One format, ready to read lines. Cheap to clone; clones may be used on many threads.
@@ -136,6 +146,24 @@ impl Parser {
         self.format
             .parse(line)
             .map_err(|reason| explain(line, reason))
+    }
+}
+
+impl Parser {
+    /// Hears a line that may describe those after it (`#Fields:` of W3C logs).
+    pub fn follow(&mut self, line: &str) {
+        if line.starts_with('#')
+            && let Some(format) = self.format.after(line)
+        {
+            self.format = format;
+        }
+    }
+
+    /// Hears all lines of a chunk at once: how the chunk after it begins.
+    pub fn follow_chunk(&mut self, chunk: &Chunk) {
+        if self.format.has_directives() {
+            chunk.lines().for_each(|line| self.follow(line.text));
+        }
     }
 }
 

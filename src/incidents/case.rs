@@ -13,6 +13,7 @@ use super::sides::Side;
 use super::targets::{Targets, forged};
 use super::text::{shown, shown_arc};
 use crate::domain::context::{Context, Prefix};
+use crate::domain::event::Told;
 use crate::domain::facts::Fact;
 use crate::domain::ids::{FindingId, IdKey, IncidentId, SessionId, SubjectId};
 use crate::domain::time::Time;
@@ -30,6 +31,8 @@ pub(super) const SESSIONS_MAX: usize = 50;
 const RULES_MAX: usize = 64;
 /// Request ids kept, as the contract says.
 const REQUEST_IDS_MAX: usize = 20;
+/// Events of the identity provider kept: the login, the issuance and what came last.
+const TOLD_MAX: usize = 20;
 /// A suspect counts as active this long after its last use: the pause between two bursts of a
 /// script.
 pub(super) const ACTIVE_S: f64 = 600.0;
@@ -100,6 +103,8 @@ pub(super) struct Case {
     pub(super) other_subjects: u64,
     /// Other subjects seen at the suspect's prefixes when the case was closed.
     pub(super) others: OtherSubjects,
+    /// What the identity provider told, oldest first.
+    pub(super) told: Vec<Told>,
     pub(super) prior: Vec<IncidentId>,
     pub(super) parent: Option<IncidentId>,
 }
@@ -144,6 +149,7 @@ impl Case {
             sessions_of_subject: 0,
             other_subjects: 0,
             others: OtherSubjects::default(),
+            told: Vec::new(),
             prior,
             parent: None,
             key,
@@ -165,6 +171,7 @@ impl Case {
         if finding.score > self.says.0 {
             self.says = (finding.score, shown(&finding.says));
         }
+        self.tell(report.told);
         let new_session = self.see_session(report.usage.token.session);
         if self.suspect.see(report.suspect) || new_session {
             self.breach.add_earlier(&report.stats);
@@ -179,6 +186,18 @@ impl Case {
         self.last_legitimate_use = self.last_legitimate_use.max(report.last_legitimate_use);
         self.sessions_of_subject = self.sessions_of_subject.max(report.sessions_of_subject);
         self.other_subjects = self.other_subjects.max(report.stats.other_subjects);
+    }
+
+    /// Takes in what the identity provider told, each event once.
+    pub(super) fn tell(&mut self, told: &[Told]) -> bool {
+        let before = self.told.len();
+        for one in told {
+            if self.told.len() < TOLD_MAX && !self.told.contains(one) {
+                self.told.push(one.clone());
+            }
+        }
+        self.told.sort_by_key(|one| one.time);
+        self.told.len() > before
     }
 
     /// Counts a use by the suspect.

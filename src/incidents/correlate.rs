@@ -18,8 +18,9 @@ use super::targets::forged;
 use super::text::shown_arc;
 use super::watched::{CaseNo, Watched};
 use crate::domain::context::Prefix;
+use crate::domain::event::Told;
 use crate::domain::finding::Dimension;
-use crate::domain::ids::{IncidentId, SubjectId};
+use crate::domain::ids::{IncidentId, SessionId, SubjectId};
 use crate::domain::incident::Incident;
 use crate::domain::time::Time;
 use crate::domain::usage::TokenUse;
@@ -117,6 +118,18 @@ impl Incidents {
             case.count(usage);
             self.touch(no);
         }
+    }
+
+    /// Hears what the identity provider told of a session, for the cases about it.
+    pub fn tell(&mut self, session: SessionId, told: &Told) {
+        let about = self
+            .cases
+            .iter_mut()
+            .filter(|(_, case)| !case.closed && case.sessions.contains(&session));
+        let told: Vec<CaseNo> = about
+            .filter_map(|(no, case)| case.tell(std::slice::from_ref(told)).then_some(*no))
+            .collect();
+        told.into_iter().for_each(|no| self.touch(no));
     }
 
     /// Closes cases that were silent for an hour of event time.

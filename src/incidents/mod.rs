@@ -30,6 +30,7 @@ pub use correlate::Incidents;
 pub use lifetime::Evictions;
 
 use crate::domain::context::Context;
+use crate::domain::event::Told;
 use crate::domain::finding::Finding;
 use crate::domain::incident::Cause;
 use crate::domain::time::Time;
@@ -57,6 +58,8 @@ pub struct Report<'a> {
     pub last_legitimate_use: Option<Time>,
     /// Sessions of the subject that a revocation of the subject would end.
     pub sessions_of_subject: u64,
+    /// What the identity provider told of the token and its session.
+    pub told: &'a [Told],
     /// What the rule's author knows about the cause.
     pub hints: RuleHints<'a>,
 }

@@ -175,6 +175,7 @@ pub(super) fn report<'a>(
     victim: Option<&'a Context>,
 ) -> Report<'a> {
     Report {
+        told: &[],
         finding,
         usage,
         suspect: usage.context,

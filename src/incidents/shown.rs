@@ -8,13 +8,16 @@ use super::case::{Case, Key};
 use super::root_cause::{Causes, Scene};
 use super::score::{SHOWN_AT, raise};
 use super::shared_source::Shared;
-use super::sides::{Side, place_words};
+use super::sides::{Side, client_words, network_words, place_words};
 use super::steps;
 use super::targets::Targets;
 use super::text::counted;
 use super::words;
+use crate::domain::event::Told;
 use crate::domain::finding::Level;
-use crate::domain::incident::{Impact, Incident, PasswordStep, RevokeStep, State, Steps, Suspect};
+use crate::domain::incident::{
+    IdentityEvent, Impact, Incident, PasswordStep, RevokeStep, State, Steps, Suspect,
+};
 use crate::domain::time::Time;
 use crate::domain::token::Provenance;
 use std::collections::BTreeMap;
@@ -81,6 +84,18 @@ pub(super) fn incident(case: &Case, others: OtherSubjects, now: Time) -> Inciden
         parent: case.parent,
         children: Vec::new(),
         request_ids: case.request_ids.clone(),
+        identity: case.told.iter().map(identity_event).collect(),
+    }
+}
+
+fn identity_event(told: &Told) -> IdentityEvent {
+    let context = told.context.as_deref();
+    IdentityEvent {
+        time: told.time,
+        action: told.kind,
+        ip: context.map(|context| context.address),
+        network: context.map(network_words),
+        client: context.and_then(|context| context.client.as_ref().map(client_words)),
     }
 }
 
@@ -169,11 +184,7 @@ pub(super) fn parent(
         ),
         steps,
         state: State::Open,
-        next: format!(
-            "Block {} at the edge, then do steps 1 and 2 for each of its {}.",
-            shared.prefix,
-            counted(shared.children().count() as u64, "incident")
-        ),
+        next: next_of_all(shared),
         live_until: live_until(&all.targets),
         suspect_active: cases.iter().any(|case| case.active(now)),
         provenance: all.believable.unwrap_or(Provenance::Claimed),
@@ -192,7 +203,16 @@ pub(super) fn parent(
         parent: None,
         children: shared.children().collect(),
         request_ids: Vec::new(),
+        identity: Vec::new(),
     }
+}
+
+fn next_of_all(shared: &Shared) -> String {
+    format!(
+        "Block {} at the edge, then do steps 1 and 2 for each of its {}.",
+        shared.prefix,
+        counted(shared.children().count() as u64, "incident")
+    )
 }
 
 /// What the children know together.

@@ -5,6 +5,7 @@
 
 pub mod bounded;
 pub mod device;
+pub mod identity;
 pub mod issued;
 pub mod session;
 pub mod source;
@@ -15,6 +16,7 @@ use crate::domain::ids::{Digest, SessionId, SubjectId};
 use crate::domain::time::Time;
 use crate::domain::token::{Provenance, Token, Verdict};
 use bounded::Bounded;
+use identity::Identity;
 use issued::Issued;
 use serde::{Deserialize, Serialize};
 use session::{ContextKey, Session};
@@ -128,6 +130,8 @@ pub struct Stores {
     pub claimants: Bounded<Prefix, Origin>,
     /// What stands under each `(iss, jti)`.
     pub issued: Issued,
+    /// What identity providers told.
+    pub identity: Identity,
     /// Paths that answered 2xx to a request without any credential, by keyed hash: an answer there accepts nothing.
     pub open_paths: Bounded<u64, ()>,
 }
@@ -146,6 +150,7 @@ impl Stores {
             sources: Bounded::new(limits.sources),
             claimants: Bounded::new(limits.claimed),
             issued: Issued::new(limits.tokens),
+            identity: Identity::new(limits.tokens),
             open_paths: Bounded::new(OPEN_PATHS_MAX),
         }
     }

@@ -205,7 +205,7 @@ fn session(claims: &Claims, id: TokenId, key: &IdKey) -> SessionId {
         SessionId::of(key, &parts)
     };
     if let Some(sid) = claims.sid.as_deref() {
-        return of(&[issuer, "sid", sid]);
+        return session_of_sid(issuer, sid, key);
     }
     let auth_time = claims.auth_time.map(|second| second.to_string());
     let family = claims.origin_jti.as_deref().or(auth_time.as_deref());
@@ -217,6 +217,11 @@ fn session(claims: &Claims, id: TokenId, key: &IdKey) -> SessionId {
         Some(jti) => of(&[issuer, "jti", jti]),
         None => SessionId::of(key, &[&id.0.to_be_bytes()]),
     }
+}
+
+/// The session that an issuer calls `sid`.
+pub fn session_of_sid(issuer: &str, sid: &str, key: &IdKey) -> SessionId {
+    SessionId::of(key, &[issuer.as_bytes(), b"sid", sid.as_bytes()])
 }
 
 /// The text of a claim as it is kept: cut at a character's end when it is longer than any honest

@@ -257,6 +257,7 @@ fn tag(claim: Claim) -> &'static [u8] {
         Claim::Exp => b"3",
         Claim::AuthTime => b"4",
         Claim::OriginJti => b"o",
+        Claim::RefreshId => b"r",
     }
 }
 

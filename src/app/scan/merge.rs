@@ -6,7 +6,7 @@
 use super::streams::Stream;
 use crate::domain::line::{Chunk, SkipReason, Source};
 use crate::domain::time::Time;
-use crate::engine::prepare::{Front, Prepared, PreparedChunk};
+use crate::engine::prepare::{Front, Prepared, PreparedChunk, Reading};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
 use std::io;
@@ -72,8 +72,10 @@ fn work(
         let Ok(index) = order else { return };
         let stream = &streams[index];
         let (sequence, chunk) = stream.next_chunk();
-        let prepared =
-            chunk.and_then(|chunk| chunk.map(|chunk| prepare(front, stream, chunk)).transpose());
+        let prepared = chunk.and_then(|chunk| {
+            let prepared = chunk.map(|(reading, chunk)| prepare(front, &reading, chunk));
+            prepared.transpose()
+        });
         if results.send((index, sequence, prepared)).is_err() {
             return;
         }
@@ -81,8 +83,8 @@ fn work(
 }
 
 /// A panic in here would be a mistake of ours; it must not leave the consumer waiting for a chunk that never comes.
-fn prepare(front: &Front, stream: &Stream, chunk: Chunk) -> io::Result<PreparedChunk> {
-    std::panic::catch_unwind(AssertUnwindSafe(|| front.chunk(&stream.reading, chunk)))
+fn prepare(front: &Front, reading: &Reading, chunk: Chunk) -> io::Result<PreparedChunk> {
+    std::panic::catch_unwind(AssertUnwindSafe(|| front.chunk(reading, chunk)))
         .map_err(|_| io::Error::other("a chunk could not be parsed; please report this"))
 }
 

@@ -47,6 +47,8 @@ pub(crate) struct Stream {
 struct State {
     lines: Option<Lines>,
     pending: Option<Chunk>,
+    /// The reading's, as the lines so far left it.
+    parser: Parser,
     sequence: u64,
     /// True once the file could not be opened: then it has ended.
     failed: bool,
@@ -80,15 +82,13 @@ impl Stream {
             parser,
             trusted: wanted.trusted.clone(),
         };
-        let first = chunk
-            .lines()
-            .find_map(|line| {
-                front
-                    .line(&reading, line)
-                    .ok()
-                    .map(|prepared| prepared.event.time)
-            })
-            .unwrap_or_default();
+        let mut following = reading.clone();
+        let first = chunk.lines().find_map(|line| {
+            following.parser.follow(line.text);
+            let prepared = front.line(&following, line).ok()?;
+            Some(prepared.event.time)
+        });
+        let first = first.unwrap_or_default();
         // Files are opened again when their time comes; what came through a pipe must be kept.
         let piped = found.input == Input::Stdin;
         let (lines, pending) = if piped {
@@ -98,21 +98,22 @@ impl Stream {
         };
         Ok(Self {
             source: found.source.clone(),
+            state: Mutex::new(State {
+                lines,
+                pending,
+                parser: reading.parser.clone(),
+                sequence: 0,
+                failed: false,
+            }),
             reading,
             confidence,
             first,
             input: found.input.clone(),
-            state: Mutex::new(State {
-                lines,
-                pending,
-                sequence: 0,
-                failed: false,
-            }),
         })
     }
 
-    /// The next chunk with its number in the stream; `None` at the end.
-    pub(crate) fn next_chunk(&self) -> (u64, io::Result<Option<Chunk>>) {
+    /// The next chunk with its number in the stream and how it is read; `None` at the end.
+    pub(crate) fn next_chunk(&self) -> (u64, io::Result<Option<(Reading, Chunk)>>) {
         let Ok(mut state) = self.state.lock() else {
             return (
                 u64::MAX,
@@ -121,10 +122,19 @@ impl Stream {
         };
         let sequence = state.sequence;
         state.sequence += 1;
-        if let Some(chunk) = state.pending.take() {
-            return (sequence, Ok(Some(chunk)));
-        }
-        (sequence, self.read(&mut state))
+        let chunk = match state.pending.take() {
+            Some(chunk) => Ok(Some(chunk)),
+            None => self.read(&mut state),
+        };
+        let with_reading = |chunk: Chunk| {
+            let reading = Reading {
+                parser: state.parser.clone(),
+                trusted: self.reading.trusted.clone(),
+            };
+            state.parser.follow_chunk(&chunk);
+            (reading, chunk)
+        };
+        (sequence, chunk.map(|chunk| chunk.map(with_reading)))
     }
 
     fn read(&self, state: &mut State) -> io::Result<Option<Chunk>> {

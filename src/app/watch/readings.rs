@@ -12,15 +12,17 @@ use std::collections::HashMap;
 use std::path::Path;
 use tracing::{error, info, warn};
 
-/// The sources that are understood so far.
+/// The sources that are understood so far, and how the next chunk of each begins.
 #[derive(Default)]
 pub(super) struct Readings(HashMap<Source, Reading>);
 
 impl Readings {
     /// How a source is read; `None` while nothing recognises it, which the next chunk may change.
     pub(super) fn of(&mut self, set_up: &SetUp, source: &Source, chunk: &Chunk) -> Option<Reading> {
-        if let Some(reading) = self.0.get(source) {
-            return Some(reading.clone());
+        if let Some(next) = self.0.get_mut(source) {
+            let reading = next.clone();
+            next.parser.follow_chunk(chunk);
+            return Some(reading);
         }
         let Wanted {
             parser,
@@ -35,7 +37,9 @@ impl Readings {
             None => detected(source, chunk, &fields)?,
         };
         let reading = Reading { parser, trusted };
-        self.0.insert(source.clone(), reading.clone());
+        let mut next = reading.clone();
+        next.parser.follow_chunk(chunk);
+        self.0.insert(source.clone(), next);
         Some(reading)
     }
 }
