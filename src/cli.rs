@@ -4,6 +4,10 @@
 //! Does not know: what the commands do.
 //! Source: the contract's commands; exit codes 0, 1 and 2 as there.
 
+mod setting_up;
+
+pub use setting_up::Scrub;
+
 use crate::domain::finding::Level;
 use crate::domain::ids::IncidentId;
 use crate::domain::time::Time;
@@ -65,6 +69,8 @@ pub enum Command {
     Watch(Watch),
     /// Shows lines as normalised events: try a format on your log
     Parse(Parse),
+    /// Rewrites logs without their tokens: a keyed hash stands in the place of each
+    Scrub(Scrub),
     /// Checks, lists, explains and tests rules
     #[command(subcommand)]
     Rules(Rules),

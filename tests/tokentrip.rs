@@ -12,6 +12,7 @@ mod gateway;
 mod messages;
 mod readme;
 mod response;
+mod scrub;
 mod stories;
 mod support;
 mod watch;

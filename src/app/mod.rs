@@ -12,6 +12,7 @@ mod pseudonyms;
 mod rule_run;
 mod rules;
 mod scan;
+mod scrub;
 mod set_up;
 mod stderr;
 mod watch;
@@ -68,6 +69,7 @@ fn run_command(cli: Cli) -> ExitCode {
         Command::Incidents(ask) => incidents::run(&ask, color),
         Command::Pause(file) => incidents::pause(&file, true),
         Command::Resume(file) => incidents::pause(&file, false),
+        Command::Scrub(options) => scrub::run(&options),
         Command::Rules(ask) => about_rules(&ask),
         Command::Geo(ask) => about_places(&ask),
         Command::Completions { shell } => {

@@ -39,7 +39,11 @@ pub fn mask(text: &str) -> Cow<'_, str> {
 /// Where the runs that could be tokens stand, in order and apart from each other. Each is longer
 /// than a token where characters that a token may have follow it at once.
 pub fn runs(text: &str) -> impl Iterator<Item = Range<usize>> + '_ {
-    let bytes = text.as_bytes();
+    runs_in_bytes(text.as_bytes(), RUN_LENGTH_MIN)
+}
+
+/// The same for bytes of any kind, and for runs that go on for at least `length_min` after their first three letters.
+pub fn runs_in_bytes(bytes: &[u8], length_min: usize) -> impl Iterator<Item = Range<usize>> + '_ {
     let mut from = 0;
     iter::from_fn(move || {
         // Every opening has `y` or `w` second, which are rarer in logs than the `e` before them.
@@ -49,7 +53,9 @@ pub fn runs(text: &str) -> impl Iterator<Item = Range<usize>> + '_ {
             let Some(start) = second.checked_sub(1) else {
                 continue;
             };
-            if let Some(end) = opening(bytes, start).and_then(|opening| opening.end(bytes, start)) {
+            if let Some(end) =
+                opening(bytes, start).and_then(|opening| opening.end(bytes, start, length_min))
+            {
                 from = end;
                 return Some(start..end);
             }
@@ -89,7 +95,7 @@ fn begins_word(bytes: &[u8], start: usize) -> bool {
 
 impl Opening {
     /// Where the run that began at `start` ends, if it is to be hidden.
-    fn end(self, bytes: &[u8], start: usize) -> Option<usize> {
+    fn end(self, bytes: &[u8], start: usize, length_min: usize) -> Option<usize> {
         let mut end = start + 3;
         let mut part_length = 3;
         let mut long_parts = 0;
@@ -99,7 +105,7 @@ impl Opening {
             long_parts += usize::from(part_length == RUN_LENGTH_MIN);
         }
         let hidden = match self {
-            Self::Letter => end - start >= 3 + RUN_LENGTH_MIN,
+            Self::Letter => end - start >= 3 + length_min,
             Self::Rare => long_parts >= 2,
         };
         hidden.then_some(end)
@@ -113,9 +119,21 @@ struct Unit {
 }
 
 /// The token character that `rest` begins with: base64 of either alphabet, padding, a dot, or one
-/// of these percent-encoded once or several times.
+/// of these percent-encoded once or several times, or escaped by its code as in JSON (`\u002e`) or in nginx (`\x2E`).
 fn unit(rest: &[u8]) -> Option<Unit> {
     let (&first, mut after) = rest.split_first()?;
+    if first == b'\\' {
+        let code = match after {
+            [b'u' | b'U', b'0', b'0', a, b, ..] | [b'x' | b'X', a, b, ..] => [*a, *b],
+            _ => return None,
+        };
+        let length = if matches!(after, [b'u' | b'U', ..]) {
+            6
+        } else {
+            4
+        };
+        return of_code(code, length);
+    }
     if first != b'%' {
         let is_token = first.is_ascii_alphanumeric() || b"-_.=+/".contains(&first);
         return is_token.then_some(Unit {
@@ -126,11 +144,17 @@ fn unit(rest: &[u8]) -> Option<Unit> {
     while let Some(again) = after.strip_prefix(b"25") {
         after = again;
     }
-    let code = after.get(..2)?.to_ascii_uppercase();
-    let is_token = matches!(&code[..], b"2E" | b"2D" | b"5F" | b"3D" | b"2B" | b"2F");
+    let [a, b, ..] = *after else { return None };
+    of_code([a, b], rest.len() - after.len() + 2)
+}
+
+/// The punctuation of tokens by its code in ASCII, in two hexadecimal digits.
+fn of_code(code: [u8; 2], length: usize) -> Option<Unit> {
+    let code = code.map(|digit| digit.to_ascii_uppercase());
+    let is_token = matches!(&code, b"2E" | b"2D" | b"5F" | b"3D" | b"2B" | b"2F");
     is_token.then_some(Unit {
-        length: rest.len() - after.len() + 2,
-        dot: code == b"2E",
+        length,
+        dot: code == *b"2E",
     })
 }
 
@@ -161,6 +185,11 @@ mod tests {
         check(&format!("t={}", TOKEN.replace('.', "%2E")), "t=[token]");
         check(&format!("t={};", TOKEN.replace('.', "%252e")), "t=[token];");
         check("eyJhbGciOiJIUzI1NiJ9==.eyJ+/", "[token]");
+        check(&TOKEN.replace('.', r"\u002e"), "[token]");
+        check(
+            &format!(r"\x22{}\x22", TOKEN.replace('.', r"\x2E")),
+            r"\x22[token]\x22",
+        );
         check("eyJhbGciOiJI", "[token]");
         check("ewogICJhbGciOiAibm9uZSJ9.ewogICJzdWIiOjF9.", "[token]");
         check("t%3DeyAiYWxnIjoibm9uZSJ9.eyAic3ViIjoxfQ", "t%3D[token]");

@@ -11,6 +11,7 @@ pub mod incident;
 pub mod line;
 pub mod mask;
 pub mod mistake;
+pub mod scrubbed;
 pub mod sighting;
 pub mod time;
 pub mod token;

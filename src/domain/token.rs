@@ -7,6 +7,7 @@
 
 use super::few::Few;
 use super::ids::{Digest, SessionId, SubjectId, TokenId};
+use super::scrubbed::Scrubbed;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::fmt;
@@ -58,6 +59,8 @@ pub enum Shape<'a> {
     Claims(Vec<(Claim, Cow<'a, str>)>),
     /// A hash of the token, perhaps with claims beside it.
     Hash(Cow<'a, str>, Vec<(Claim, Cow<'a, str>)>),
+    /// What `tokentrip scrub` left of it.
+    Scrubbed(Scrubbed),
 }
 
 /// In which part of a request a credential stood (`jwt.where`).

@@ -143,7 +143,7 @@ impl Engine {
     fn verdict(&self, credential: &Credential<'_>, token: &Token) -> Verdict {
         match &credential.shape {
             Shape::Raw(raw) => verify(raw, token, &self.issuers),
-            Shape::Claims(_) | Shape::Hash(..)
+            Shape::Claims(_) | Shape::Hash(..) | Shape::Scrubbed(_)
                 if token
                     .issuer
                     .as_deref()
@@ -151,7 +151,7 @@ impl Engine {
             {
                 Verdict::NoSignature
             }
-            Shape::Claims(_) | Shape::Hash(..) => Verdict::NotConfigured,
+            Shape::Claims(_) | Shape::Hash(..) | Shape::Scrubbed(_) => Verdict::NotConfigured,
         }
     }
 

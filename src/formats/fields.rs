@@ -13,6 +13,7 @@ use super::text::{duration_ms, number, split_request, split_target};
 use super::time;
 use crate::domain::event::{AccessEvent, Carrier, CarrierKind, Text};
 use crate::domain::line::SkipReason;
+use crate::domain::scrubbed;
 use memchr::memmem::Finder;
 use std::borrow::Cow;
 use std::net::IpAddr;
@@ -20,6 +21,16 @@ use std::sync::LazyLock;
 
 /// How a JWS begins: `{"` in base64url (RFC 7515, section 3.1).
 static JWT: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"eyJ"));
+
+/// How that begins which `tokentrip scrub` leaves of one.
+static SCRUBBED: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(scrubbed::OPENING));
+
+/// Where the first of either begins.
+fn token_at(text: &[u8]) -> Option<usize> {
+    let jwt = JWT.find(text);
+    let before = jwt.and_then(|at| text.get(..at)).unwrap_or(text);
+    SCRUBBED.find(before).or(jwt)
+}
 
 /// More carriers than any log has; the rest of the line is not looked at for credentials.
 const CARRIERS_MAX: usize = 64;
@@ -32,7 +43,7 @@ pub(super) struct Fields<'a> {
     request: Text<'a>,
     target: Text<'a>,
     remote: Option<IpAddr>,
-    /// Where the next `eyJ` begins, as of the last field that asked; `usize::MAX` when there is none.
+    /// Where the next token begins, as of the last field that asked; `usize::MAX` when there is none.
     jwt_next: Option<usize>,
     ranks: Ranks,
 }
@@ -96,7 +107,7 @@ impl<'a> Fields<'a> {
             Slot::Other => {
                 let holds_jwt = match &value {
                     Cow::Borrowed(text) => self.holds_jwt(at, text.len()),
-                    Cow::Owned(text) => JWT.find(text.as_bytes()).is_some(),
+                    Cow::Owned(text) => token_at(text.as_bytes()).is_some(),
                 };
                 if holds_jwt {
                     self.carry(CarrierKind::Field, name(), value);
@@ -152,14 +163,14 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// True when `eyJ` begins in this part of the line. One pass over the line serves all fields, which come in its
+    /// True when a token begins in this part of the line. One pass over the line serves all fields, which come in its
     /// order.
     fn holds_jwt(&mut self, at: usize, length: usize) -> bool {
         let next = match self.jwt_next {
             Some(next) if next >= at => next,
             _ => {
                 let rest = self.line.as_bytes().get(at..).unwrap_or_default();
-                JWT.find(rest).map_or(usize::MAX, |found| at + found)
+                token_at(rest).map_or(usize::MAX, |found| at + found)
             }
         };
         self.jwt_next = Some(next);

@@ -121,7 +121,7 @@ fn without_leading_nuls(
 }
 
 /// What the beginning of a source is, when it is no log.
-pub(super) fn sniff(head: &[u8]) -> Result<(), ReadFault> {
+pub(crate) fn sniff(head: &[u8]) -> Result<(), ReadFault> {
     if head.starts_with(b"\xff\xfe") || head.starts_with(b"\xfe\xff") {
         return Err(ReadFault::Utf16);
     }

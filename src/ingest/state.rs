@@ -83,6 +83,11 @@ impl State {
     }
 }
 
+/// The key in a file of its own; drawn and written when it is missing.
+pub fn key_in(path: &Path) -> Result<IdKey, StateFault> {
+    id_key(path)
+}
+
 /// The key of an installation, for a reader that changes nothing; `None` where there is none yet.
 pub fn existing_key(folder: &Path) -> Result<Option<IdKey>, StateFault> {
     let path = folder.join("key");

@@ -8,6 +8,7 @@ use super::base64;
 use super::claims::Claims;
 use super::header::Header;
 use crate::domain::ids::{Digest, IdKey, SessionId, SubjectId, TokenId};
+use crate::domain::scrubbed::Scrubbed;
 use crate::domain::token::{Claim, Credential, Form, HeaderMarks, Shape, Token};
 use std::borrow::Cow;
 
@@ -51,10 +52,31 @@ pub fn decode(credential: &Credential<'_>, key: &IdKey) -> Result<Token, DecodeF
         Shape::Raw(raw) => decode_raw(raw.expose(), key),
         Shape::Claims(told) => Ok(decode_told(told, None, key)),
         Shape::Hash(hash, told) => Ok(decode_told(told, Some(hash), key)),
+        Shape::Scrubbed(ids) => Ok(decode_scrubbed(*ids, key)),
     }
 }
 
-fn decode_raw(text: &str, key: &IdKey) -> Result<Token, DecodeFault> {
+/// A token of which only ids are left: those it had when it was scrubbed.
+fn decode_scrubbed(ids: Scrubbed, key: &IdKey) -> Token {
+    let parts = Parts {
+        id: ids.token,
+        payload: Digest(key.hash("payload", &[&ids.token.0.to_be_bytes()])),
+        form: Form::Hash,
+        header: Header::default(),
+        marks: ids.header,
+        claims: Claims {
+            sub: ids.subject.map(|subject| subject.to_string()),
+            ..Claims::default()
+        },
+    };
+    Token {
+        session: ids.session,
+        subject: ids.subject,
+        ..token(parts, key)
+    }
+}
+
+pub(super) fn decode_raw(text: &str, key: &IdKey) -> Result<Token, DecodeFault> {
     let mut parts = text.splitn(5, '.');
     let header_text = parts.next().filter(|part| !part.is_empty());
     let (Some(header_text), Some(second)) = (header_text, parts.next()) else {

@@ -11,6 +11,7 @@ use super::pairs::{joined_cookie, may_hold_pairs, pairs};
 use crate::domain::event::{AccessEvent, Carrier, CarrierKind};
 use crate::domain::ids::{Digest, IdKey};
 use crate::domain::mask;
+use crate::domain::scrubbed::Scrubbed;
 use crate::domain::token::{Claim, Credential, CredentialPlace, Credentials, RawToken, Shape};
 use highway::{HighwayHash, HighwayHasher, Key};
 use memchr::{memchr, memchr_iter, memchr3_iter, memmem};
@@ -82,6 +83,10 @@ impl<'a> Found<'a, '_> {
         let after_scheme = scheme_length(text.as_bytes());
         let start = after_scheme.unwrap_or(0);
         let rest = text.as_bytes().get(start..).unwrap_or_default();
+        if rest.first() == Some(&b'~') {
+            self.add_scrubbed(text, CredentialPlace::Header, &carrier.name);
+            return;
+        }
         // One pass, for this is where most tokens of most logs stand.
         let (mut dots, mut alone) = (0, true);
         for at in memchr3_iter(b'.', b' ', b',', rest) {
@@ -138,6 +143,9 @@ impl<'a> Found<'a, '_> {
 
     /// Any text: every run in it that could be a token.
     fn in_text(&mut self, text: &Cow<'a, str>, place: CredentialPlace, name: Cow<'a, str>) {
+        if memchr(b'~', text.as_bytes()).is_some() {
+            self.add_scrubbed(text, place, &name);
+        }
         // Everywhere but in pairs, the usual beginning decides alone: one pass at memory speed.
         let in_pairs = matches!(place, CredentialPlace::Cookie | CredentialPlace::Query);
         if !in_pairs && place != CredentialPlace::Header && !has_usual_opening(text) {
@@ -167,6 +175,28 @@ impl<'a> Found<'a, '_> {
                 name,
                 digest,
             }),
+        }
+    }
+
+    /// What `tokentrip scrub` left in the place of tokens.
+    fn add_scrubbed(&mut self, text: &str, place: CredentialPlace, name: &Cow<'a, str>) {
+        let mut rest = text;
+        while let Some((range, ids)) = Scrubbed::find(rest) {
+            let digest = digest(
+                self.key,
+                &[rest.as_bytes().get(range.clone()).unwrap_or_default()],
+            );
+            let known = (self.credentials.iter())
+                .any(|known| known.digest == digest && known.place.presents() == place.presents());
+            if !known {
+                self.add(Credential {
+                    shape: Shape::Scrubbed(ids),
+                    place,
+                    name: name.clone(),
+                    digest,
+                });
+            }
+            rest = rest.get(range.end..).unwrap_or_default();
         }
     }
 
@@ -314,7 +344,7 @@ pub(super) fn has_usual_opening(text: &str) -> bool {
 }
 
 /// The token at the start of a run: two, three or five parts, percent-encoding undone.
-fn token_in(run: Cow<'_, str>, place: CredentialPlace) -> Option<Cow<'_, str>> {
+pub(super) fn token_in(run: Cow<'_, str>, place: CredentialPlace) -> Option<Cow<'_, str>> {
     let run = match place {
         // In a URL a slash is the next segment; base64 with slashes cannot stand there unescaped.
         CredentialPlace::Path | CredentialPlace::Query | CredentialPlace::Referer => {
@@ -410,6 +440,7 @@ mod tests {
                 Shape::Raw(raw) => raw.expose().to_owned(),
                 Shape::Claims(claims) => format!("{} claims", claims.len()),
                 Shape::Hash(hash, claims) => format!("{hash} and {} claims", claims.len()),
+                Shape::Scrubbed(ids) => ids.to_string(),
             };
             (credential.place, credential.name.into_owned(), text)
         });

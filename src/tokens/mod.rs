@@ -13,6 +13,7 @@ mod header;
 pub mod keys;
 pub mod locate;
 mod pairs;
+pub mod scrub;
 pub mod verify;
 
 /// Tokens signed with the published test keys, for the tests of any module.

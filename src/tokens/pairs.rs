@@ -12,12 +12,13 @@ use std::ops::Range;
 
 /// Pieces that one cookie may be split into. Frameworks split at 4 KiB, and servers refuse more
 /// than 16 KiB of headers.
-const COOKIE_PIECES_MAX: u32 = 10;
+pub(super) const COOKIE_PIECES_MAX: u32 = 10;
 
-/// True when a value in this Cookie header or query may be a token.
+/// True when a value in this Cookie header or query may be a token, or what scrubbing left of one.
 pub(super) fn may_hold_pairs(text: &str) -> bool {
     let bytes = text.as_bytes();
     has_usual_opening(text)
+        || memchr(b'~', bytes).is_some()
         || opens_object(bytes)
         || memmem::find_iter(bytes, b"=e").any(|at| opens_object(&bytes[at + 1..]))
 }

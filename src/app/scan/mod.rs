@@ -6,7 +6,7 @@
 mod advice;
 mod merge;
 mod output;
-mod progress;
+pub(super) mod progress;
 pub(crate) mod streams;
 
 use super::Error;

@@ -15,10 +15,10 @@ const BYTES_MIN: u64 = 32 << 20;
 const DRAWS_PER_S: u8 = 10;
 
 /// The bar, or nothing.
-pub(super) struct Progress(ProgressBar);
+pub(in crate::app) struct Progress(ProgressBar);
 
 impl Progress {
-    pub(super) fn new(when: cli::Progress, found: &[Found]) -> Self {
+    pub(in crate::app) fn new(when: cli::Progress, found: &[Found]) -> Self {
         let total: u64 = found.iter().map(|file| file.size_bytes).sum();
         // What comes through a pipe has no size, and may be long.
         let long = total >= BYTES_MIN || found.iter().any(|file| file.size_bytes == 0);
@@ -49,7 +49,7 @@ impl Progress {
         Self(bar)
     }
 
-    pub(super) fn advance(&self, bytes: u64, lines: u64) {
+    pub(in crate::app) fn advance(&self, bytes: u64, lines: u64) {
         if !self.0.is_hidden() {
             self.0.inc(bytes);
             self.0.set_message(format!("{lines} lines"));
@@ -57,11 +57,11 @@ impl Progress {
     }
 
     /// Runs something that writes to the terminal beside the bar.
-    pub(super) fn suspend(&self, write: impl FnOnce()) {
+    pub(in crate::app) fn suspend(&self, write: impl FnOnce()) {
         self.0.suspend(write);
     }
 
-    pub(super) fn finish(&self) {
+    pub(in crate::app) fn finish(&self) {
         self.0.finish_and_clear();
     }
 }
