@@ -11,6 +11,7 @@ pub mod incidents;
 pub mod rules;
 pub mod sessions;
 pub mod tokens;
+pub mod wrappers;
 
 pub mod http;
 pub mod ingest;

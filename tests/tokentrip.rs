@@ -13,6 +13,7 @@ mod messages;
 mod readme;
 mod response;
 mod scrub;
+mod sources;
 mod stories;
 mod support;
 mod watch;

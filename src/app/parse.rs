@@ -89,7 +89,7 @@ pub(super) fn run<'a>(
 ) -> io::Result<()> {
     let mut parser = reading.parser.clone();
     for line in lines {
-        let object = match parser.parse(line.text) {
+        let object = match parser.parse_written(line.text, line.written) {
             Ok(event) => shown(reading, &line, event),
             Err(reason) => skipped(&line, reason),
         };

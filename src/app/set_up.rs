@@ -18,6 +18,7 @@ use crate::rules::RuleSet;
 use crate::sessions::Limits;
 use crate::tokens::keys::KeySet;
 use crate::tokens::verify::Issuers;
+use jiff::tz::TimeZone;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -122,6 +123,8 @@ impl SetUp {
             parser,
             fields,
             trusted: trusted.unwrap_or_default(),
+            wrapper: entry.map(|entry| entry.wrapper).unwrap_or_default(),
+            zone: entry.map_or(TimeZone::UTC, |entry| entry.timezone.clone()),
         })
     }
 

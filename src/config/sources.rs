@@ -5,7 +5,9 @@
 use super::reader::Section;
 use crate::domain::mistake::Mistake;
 use crate::formats::FieldMap;
+use crate::wrappers::{self, Wanted as Wrapper};
 use ipnet::IpNet;
+use jiff::tz::TimeZone;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -24,6 +26,10 @@ pub struct Source {
     pub fields: BTreeMap<String, String>,
     /// Where to begin in a file that was never read before.
     pub read_from: ReadFrom,
+    /// What is around the lines: found out, nothing, or a wrapper by its name.
+    pub wrapper: Wrapper,
+    /// The zone of stamps that name none.
+    pub timezone: TimeZone,
 }
 
 /// Where to begin in a file that was never read before.
@@ -50,6 +56,10 @@ fn read_one(section: &Section<'_>) -> Option<Source> {
     let trusted_proxies = section.parsed_list("trusted_proxies", network);
     let words = [("beginning", ReadFrom::Beginning), ("end", ReadFrom::End)];
     let read_from = section.word("read_from", &words).unwrap_or_default();
+    let wrapper = section.text("wrapper");
+    let wrapper = wrapper.and_then(|given| section.parse(&given, wrapper_named));
+    let timezone = section.text("timezone");
+    let timezone = timezone.and_then(|given| section.parse(&given, zone_named));
     let fields = read_fields(&section.section("fields"));
     section.end();
     Some(Source {
@@ -58,6 +68,23 @@ fn read_one(section: &Section<'_>) -> Option<Source> {
         trusted_proxies,
         fields,
         read_from,
+        wrapper: wrapper.unwrap_or_default(),
+        timezone: timezone.unwrap_or(TimeZone::UTC),
+    })
+}
+
+fn wrapper_named(text: &str) -> Result<Wrapper, Mistake> {
+    Wrapper::of(text).ok_or_else(|| {
+        let names: Vec<&str> = wrappers::ALL.iter().map(|known| known.name).collect();
+        Mistake::outside(format!("`{text}` is no wrapper"))
+            .help(format!("use auto, none, {}", names.join(", ")))
+    })
+}
+
+fn zone_named(text: &str) -> Result<TimeZone, Mistake> {
+    TimeZone::get(text).map_err(|_| {
+        Mistake::outside(format!("`{text}` is no time zone"))
+            .help("use a name of the IANA database, as `Europe/Berlin` or `UTC`")
     })
 }
 

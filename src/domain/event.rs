@@ -5,6 +5,7 @@
 //! Does not know: what a token looks like.
 //! Source: field names of the Elastic Common Schema, <https://www.elastic.co/docs/reference/ecs>.
 
+use super::clock::Stamp;
 use super::context::Context;
 use super::few::Few;
 use super::time::Time;
@@ -86,6 +87,8 @@ pub struct AccessEvent<'a> {
     pub kind: EventKind,
     /// When the gateway wrote the line, which for most is the end of the request.
     pub time: Time,
+    /// How much of the time the line itself says, before it is completed.
+    pub stamp: Stamp,
     /// The address at the other end of the connection.
     pub peer: Option<IpAddr>,
     /// The client's address after walking the chain through trusted proxies; the peer when there are none.

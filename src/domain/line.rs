@@ -3,8 +3,13 @@
 //! In: bytes of a source, cut at line ends. Out: [`Chunk`] of [`RawLine`]s, [`Source`], [`SkipReason`].
 //! Does not know: formats, files, rotation.
 
+use super::time::Time;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
+
+/// The longest line that is kept whole. Servers limit a request's head to 8–64 KiB; escaping and a body field can
+/// multiply that, and what is longer is an attack on memory.
+pub const LINE_BYTES_MAX: usize = 1 << 20;
 
 /// Where lines come from, as evidence names it: a file path, `stdin`, or a listener.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -23,6 +28,8 @@ pub struct RawLine<'a> {
     pub text: &'a str,
     /// True when the line was longer than the limit and only its beginning is here.
     pub truncated: bool,
+    /// When what wrapped the line says that it was written; `None` without a wrapper that knows.
+    pub written: Option<Time>,
 }
 
 /// Whole lines of one source, read at once: the unit that travels between threads.
@@ -31,6 +38,8 @@ pub struct Chunk {
     source: Source,
     text: String,
     spans: Vec<LineSpan>,
+    /// Beside the spans, as far as there are any: lines without a wrapper pay nothing.
+    written: Vec<Option<Time>>,
 }
 
 #[derive(Debug)]
@@ -49,6 +58,7 @@ impl Chunk {
             source,
             text: String::new(),
             spans: Vec::new(),
+            written: Vec::new(),
         }
     }
 
@@ -87,6 +97,20 @@ impl Chunk {
         });
     }
 
+    /// Adds one line at the place it says.
+    pub fn push_line(&mut self, line: RawLine<'_>) {
+        if line.written.is_some() {
+            self.written.resize(self.spans.len(), None);
+            self.written.push(line.written);
+        }
+        self.push(
+            line.text.as_bytes(),
+            line.offset_bytes,
+            line.number,
+            line.truncated,
+        );
+    }
+
     /// The source.
     pub fn source(&self) -> &Source {
         &self.source
@@ -109,7 +133,7 @@ impl Chunk {
 
     /// The lines, in order.
     pub fn lines(&self) -> impl Iterator<Item = RawLine<'_>> + '_ {
-        self.spans.iter().map(|span| RawLine {
+        self.spans.iter().enumerate().map(|(at, span)| RawLine {
             source: &self.source,
             offset_bytes: span.offset_bytes,
             number: span.number,
@@ -118,6 +142,7 @@ impl Chunk {
                 .get(span.start as usize..span.end as usize)
                 .unwrap_or_default(),
             truncated: span.truncated,
+            written: self.written.get(at).copied().flatten(),
         })
     }
 }

@@ -34,6 +34,11 @@ impl Time {
         self.0.div_euclid(1000)
     }
 
+    /// Year, month and day in UTC.
+    pub fn civil(self) -> (i64, u32, u32) {
+        civil_from_days(self.0.div_euclid(86_400_000))
+    }
+
     /// Seconds from `earlier` to this moment; negative when `earlier` is later.
     pub fn since_s(self, earlier: Self) -> f64 {
         (self.0 - earlier.0) as f64 / 1000.0

@@ -86,7 +86,8 @@ impl Front {
         reading: &Reading,
         line: RawLine<'a>,
     ) -> Result<Prepared<'a>, SkipReason> {
-        let mut event = reading.parser.parse(line.text).map_err(|reason| {
+        let event = reading.parser.parse_written(line.text, line.written);
+        let mut event = event.map_err(|reason| {
             if line.truncated {
                 SkipReason::TooLong
             } else {

@@ -29,6 +29,7 @@ impl Engine {
                 number: 0,
                 text: "",
                 truncated: false,
+                written: None,
             },
             event: AccessEvent {
                 time: sighting.time,

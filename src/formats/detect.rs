@@ -6,6 +6,7 @@
 use super::names::FieldMap;
 use super::{ALL, FormatFault, Parser};
 use crate::domain::event::AccessEvent;
+use crate::domain::time::Time;
 
 /// Lines looked at: enough for a rare kind of line not to decide, and read in a millisecond.
 const LINES_MAX: usize = 200;
@@ -31,11 +32,27 @@ pub struct Detection {
 /// # Errors
 /// [`FormatFault::Undetected`] when nothing fits, with what was tried.
 pub fn detect(lines: &[&str], fields: &FieldMap) -> Result<Detection, FormatFault> {
+    detect_written(lines, fields, None)
+}
+
+/// The same for lines out of a wrapper that knows when they were written: they need not say it themselves.
+///
+/// # Errors
+/// As [`detect`].
+pub fn detect_wrapped(lines: &[&str], fields: &FieldMap) -> Result<Detection, FormatFault> {
+    detect_written(lines, fields, Some(Time::default()))
+}
+
+fn detect_written(
+    lines: &[&str],
+    fields: &FieldMap,
+    written: Option<Time>,
+) -> Result<Detection, FormatFault> {
     // Directives describe the lines after them, so they stay among those that are looked at.
     let lines: Vec<&str> = lines.iter().take(LINES_MAX).copied().collect();
     let judged: Vec<Detection> = ALL
         .iter()
-        .map(|format| judge(format.parser(fields), &lines))
+        .map(|format| judge(format.parser(fields), &lines, written))
         .collect();
     // Of equals the first wins, and `max_by` takes the last.
     let best = judged
@@ -56,7 +73,7 @@ fn is_blank(line: &str) -> bool {
     text.is_empty() || text.starts_with('#')
 }
 
-fn judge(parser: Parser, lines: &[&str]) -> Detection {
+fn judge(parser: Parser, lines: &[&str], written: Option<Time>) -> Detection {
     let (mut total, mut parsed, mut shapes) = (0u32, 0, 0.0);
     let mut following = parser.clone();
     for line in lines {
@@ -65,7 +82,7 @@ fn judge(parser: Parser, lines: &[&str]) -> Detection {
             continue;
         }
         total += 1;
-        if let Ok(event) = following.parse(line) {
+        if let Ok(event) = following.parse_written(line, written) {
             parsed += 1;
             shapes += shape(&event);
         }

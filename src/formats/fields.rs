@@ -11,9 +11,11 @@ use super::client_address::last_hop;
 use super::names::{Meaning, Slot};
 use super::text::{duration_ms, number, split_request, split_target};
 use super::time;
+use crate::domain::clock::Stamp;
 use crate::domain::event::{AccessEvent, Carrier, CarrierKind, Text};
 use crate::domain::line::SkipReason;
 use crate::domain::scrubbed;
+use crate::domain::time::Time;
 use memchr::memmem::Finder;
 use std::borrow::Cow;
 use std::net::IpAddr;
@@ -180,8 +182,8 @@ impl<'a> Fields<'a> {
     /// The event.
     ///
     /// # Errors
-    /// [`SkipReason::NoTime`] and [`SkipReason::BadTime`]: without a time there is no event;
-    /// [`SkipReason::Malformed`]: there is a time and nothing of a request.
+    /// [`SkipReason::BadTime`] for a time that is none; [`SkipReason::Malformed`] and [`SkipReason::NoTime`] when there
+    /// is nothing of a request. An event without a time is for the [`Parser`](super::Parser) to complete.
     pub(super) fn finish(self) -> Result<AccessEvent<'a>, SkipReason> {
         let Self {
             mut event,
@@ -191,15 +193,22 @@ impl<'a> Fields<'a> {
             remote,
             ..
         } = self;
-        let time = time.ok_or(SkipReason::NoTime)?;
-        event.time = time::parse(time.trim()).ok_or(SkipReason::BadTime)?;
+        let stamped = time
+            .as_ref()
+            .map(|time| time::read(time.trim()).ok_or(SkipReason::BadTime));
+        let is_dated = stamped.is_some();
+        (event.time, event.stamp) = stamped
+            .transpose()?
+            .unwrap_or((Time::default(), Stamp::Absent));
         event.client = event.client.or(remote).or(event.peer);
         event.peer = event.peer.or(remote).or(event.client);
         set_request(&mut event, request, target);
         if is_request(&event) {
             Ok(event)
-        } else {
+        } else if is_dated {
             Err(SkipReason::Malformed)
+        } else {
+            Err(SkipReason::NoTime)
         }
     }
 }

@@ -24,11 +24,13 @@ mod text;
 mod time;
 mod vocabulary;
 
-pub use detect::{Detection, detect};
+pub use detect::{Detection, detect, detect_wrapped};
 pub use names::FieldMap;
 
+use crate::domain::clock::{Clock, Stamp};
 use crate::domain::event::AccessEvent;
 use crate::domain::line::{Chunk, SkipReason};
+use crate::domain::time::Time;
 use std::fmt;
 use std::sync::Arc;
 
@@ -71,6 +73,8 @@ trait LineFormat: Send + Sync {
 pub struct Parser {
     name: Arc<str>,
     format: Arc<dyn LineFormat>,
+    /// Completes stamps without a zone or a year; none reads them as UTC, and those without a year not at all.
+    clock: Option<Arc<Clock>>,
 }
 
 impl fmt::Debug for Parser {
@@ -130,6 +134,16 @@ impl Parser {
         Self {
             name: name.into(),
             format,
+            clock: None,
+        }
+    }
+
+    /// The same, with what completes the stamps of its source.
+    #[must_use]
+    pub fn with_clock(self, clock: Clock) -> Self {
+        Self {
+            clock: Some(Arc::new(clock)),
+            ..self
         }
     }
 
@@ -143,9 +157,47 @@ impl Parser {
     /// # Errors
     /// Why there is no event, to be counted.
     pub fn parse<'a>(&self, line: &'a str) -> Result<AccessEvent<'a>, SkipReason> {
-        self.format
-            .parse(line)
-            .map_err(|reason| explain(line, reason))
+        self.parse_written(line, None)
+    }
+
+    /// Reads one line that a wrapper says was written then; that counts for what the line does not say itself.
+    ///
+    /// # Errors
+    /// As [`Self::parse`].
+    pub fn parse_written<'a>(
+        &self,
+        line: &'a str,
+        written: Option<Time>,
+    ) -> Result<AccessEvent<'a>, SkipReason> {
+        let parsed = self.format.parse(line);
+        match parsed {
+            Ok(event) if event.stamp == Stamp::Whole => Ok(event),
+            parsed => parsed
+                .and_then(|event| self.complete(event, written))
+                .map_err(|reason| explain(line, reason)),
+        }
+    }
+
+    /// Completes the stamp of an event.
+    #[cold]
+    fn complete<'a>(
+        &self,
+        mut event: AccessEvent<'a>,
+        written: Option<Time>,
+    ) -> Result<AccessEvent<'a>, SkipReason> {
+        let utc = || Clock::utc(written.unwrap_or_default());
+        let time = match (&self.clock, event.stamp, written) {
+            // About nothing there is no year.
+            (None, Stamp::NoYear, None) => None,
+            (Some(clock), stamp, written) => clock.complete(event.time, stamp, written),
+            (None, stamp, written) => utc().complete(event.time, stamp, written),
+        };
+        let reason = match event.stamp {
+            Stamp::Absent => SkipReason::NoTime,
+            _ => SkipReason::BadTime,
+        };
+        event.time = time.ok_or(reason)?;
+        Ok(event)
     }
 }
 

@@ -1,45 +1,97 @@
 //! The ways logs write time.
 //!
-//! In: the text of a time field. Out: [`Time`], or `None` for what is no time.
-//! Does not know: which field of a line holds the time; the wall clock. A stamp without a zone counts as UTC.
+//! In: the text of a time field. Out: [`Time`] and how much of it was written, or `None` for what is no time.
+//! Does not know: which field of a line holds the time; the wall clock; the zone or the year that is not written (see
+//! [`crate::domain::clock`]).
 //! Source: CLF as in Apache httpd `mod_log_config` (`%t`), RFC 3339 section 5.6, epochs as `$msec` of nginx and
 //! `ts` of Caddy write them.
 
+use crate::domain::clock::Stamp;
 use crate::domain::time::{Time, days_from_civil};
 
-/// Reads a time in any of the known notations, told apart by their shape.
-pub(super) fn parse(text: &str) -> Option<Time> {
+/// Reads a time in any of the known notations, told apart by their shape, with what it leaves open.
+pub(super) fn read(text: &str) -> Option<(Time, Stamp)> {
     let bytes = text.as_bytes();
     match bytes {
         [b'[', inner @ .., b']'] => clf(inner),
         [_, _, b'/', ..] => clf(bytes),
         [_, _, _, _, b'-', ..] => rfc3339(bytes),
-        _ => epoch(text),
+        [_, _, b':', ..] => time_only(bytes),
+        [b'A'..=b'Z', _, _, b' ', ..] => year_less(bytes),
+        _ => epoch(text).map(|time| (time, Stamp::Whole)),
     }
 }
 
+/// `10:11:12.345`
+fn time_only(bytes: &[u8]) -> Option<(Time, Stamp)> {
+    let (clock, ms) = time_of_day(bytes)?;
+    moment((1970, 1, 1), clock, ms, 0).map(|time| (time, Stamp::TimeOnly))
+}
+
+/// `May  4 10:11:12.345`, as in syslog.
+fn year_less(bytes: &[u8]) -> Option<(Time, Stamp)> {
+    let [m1, m2, m3, b' ', d1, d2, b' ', rest @ ..] = bytes else {
+        return None;
+    };
+    let tens = if *d1 == b' ' { b'0' } else { *d1 };
+    let (clock, ms) = time_of_day(rest)?;
+    let date = (1972, month_of([*m1, *m2, *m3])?, two(tens, *d2)?);
+    moment(date, clock, ms, 0).map(|time| (time, Stamp::NoYear))
+}
+
+fn time_of_day(bytes: &[u8]) -> Option<((u32, u32, u32), i64)> {
+    let [h1, h2, b':', i1, i2, b':', s1, s2, rest @ ..] = bytes else {
+        return None;
+    };
+    let (ms, rest) = match rest {
+        [b'.' | b',', rest @ ..] => fraction_ms(rest)?,
+        _ => (0, rest),
+    };
+    let clock = (two(*h1, *h2)?, two(*i1, *i2)?, two(*s1, *s2)?);
+    rest.is_empty().then_some((clock, ms))
+}
+
 /// `17/May/2015:10:05:03 +0000`, the common log format's.
-pub(super) fn clf(bytes: &[u8]) -> Option<Time> {
-    let [d1, d2, b'/', month @ .., sign, zh1, zh2, zm1, zm2] = bytes else {
+fn clf(bytes: &[u8]) -> Option<(Time, Stamp)> {
+    let [
+        d1,
+        d2,
+        b'/',
+        m1,
+        m2,
+        m3,
+        b'/',
+        y1,
+        y2,
+        y3,
+        y4,
+        b':',
+        rest @ ..,
+    ] = bytes
+    else {
         return None;
     };
-    let [m1, m2, m3, b'/', y1, y2, y3, y4, b':', clock @ .., b' '] = month else {
+    let [h1, h2, b':', i1, i2, b':', s1, s2, rest @ ..] = rest else {
         return None;
     };
-    let [h1, h2, b':', i1, i2, b':', s1, s2] = clock else {
-        return None;
+    let (zone_s, stamp) = match rest {
+        [b' ', sign, h1, h2, m1, m2] => {
+            let zone_s = zone(*sign, two(*h1, *h2)?, two(*m1, *m2)?)?;
+            (zone_s, Stamp::Whole)
+        }
+        [] => (0, Stamp::NoZone),
+        _ => return None,
     };
     let day = two(*d1, *d2)?;
     let month = month_of([*m1, *m2, *m3])?;
     let year = two(*y1, *y2)? * 100 + two(*y3, *y4)?;
     let clock = (two(*h1, *h2)?, two(*i1, *i2)?, two(*s1, *s2)?);
-    let zone_s = zone(*sign, two(*zh1, *zh2)?, two(*zm1, *zm2)?)?;
-    moment((year, month, day), clock, 0, zone_s)
+    moment((year, month, day), clock, 0, zone_s).map(|time| (time, stamp))
 }
 
 /// `2026-05-04T10:11:12.345+02:00`: T or a space between date and time, 0 to 9 digits of a second's fraction, zone as
 /// `Z`, `±hh:mm`, `±hhmm`, `±hh`, or none.
-fn rfc3339(bytes: &[u8]) -> Option<Time> {
+fn rfc3339(bytes: &[u8]) -> Option<(Time, Stamp)> {
     let [y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2, sep, rest @ ..] = bytes else {
         return None;
     };
@@ -59,6 +111,10 @@ fn rfc3339(bytes: &[u8]) -> Option<Time> {
         [b'.' | b',', rest @ ..] => fraction_ms(rest)?,
         _ => (0, rest),
     };
+    let stamp = match rest {
+        [] => Stamp::NoZone,
+        _ => Stamp::Whole,
+    };
     let zone_s = match rest {
         [] | [b'Z' | b'z'] => 0,
         [sign, h1, h2, b':', m1, m2] | [sign, h1, h2, m1, m2] => {
@@ -67,7 +123,7 @@ fn rfc3339(bytes: &[u8]) -> Option<Time> {
         [sign, h1, h2] => zone(*sign, two(*h1, *h2)?, 0)?,
         _ => return None,
     };
-    moment(date, clock, ms, zone_s)
+    moment(date, clock, ms, zone_s).map(|time| (time, stamp))
 }
 
 /// Seconds, milliseconds, microseconds or nanoseconds since the epoch, told apart by size: every unit covers the years
@@ -187,6 +243,38 @@ fn two(tens: u8, ones: u8) -> Option<u32> {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    /// A stamp that says its date.
+    fn parse(text: &str) -> Option<Time> {
+        let (time, stamp) = read(text)?;
+        matches!(stamp, Stamp::Whole | Stamp::NoZone).then_some(time)
+    }
+
+    #[test]
+    fn t73_what_a_stamp_leaves_open_is_known() {
+        for (text, stamp, ms) in [
+            ("2026-05-04T10:11:12", Stamp::NoZone, 1_777_889_472_000),
+            ("04/May/2026:10:11:12", Stamp::NoZone, 1_777_889_472_000),
+            ("10:11:12.345", Stamp::TimeOnly, 36_672_345),
+            ("Jan  2 00:00:01", Stamp::NoYear, 63_158_401_000),
+            ("Feb 29 00:00:00,5", Stamp::NoYear, 68_169_600_500),
+        ] {
+            assert_eq!(
+                read(text),
+                Time::from_ms(ms).map(|time| (time, stamp)),
+                "{text}"
+            );
+        }
+        for text in [
+            "24:00:00",
+            "10:11",
+            "10:11:12Z",
+            "Foo 12 10:11:12",
+            "May 32 10:11:12",
+        ] {
+            assert_eq!(read(text), None, "{text}");
+        }
+    }
 
     #[test]
     fn one_moment_in_every_notation() {

@@ -7,12 +7,9 @@
 //! Source: RFC 3629, section 6 (byte order mark); Unicode 16, section 23.8.
 
 use super::fault::ReadFault;
+pub use crate::domain::line::LINE_BYTES_MAX;
 use crate::domain::line::{Chunk, Source};
 use std::io::{self, Read};
-
-/// The longest line that is kept whole. Servers limit a request's head to 8–64 KiB; escaping and a body field can
-/// multiply that, and what is longer is an attack on memory.
-pub const LINE_BYTES_MAX: usize = 1 << 20;
 
 /// Bytes of one chunk, when lines are shorter: large enough to make a hand-over between threads cheap, small enough
 /// to stay in a core's L2 cache.

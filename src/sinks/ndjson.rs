@@ -65,6 +65,16 @@ pub struct SourceSummary {
     pub identified_ratio: f64,
     /// Share of the events that come from the most frequent address, 0 to 1.
     pub top_peer_share: f64,
+    /// What was around its lines, from the outside.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub wrappers: Vec<&'static str>,
+    /// Pieces of split lines whose other pieces were not there.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub orphans: u64,
+}
+
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 /// Any value as one line of JSON without a line ending, every token in it masked. Tokens are letters, digits, `-`, `_`

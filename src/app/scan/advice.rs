@@ -36,6 +36,12 @@ pub(super) fn warnings(engine: &Engine, set_up: &SetUp, summary: &Summary) -> Ve
                 .to_owned(),
         );
     }
+    for source in summary.sources.iter().filter(|source| source.orphans > 0) {
+        warnings.push(format!(
+            "{}: {} split lines never got their last piece; what was there was read",
+            source.file, source.orphans
+        ));
+    }
     if summary.sources.iter().any(|source| source.confidence < 0.9) {
         warnings
             .push("a format was recognised with little confidence; name it with `--format`".into());

@@ -149,6 +149,8 @@ pub(super) fn summary(
             confidence: rounded(stream.confidence),
             identified_ratio: rounded(health.map_or(0.0, |health| health.identified_ratio())),
             top_peer_share: rounded(share),
+            wrappers: stream.wrappers.clone(),
+            orphans: stream.orphans(),
         }
     });
     let mut skipped: BTreeMap<&'static str, u64> = pass

@@ -3,14 +3,17 @@
 //! In: what `discover` found, the configuration. Out: [`Stream`]s that any worker can take the next chunk of.
 //! Does not know: the engine, or in which order streams are merged.
 
+use crate::domain::clock::Clock;
 use crate::domain::line::{Chunk, Source};
 use crate::domain::time::Time;
 use crate::engine::prepare::{Front, Reading};
 use crate::formats::client_address::TrustedProxies;
-use crate::formats::{self, FieldMap, Parser};
+use crate::formats::{self, FieldMap, FormatFault, Parser};
 use crate::ingest::archive;
 use crate::ingest::discover::{Found, Input};
 use crate::ingest::lines::ChunkReader;
+use crate::wrappers::{self, Peeler};
+use jiff::tz::TimeZone;
 use std::io::{self, Read};
 use std::sync::Mutex;
 
@@ -18,7 +21,7 @@ use std::sync::Mutex;
 pub(crate) const SAMPLE_LINES: usize = 200;
 
 /// How a source is to be read, as far as the user said so.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(crate) struct Wanted {
     /// The format; found out when absent.
     pub(crate) parser: Option<Parser>,
@@ -26,6 +29,52 @@ pub(crate) struct Wanted {
     pub(crate) fields: FieldMap,
     /// Proxies whose forwarding header is believed.
     pub(crate) trusted: TrustedProxies,
+    /// What is around the lines.
+    pub(crate) wrapper: wrappers::Wanted,
+    /// The zone of stamps that name none.
+    pub(crate) zone: TimeZone,
+}
+
+impl Default for Wanted {
+    fn default() -> Self {
+        Self {
+            parser: None,
+            fields: FieldMap::default(),
+            trusted: TrustedProxies::default(),
+            wrapper: wrappers::Wanted::Auto,
+            zone: TimeZone::UTC,
+        }
+    }
+}
+
+impl Wanted {
+    /// How a source is read whose first lines, out of their wrapper, are these; and how sure that is.
+    ///
+    /// # Errors
+    /// When nothing recognises them.
+    pub(crate) fn reading(
+        &self,
+        lines: &Chunk,
+        clock: Clock,
+    ) -> Result<(Reading, f64), FormatFault> {
+        let (parser, confidence) = match &self.parser {
+            Some(parser) => (parser.clone(), 1.0),
+            None => {
+                let sample = || lines.lines().take(SAMPLE_LINES);
+                let text: Vec<&str> = sample().map(|line| line.text).collect();
+                let found = match sample().any(|line| line.written.is_some()) {
+                    true => formats::detect_wrapped(&text, &self.fields),
+                    false => formats::detect(&text, &self.fields),
+                }?;
+                (found.parser, found.confidence)
+            }
+        };
+        let reading = Reading {
+            parser: parser.with_clock(clock),
+            trusted: self.trusted.clone(),
+        };
+        Ok((reading, confidence))
+    }
 }
 
 type Lines = ChunkReader<Box<dyn Read + Send>>;
@@ -40,6 +89,8 @@ pub(crate) struct Stream {
     pub(crate) confidence: f64,
     /// Event time of its first event.
     pub(crate) first: Time,
+    /// What was around its lines, from the outside.
+    pub(crate) wrappers: Vec<&'static str>,
     input: Input,
     state: Mutex<State>,
 }
@@ -47,6 +98,8 @@ pub(crate) struct Stream {
 struct State {
     lines: Option<Lines>,
     pending: Option<Chunk>,
+    peeler: Peeler,
+    orphans: u64,
     /// The reading's, as the lines so far left it.
     parser: Parser,
     sequence: u64,
@@ -66,24 +119,15 @@ impl Stream {
             Ok(None) => return Err("is empty".to_owned()),
             Err(error) => return Err(error.to_string()),
         };
-        let sample: Vec<&str> = chunk
-            .lines()
-            .take(SAMPLE_LINES)
-            .map(|line| line.text)
-            .collect();
-        let (parser, confidence) = match &wanted.parser {
-            Some(parser) => (parser.clone(), 1.0),
-            None => {
-                let found = formats::detect(&sample, &wanted.fields).map_err(|e| e.to_string())?;
-                (found.parser, found.confidence)
-            }
-        };
-        let reading = Reading {
-            parser,
-            trusted: wanted.trusted.clone(),
-        };
+        let clock = Clock::new(wanted.zone.clone(), last_change(&found.input));
+        let peeler = Peeler::detect(wanted.wrapper, &chunk, &clock);
+        let inside = peeler.sample(&chunk, SAMPLE_LINES, &clock);
+        let lines_inside = inside.as_ref().unwrap_or(&chunk);
+        let (reading, confidence) = wanted
+            .reading(lines_inside, clock)
+            .map_err(|e| e.to_string())?;
         let mut following = reading.clone();
-        let first = chunk.lines().find_map(|line| {
+        let first = lines_inside.lines().find_map(|line| {
             following.parser.follow(line.text);
             let prepared = front.line(&following, line).ok()?;
             Some(prepared.event.time)
@@ -98,9 +142,12 @@ impl Stream {
         };
         Ok(Self {
             source: found.source.clone(),
+            wrappers: peeler.names().collect(),
             state: Mutex::new(State {
                 lines,
                 pending,
+                peeler,
+                orphans: 0,
                 parser: reading.parser.clone(),
                 sequence: 0,
                 failed: false,
@@ -126,6 +173,7 @@ impl Stream {
             Some(chunk) => Ok(Some(chunk)),
             None => self.read(&mut state),
         };
+        let inside = chunk.map(|chunk| self.peel(&mut state, chunk));
         let with_reading = |chunk: Chunk| {
             let reading = Reading {
                 parser: state.parser.clone(),
@@ -134,7 +182,25 @@ impl Stream {
             state.parser.follow_chunk(&chunk);
             (reading, chunk)
         };
-        (sequence, chunk.map(|chunk| chunk.map(with_reading)))
+        (sequence, inside.map(|chunk| chunk.map(with_reading)))
+    }
+
+    /// The lines inside the lines; at the end, those that were still waiting for their last piece.
+    fn peel(&self, state: &mut State, chunk: Option<Chunk>) -> Option<Chunk> {
+        if state.peeler.is_empty() {
+            return chunk;
+        }
+        let inside = match chunk {
+            Some(chunk) => Some(state.peeler.chunk(chunk)),
+            None => state.peeler.finish(&self.source),
+        };
+        state.orphans += state.peeler.take_orphans();
+        inside
+    }
+
+    /// Pieces of lines whose other pieces were not there.
+    pub(crate) fn orphans(&self) -> u64 {
+        self.state.lock().map_or(0, |state| state.orphans)
     }
 
     fn read(&self, state: &mut State) -> io::Result<Option<Chunk>> {
@@ -156,6 +222,20 @@ impl Stream {
             state.lines = None;
         }
     }
+}
+
+/// When an input was last written, which is what its stamps are about.
+fn last_change(input: &Input) -> Time {
+    let modified = match input {
+        Input::File(path) => std::fs::metadata(path).and_then(|found| found.modified()),
+        Input::Stdin => Ok(std::time::SystemTime::now()),
+    };
+    let since = modified
+        .ok()
+        .and_then(|at| at.duration_since(std::time::UNIX_EPOCH).ok());
+    since
+        .and_then(|since| Time::from_ms(since.as_millis() as i64))
+        .unwrap_or_default()
 }
 
 fn open(input: &Input, source: &Source) -> io::Result<Lines> {

@@ -6,7 +6,7 @@
 //! What was fed is journalled in its order, and the journal is on the disk before any effect of it leaves.
 
 use super::answer::Answer;
-use super::readings::Readings;
+use super::readings::{Inside, Readings};
 use super::receivers::Receivers;
 use super::restore::{self, Memory};
 use super::{Error, Order, wall};
@@ -108,7 +108,7 @@ impl Line {
         };
         let mut tailer = Tailer::new(patterns.clone(), start);
         let mut engine = set_up.engine(fast_path, false);
-        let restored = restore::restore(state.folder(), &mut engine, &mut tailer)?;
+        let mut restored = restore::restore(state.folder(), &mut engine, &mut tailer)?;
         let hints = Wake::new(&patterns)
             .inspect_err(|error| warn!(%error, "no file notifications: logs are only polled"))
             .ok();
@@ -119,7 +119,7 @@ impl Line {
         let mut line = Self {
             issuers: set_up.issuers.clone(),
             seen: Observation::default(),
-            readings: Readings::default(),
+            readings: Readings::resume(std::mem::take(&mut restored.pieces)),
             fed: false,
             snapshot_at: now + SNAPSHOT_EVERY,
             chores_at: now,
@@ -268,9 +268,10 @@ impl Line {
         let metrics = Arc::clone(&self.shared.metrics);
         metrics.lines_read(&source.0, chunk.len() as u64);
         metrics.bytes_read(&source.0, extent.end_bytes - extent.start_bytes);
-        let Some(reading) = self.readings.of(&self.set_up, &source, &chunk) else {
-            metrics.lines_skipped("unknown_format", chunk.len() as u64);
-            return;
+        let lines = chunk.len() as u64;
+        let Some(Inside { reading, chunk }) = self.readings.of(&self.set_up, chunk, &metrics)
+        else {
+            return metrics.lines_skipped("unknown_format", lines);
         };
         let format = reading.parser.name().to_owned();
         let prepared = self.set_up.front.chunk(&reading, chunk);
@@ -350,6 +351,7 @@ impl Line {
         let memory = Memory {
             engine,
             positions: self.tailer.checkpoint(),
+            pieces: self.readings.memory(),
         };
         snapshot::write(&folder, self.epoch + 1, &memory.to_bytes()?).map_err(Error::shown)?;
         let previous = self.epoch;

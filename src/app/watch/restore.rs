@@ -4,11 +4,14 @@
 //! Does not know: how records are fed.
 
 use super::Error;
+use crate::domain::line::Source;
 use crate::engine::Engine;
 use crate::ingest::journal::{self, Fed};
 use crate::ingest::snapshot;
 use crate::ingest::tail::{Gap, Positions, Tailer};
+use crate::wrappers;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Instant;
 use tracing::{info, warn};
@@ -20,6 +23,8 @@ pub(super) struct Memory {
     pub(super) engine: Vec<u8>,
     /// How far every log was read.
     pub(super) positions: Positions,
+    /// Pieces of lines whose ends had not come.
+    pub(super) pieces: BTreeMap<Source, wrappers::Memory>,
 }
 
 impl Memory {
@@ -41,6 +46,8 @@ pub(super) struct Restored {
     pub(super) records: Vec<Fed>,
     /// What is gone.
     pub(super) gaps: Vec<Gap>,
+    /// Pieces of lines whose ends had not come.
+    pub(super) pieces: BTreeMap<Source, wrappers::Memory>,
 }
 
 /// Takes back what the last daemon knew. A damaged memory is said and left behind: the logs are read from where the
@@ -65,6 +72,7 @@ pub(super) fn restore(
         match postcard::from_bytes::<Memory>(&stored.bytes) {
             Ok(memory) => {
                 positions = memory.positions;
+                restored.pieces = memory.pieces;
                 if let Err(error) = engine.restore(&memory.engine) {
                     warn!(%error, "the snapshot is of another version: sessions begin anew");
                 }

@@ -1,0 +1,63 @@
+//! The events of log shippers: Filebeat and Elastic Agent, Fluent Bit and Fluentd, Vector, Promtail's JSON.
+//!
+//! In: a line of JSON whose `message` or `log` is the line. Out: that line.
+//! Does not know: an application's own JSON, which has a `message`, too: a shipper is known by what it adds.
+//! Source: Elastic, "Filebeat exported fields"; Fluent Bit, "Tail" and "Kubernetes filter"; Vector, "file source".
+
+use super::{Around, Entry, Wrapper, stamp};
+use crate::domain::time::Time;
+use serde_json::{Map, Value};
+
+pub(super) static WRAPPER: Wrapper = Wrapper {
+    name: "shipper",
+    about: "events of Filebeat, Fluent Bit, Fluentd, Vector and their like",
+    peel,
+};
+
+/// Where the line is, and what must stand beside it: one of these.
+const SHAPES: [(&str, &[&str]); 2] = [
+    (
+        "message",
+        &["agent", "beat", "source_type", "kubernetes", "fluentd"],
+    ),
+    (
+        "log",
+        &["kubernetes", "container_id", "date", "stream", "_p"],
+    ),
+];
+
+/// Where the time is.
+const TIMES: [&str; 4] = ["@timestamp", "timestamp", "time", "date"];
+
+fn peel<'a>(line: &'a str, _: &mut Around<'_>, entries: &mut Vec<Entry<'a>>) -> bool {
+    // Most JSON is no such event: do not read all of it to find that out.
+    let likely = |(text, marks): &(&str, &[&str])| {
+        line.contains(text) && marks.iter().any(|mark| line.contains(mark))
+    };
+    if !line.starts_with('{') || !SHAPES.iter().any(likely) {
+        return false;
+    }
+    let Ok(event) = serde_json::from_str::<Map<String, Value>>(line) else {
+        return false;
+    };
+    let text = SHAPES.iter().find_map(|(text, marks)| {
+        let marked = marks.iter().any(|mark| event.contains_key(*mark));
+        event.get(*text)?.as_str().filter(|_| marked)
+    });
+    let known = text.is_some();
+    entries.extend(text.map(|text| Entry::whole(text.to_owned(), time_of(&event))));
+    known
+}
+
+fn time_of(event: &Map<String, Value>) -> Option<Time> {
+    let time = TIMES.iter().find_map(|name| event.get(*name))?;
+    match time {
+        Value::String(text) => stamp::rfc3339(text),
+        // Fluent Bit's `date` is seconds with a fraction.
+        Value::Number(seconds) => {
+            let ms = seconds.as_f64()? * 1000.0;
+            Time::from_ms(ms as i64)
+        }
+        _ => None,
+    }
+}
