@@ -80,7 +80,13 @@ fn denylist() -> Result<Denylist, Box<dyn std::error::Error>> {
             false => format!("other-{n:016x}"),
         };
         let iss = "https://id.example.com".into();
-        denylist.deny(&Target::Sid { iss, sid: sid.into() }, until)?;
+        denylist.deny(
+            &Target::Sid {
+                iss,
+                sid: sid.into(),
+            },
+            until,
+        )?;
     }
     Ok(denylist)
 }
