@@ -5,8 +5,13 @@
 //! Does not know: how anything is judged; lines go in and incidents come out, as in `scan`.
 
 mod benign;
+mod crimes;
+mod measured;
+mod oddities;
+mod rivals;
 mod scene;
 mod thefts;
+mod town;
 
 use crate::support::population::{ISSUER, Log, Rng, SECRET, Shown, World};
 use data_encoding::BASE64URL_NOPAD;
@@ -60,53 +65,96 @@ enum Keys {
     Known,
 }
 
+/// The program as `scan` would run it, one line at a time.
+struct Watcher {
+    engine: Engine,
+    front: Front,
+    reading: Option<Reading>,
+    seen: Observation,
+    lines: u64,
+}
+
+impl Watcher {
+    fn new(keys: Keys) -> Self {
+        let key = IdKey::public([0; 32]);
+        let settings = Settings {
+            key: key.clone(),
+            limits: Limits {
+                tokens: 1_000_000,
+                sessions: 100_000,
+                subjects: 100_000,
+                sources: 100_000,
+                claimed: 100_000,
+            },
+            protects: false,
+            sightings: false,
+            fast_path: true,
+        };
+        let mut issuers = Issuers::default();
+        if keys == Keys::Known {
+            let secret = BASE64URL_NOPAD.encode(SECRET);
+            let set =
+                format!(r#"{{"keys":[{{"kty":"oct","kid":"k1","alg":"HS256","k":"{secret}"}}]}}"#);
+            issuers.configure(ISSUER, &[]).unwrap();
+            issuers.learn(ISSUER, KeySet::parse(set.as_bytes()).unwrap(), Time::LATEST);
+        }
+        let rules = Arc::clone(&RULES);
+        Self {
+            engine: Engine::new(settings, rules, Arc::new(issuers), Tables::embedded()),
+            front: Front {
+                key,
+                paths: Paths::new(Vec::new(), Vec::new()),
+            },
+            reading: None,
+            seen: Observation::default(),
+            lines: 1,
+        }
+    }
+
+    /// Reads lines; after each, tells the incidents that changed with it.
+    fn read(&mut self, text: String, mut after: impl FnMut(&[Incident])) {
+        let reading = self.reading.get_or_insert_with(|| {
+            let sample: Vec<&str> = text.lines().take(100).collect();
+            let detected = formats::detect(&sample, &FieldMap::default()).unwrap();
+            Reading {
+                parser: detected.parser,
+                trusted: TrustedProxies::default(),
+            }
+        });
+        let chunk = Chunk::split(
+            Source("access.log".into()),
+            text.into_bytes(),
+            0,
+            self.lines,
+        );
+        let prepared = self.front.chunk(reading, chunk);
+        for line in prepared.borrow_dependent() {
+            self.lines += 1;
+            self.engine
+                .observe(Input::Line(line.as_ref().unwrap()), &mut self.seen);
+            let news = !self.seen.findings.is_empty();
+            self.seen = Observation::default();
+            let changed = if news {
+                self.engine.changed_incidents()
+            } else {
+                Vec::new()
+            };
+            after(&changed);
+        }
+    }
+
+    /// What is worth a person's time.
+    fn incidents(&self) -> Vec<Incident> {
+        let mut incidents = self.engine.incidents();
+        incidents.retain(|incident| incident.level >= Level::Medium);
+        incidents
+    }
+}
+
 fn judge(text: String, keys: Keys) -> Vec<Incident> {
-    let sample: Vec<&str> = text.lines().take(100).collect();
-    let parser = formats::detect(&sample, &FieldMap::default())
-        .unwrap()
-        .parser;
-    let key = IdKey::public([0; 32]);
-    let front = Front {
-        key: key.clone(),
-        paths: Paths::new(Vec::new(), Vec::new()),
-    };
-    let settings = Settings {
-        key,
-        limits: Limits {
-            tokens: 100_000,
-            sessions: 100_000,
-            subjects: 100_000,
-            sources: 100_000,
-            claimed: 100_000,
-        },
-        protects: false,
-        sightings: false,
-        fast_path: true,
-    };
-    let mut issuers = Issuers::default();
-    if keys == Keys::Known {
-        let secret = BASE64URL_NOPAD.encode(SECRET);
-        let set =
-            format!(r#"{{"keys":[{{"kty":"oct","kid":"k1","alg":"HS256","k":"{secret}"}}]}}"#);
-        issuers.configure(ISSUER, &[]).unwrap();
-        issuers.learn(ISSUER, KeySet::parse(set.as_bytes()).unwrap(), Time::LATEST);
-    }
-    let rules = Arc::clone(&RULES);
-    let mut engine = Engine::new(settings, rules, Arc::new(issuers), Tables::embedded());
-    let reading = Reading {
-        parser,
-        trusted: TrustedProxies::default(),
-    };
-    let chunk = Chunk::split(Source("access.log".into()), text.into_bytes(), 0, 1);
-    let mut seen = Observation::default();
-    for line in front.chunk(&reading, chunk).borrow_dependent() {
-        engine.observe(Input::Line(line.as_ref().unwrap()), &mut seen);
-    }
-    let incidents = engine.incidents();
-    incidents
-        .into_iter()
-        .filter(|incident| incident.level >= Level::Medium)
-        .collect()
+    let mut watcher = Watcher::new(keys);
+    watcher.read(text, |_| ());
+    watcher.incidents()
 }
 
 fn story(tell: fn(&mut Scene<'_>), shown: Shown, seed: u64) -> Score {
@@ -187,7 +235,7 @@ fn thefts_are_found_and_everyday_life_is_left_alone() {
         "theft", "scenes", "found", "subject", "suspect", "false"
     );
     let mut notes = String::new();
-    for (index, theft) in thefts::ALL.iter().enumerate() {
+    for (index, theft) in thefts::ALL.iter().chain(crimes::ALL).enumerate() {
         let score = story(theft.tell, theft.shown, index as u64 + 1);
         let _ = writeln!(
             table,
@@ -215,7 +263,7 @@ fn thefts_are_found_and_everyday_life_is_left_alone() {
         "\n{:<42}{:>7}{:>7}",
         "everyday life", "scenes", "raised"
     );
-    for (index, life) in benign::ALL.iter().enumerate() {
+    for (index, life) in benign::ALL.iter().chain(oddities::ALL).enumerate() {
         let score = story(life.tell, Shown::Header, index as u64 + 501);
         let raised = score.false_alarms.len();
         let _ = writeln!(table, "{:<42}{:>7}{:>7}", life.name, score.scenes, raised);

@@ -1,13 +1,14 @@
 //! Alternation: two holders take turns, where one holder would move once.
 //!
 //! In: the session's switches, which leave out what one device does by itself. Out: `session.switches_10m`,
-//! `session.overlap_s`, `session.networks_1h`, `session.clients_1h`, `session.countries_1h`.
+//! `session.vpn_switches_10m`, `session.overlap_s`, `session.networks_1h`, `session.clients_1h`,
+//! `session.countries_1h`.
 //! Does not know: which of the two is the holder.
 
 use super::{Detector, Look};
 use crate::domain::facts::{Fact, Facts};
 use crate::domain::time::Time;
-use crate::sessions::device::{one_device, same_network};
+use crate::sessions::device::same_network;
 use crate::sessions::session::{Session, Switch};
 
 /// Alternation is counted inside this window.
@@ -20,6 +21,7 @@ pub(super) static DETECTOR: Detector = Detector {
     name: "alternation",
     facts: &[
         Fact::SessionSwitches10m,
+        Fact::SessionVpnSwitches10m,
         Fact::SessionOverlapS,
         Fact::SessionNetworks1h,
         Fact::SessionClients1h,
@@ -44,12 +46,23 @@ fn measure(look: &Look<'_>, facts: &mut Facts) {
         .filter(|switch| (0.0..WINDOW_S).contains(&time.since_s(switch.time)))
         .chain([now])
         .collect();
-    let returns = recent.iter().enumerate().filter(|(index, switch)| {
-        recent[..*index]
-            .iter()
-            .any(|earlier| earlier.from == switch.to)
-    });
-    facts.set(Fact::SessionSwitches10m, returns.count() as f64);
+    let returns = |vpn: bool| {
+        let returns = recent.iter().enumerate().filter(|(index, switch)| {
+            switch.vpn == vpn
+                && recent[..*index]
+                    .iter()
+                    .any(|earlier| earlier.from == switch.to)
+        });
+        returns.count() as f64
+    };
+    if now.vpn {
+        // Told at the end that came later: where the session began is its holder's.
+        if session.bound().all(|bound| bound.key != look.key) {
+            facts.set(Fact::SessionVpnSwitches10m, returns(true));
+        }
+        return;
+    }
+    facts.set(Fact::SessionSwitches10m, returns(false));
     if let Some(overlap_s) = overlap_s(&recent).filter(|_| two_networks(session, now)) {
         facts.set(Fact::SessionOverlapS, overlap_s);
     }
@@ -60,15 +73,8 @@ fn arrival(look: &Look<'_>, session: &Session) -> Option<Switch> {
     let (to, there) = session.visit(look.key)?;
     let time = look.usage.event.time;
     let moved = to != session.current && time >= session.last_seen;
-    let here = session.current()?;
-    let both = here.accepted > 0 && there.accepted > 0;
-    let alone = !session.accompanies(here) && !session.accompanies(there);
-    let apart = !one_device(&here.context, &there.context);
-    (moved && both && alone && apart).then_some(Switch {
-        time,
-        from: session.current,
-        to,
-    })
+    let both = session.current()?.accepted > 0 && there.accepted > 0;
+    session.switch(to, time).filter(|_| moved && both)
 }
 
 /// True when a switch leads to another network: two programs on one machine take turns all day.

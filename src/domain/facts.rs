@@ -62,6 +62,7 @@ facts! {
     DriftLanguage "drift.language" Flag "the first language differs from the binding's";
     DriftDimensions "drift.dimensions" Number "how many independent dimensions differ: place or network, client, TLS, language";
     SessionSwitches10m "session.switches_10m" Number "times in 10 minutes that the session left a network and client and came back";
+    SessionVpnSwitches10m "session.vpn_switches_10m" Number "times in 10 minutes that the session left or entered a VPN and came back";
     SessionOverlapS "session.overlap_s" Number "seconds during which requests of two networks ran at once, both having come back";
     SessionNetworks1h "session.networks_1h" Number "distinct autonomous systems in an hour";
     SessionClients1h "session.clients_1h" Number "distinct client families and systems in an hour";

@@ -91,6 +91,3 @@ impl Engine {
         }
     }
 }
-
-#[cfg(test)]
-mod tests;

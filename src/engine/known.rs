@@ -230,6 +230,7 @@ fn plain(entry: &TokenEntry, prepared: &Prepared<'_>, place: CredentialPlace) ->
 /// True when the session stays where it is, in order, and was accepted there before.
 fn stays(session: &Session, prepared: &Prepared<'_>) -> bool {
     session.logout.is_none()
+        && !session.unattended(prepared.event.time)
         && prepared.event.time >= session.last_seen
         && session.current().is_some_and(|visit| {
             visit.key == prepared.context_key && visit.accepted > 0 && !visit.suspect

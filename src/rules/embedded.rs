@@ -50,4 +50,5 @@ pub const ALL: &[(&str, &str)] = &[
     ("tool_beside_browser", include_str!("../../rules/tool_beside_browser.yml")),
     ("tool_on_browser_session", include_str!("../../rules/tool_on_browser_session.yml")),
     ("unknown_issuer_accepted", include_str!("../../rules/unknown_issuer_accepted.yml")),
+    ("vpn_beside_home", include_str!("../../rules/vpn_beside_home.yml")),
 ];

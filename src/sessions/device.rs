@@ -89,16 +89,29 @@ pub fn one_program(a: &Client, b: &Client) -> bool {
             && (a.os == b.os || a.os.is_empty() || b.os.is_empty())
 }
 
-/// Servers that share a token by design: the probes of one monitor, the regions of one program in one cloud. They do
-/// not travel.
+/// Servers between which a token moves by design: the probes of one monitor, the regions of one program in one cloud,
+/// and the exits of whatever a person hides behind (Tor, a VPN that no table knows, a desktop in a cloud). None of them
+/// travels.
 pub fn one_fleet(a: &Context, b: &Context) -> bool {
     let hosted = [a, b]
         .iter()
-        .all(|end| end.network_kind() == NetworkKind::Hosting && !is_persons(end));
+        .all(|end| end.network_kind() == NetworkKind::Hosting);
     let programs = a.client.as_ref().zip(b.client.as_ref());
     let same = programs.is_some_and(|(a, b)| a.same_program(b));
-    let monitor = a.client_kind() == ClientKind::Bot;
-    hosted && same && (monitor || same_network(a, b) == Some(true))
+    let hidden = is_persons(a) || a.client_kind() == ClientKind::Bot;
+    hosted && same && (hidden || same_network(a, b) == Some(true))
+}
+
+/// True when a session that is in both contexts in turns is in two hands. Two programs behind one address are one
+/// person's all day: an extension, an emulated phone, a copied `curl` line.
+pub fn two_hands(a: &Context, b: &Context) -> bool {
+    a.prefix() != b.prefix() && !one_device(a, b)
+}
+
+/// True when the same program is seen through a VPN's exit and past it: one person who switches it on and off, or two.
+pub fn past_a_vpn(a: &Context, b: &Context) -> bool {
+    let exits = [a, b].map(|end| end.network_kind() == NetworkKind::Vpn);
+    exits[0] != exits[1]
 }
 
 /// Whether two contexts are in one network; `None` when that is unknown.

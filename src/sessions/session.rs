@@ -3,8 +3,8 @@
 //! In: accepted uses. Out: [`Session`] with its [`Visit`]s, its binding and its switches.
 //! Does not know: what difference is suspicious.
 
-use super::device::{apart, is_persons, is_server, one_device};
-use crate::domain::context::{Context, Prefix};
+use super::device::{apart, is_persons, is_server, one_device, one_program, past_a_vpn, two_hands};
+use crate::domain::context::{Context, NetworkKind, Prefix};
 use crate::domain::ids::SubjectId;
 use crate::domain::time::Time;
 use serde::{Deserialize, Serialize};
@@ -68,6 +68,8 @@ pub struct Switch {
     pub from: u8,
     /// The visit it went to.
     pub to: u8,
+    /// True when one of the two is a VPN's exit, which the holder can have switched on or off.
+    pub vpn: bool,
 }
 
 /// The session was ended by its holder.
@@ -158,12 +160,8 @@ impl Session {
         let index = index as u8;
         // A late line adds to its visit but did not happen now: only the newest use moves the session.
         if time >= self.last_seen && index != self.current {
-            if self.switches_away(index) {
-                self.note_switch(Switch {
-                    time,
-                    from: self.current,
-                    to: index,
-                });
+            if let Some(switch) = self.switch(index, time) {
+                self.note_switch(switch);
             }
             self.current = index;
         }
@@ -205,21 +203,52 @@ impl Session {
         }
     }
 
-    /// True for a server that has taken part in the session from its first moments: a backend that renders pages or
-    /// forwards the browser's token, not somebody who came later.
+    /// True for a context that has been part of the session from its first moments: a backend that renders pages or
+    /// forwards the browser's token, or the other line of a router that has two. Who came later is somebody else.
     pub fn companion(&self, key: ContextKey, context: &Context, time: Time) -> bool {
         let first = self.visit(key).map_or(time, |(_, visit)| visit.first);
-        is_server(context) && first.apart_s(self.first_seen) <= COMPANION_S_MAX
+        self.began_with(key, context, first, time)
     }
 
     /// True when the visit is a companion's.
     pub fn accompanies(&self, visit: &Visit) -> bool {
-        is_server(&visit.context) && visit.first.apart_s(self.first_seen) <= COMPANION_S_MAX
+        self.began_with(visit.key, &visit.context, visit.first, self.last_seen)
+    }
+
+    fn began_with(&self, key: ContextKey, context: &Context, first: Time, time: Time) -> bool {
+        let age_s = first.apart_s(self.first_seen);
+        if is_server(context) {
+            return age_s <= COMPANION_S_MAX && self.attended(time);
+        }
+        age_s <= SECOND_LINE_S_MAX
+            && self.bound().all(|bound| bound.key != key)
+            && self.bound().any(|bound| two_lines(&bound.context, context))
+    }
+
+    /// True while the person whom a backend serves is about, and in a session that no person takes part in.
+    fn attended(&self, time: Time) -> bool {
+        let mut persons = self
+            .visits
+            .iter()
+            .filter(|visit| visit.accepted > 0 && is_persons(&visit.context))
+            .peekable();
+        persons.peek().is_none()
+            || persons.any(|visit| time.since_s(visit.last) <= UNATTENDED_S_MAX)
+    }
+
+    /// True when the session is where a backend would be that goes on although its person left long ago.
+    pub fn unattended(&self, time: Time) -> bool {
+        self.visits.len() > 1
+            && self
+                .current()
+                .is_some_and(|visit| is_server(&visit.context))
+            && !self.attended(time)
     }
 
     /// True when so far only a companion binds the session, and this is the browser or the app that it serves.
     pub fn waits_for(&self, context: &Context, time: Time) -> bool {
-        self.bound().all(|bound| self.accompanies(bound))
+        self.bound()
+            .all(|bound| is_server(&bound.context) && self.accompanies(bound))
             && is_persons(context)
             && time.apart_s(self.first_seen) <= COMPANION_S_MAX
     }
@@ -281,18 +310,19 @@ impl Session {
         spare
     }
 
-    /// True when going to visit `to` is a switch worth remembering: another network or another program, and no
+    /// The switch that going to visit `to` is, when it is worth remembering: to other hands, or past a VPN, and no
     /// hand-over that one device makes by itself.
-    fn switches_away(&self, to: u8) -> bool {
-        let (Some(here), Some(there)) = (
-            self.visits.get(usize::from(self.current)),
-            self.visits.get(usize::from(to)),
-        ) else {
-            return false;
-        };
-        !one_device(&here.context, &there.context)
-            && !self.accompanies(here)
-            && !self.accompanies(there)
+    pub fn switch(&self, to: u8, time: Time) -> Option<Switch> {
+        let (here, there) = (self.current()?, self.visits.get(usize::from(to))?);
+        let alone = !self.accompanies(here) && !self.accompanies(there);
+        let hands = two_hands(&here.context, &there.context);
+        let vpn = !hands && past_a_vpn(&here.context, &there.context);
+        (alone && (hands || vpn)).then_some(Switch {
+            time,
+            from: self.current,
+            to,
+            vpn,
+        })
     }
 
     fn note_switch(&mut self, switch: Switch) {
@@ -306,6 +336,25 @@ impl Session {
 /// How soon after a session's first use a server that forwards its token shows up beside it: it is called by the page
 /// that the login loads. A thief needs longer to get the token and try it.
 const COMPANION_S_MAX: f64 = 20.0;
+
+/// A router with two lines spreads requests over both from the start; a session's first pages bring both. Two
+/// minutes are a handful of clicks.
+const SECOND_LINE_S_MAX: f64 = 120.0;
+
+/// A backend acts while its person does. Half an hour of silence is where sites end sessions for want of activity
+/// (OWASP Session Management Cheat Sheet: 15 to 30 minutes for low-risk applications).
+const UNATTENDED_S_MAX: f64 = 1800.0;
+
+/// Two lines of one router: the same program in the same place, and neither a server's.
+fn two_lines(bound: &Context, context: &Context) -> bool {
+    let programs = bound.client.as_ref().zip(context.client.as_ref());
+    let lines = [bound, context]
+        .iter()
+        .all(|end| end.network_kind() != NetworkKind::Hosting);
+    lines
+        && programs.is_some_and(|(a, b)| one_program(a, b))
+        && apart(bound, context) == Some(false)
+}
 
 /// The same place and program reached over the other address family.
 fn twins(bound: &Context, context: &Context) -> bool {

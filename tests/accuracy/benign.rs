@@ -12,7 +12,7 @@ pub(super) struct Benign {
     pub(super) raised_percent_max: usize,
 }
 
-const fn quiet(name: &'static str, tell: fn(&mut Scene<'_>)) -> Benign {
+pub(super) const fn quiet(name: &'static str, tell: fn(&mut Scene<'_>)) -> Benign {
     Benign {
         name,
         tell,
@@ -279,7 +279,9 @@ fn many_devices(scene: &mut Scene<'_>) {
     let far = scene.far("residential", 3000.0);
     let other = agents::firefox(agents::LINUX, 125);
     for (ip, agent) in [(far, me.phone.clone()), (me.office, other)] {
-        let session = scene.session(start_ms + 3 * MINUTE_MS);
+        // Without an id, two tokens of one second would be one.
+        let since_ms = start_ms + scene.rng.between(0, 180) * 1000;
+        let session = scene.session(since_ms);
         scene.browse(&session, ip, &agent, start_ms + 3 * MINUTE_MS, 25, 8);
     }
 }
@@ -333,8 +335,8 @@ fn api_clients(scene: &mut Scene<'_>) {
     let city = scene.world.city(&mut scene.rng, "hosting", None);
     let net = (*scene.rng.pick(&city.of("hosting", true))).clone();
     let mut session = scene.session(start_ms);
-    session.sub = "svc-billing".into();
-    session.extra = json!({"azp": "svc-billing", "client_id": "svc-billing"});
+    session.sub = format!("svc-{}", session.sid);
+    session.extra = json!({"azp": session.sub, "client_id": session.sub});
     for turn in 0..6 {
         let ip = net.address(&mut scene.rng);
         scene.browse(&session, ip, agent, start_ms + turn * 6 * MINUTE_MS, 6, 4);
@@ -433,7 +435,7 @@ fn copy_as_curl(scene: &mut Scene<'_>) {
 fn monitoring(scene: &mut Scene<'_>) {
     let start_ms = scene.start_ms;
     let mut session = scene.session(start_ms);
-    session.sub = "probe@shop.example".into();
+    session.sub = format!("probe-{}@shop.example", session.sid);
     let agents = [
         "Mozilla/5.0 (compatible; UptimeRobot/2.0; http://www.uptimerobot.com/)",
         "Pingdom.com_bot_version_1.4_(http://www.pingdom.com/)",

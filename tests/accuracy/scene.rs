@@ -23,6 +23,10 @@ pub(super) struct Scene<'a> {
     pub(super) truths: Vec<Truth>,
     /// When the story begins: after some days of history, or on the first day.
     pub(super) start_ms: i64,
+    /// What the person is up to.
+    pub(super) doing: &'static str,
+    /// The number of the scene's first request.
+    pub(super) from: usize,
     sids: u32,
 }
 
@@ -46,19 +50,33 @@ impl<'a> Scene<'a> {
             + days * DAY_MS
             + rng.between(8 * 60, 18 * 60) * MINUTE_MS
             + rng.between(0, 60_000);
-        let mut scene = Self {
+        let mut scene = Self::of(world, rng, log, me, start_ms);
+        for day in 0..days {
+            scene.day(MONDAY_MS + day * DAY_MS);
+        }
+        scene
+    }
+
+    /// A scene of this person's life.
+    pub(super) fn of(
+        world: &'a World,
+        rng: Rng,
+        log: &'a mut Log,
+        me: Person,
+        start_ms: i64,
+    ) -> Self {
+        let from = log.requests.len();
+        Self {
             world,
             rng,
             log,
             me,
             truths: Vec::new(),
             start_ms,
+            doing: "",
+            from,
             sids: 0,
-        };
-        for day in 0..days {
-            scene.day(MONDAY_MS + day * DAY_MS);
         }
-        scene
     }
 
     /// An ordinary day: at home, at the office, on the phone; one session of each device.
@@ -163,13 +181,16 @@ impl<'a> Scene<'a> {
         self.log.requests.push(Request {
             at_ms,
             ip,
-            agent: agent.to_owned(),
+            agent: agent.into(),
             method,
             target: target.to_owned(),
             status,
             duration_ms,
-            referer: "https://shop.example/".to_owned(),
-            token,
+            referer: "https://shop.example/".into(),
+            token: token.map(Into::into),
+            decoy: None,
+            theft: None,
+            doing: self.doing,
         });
     }
 
@@ -222,17 +243,33 @@ impl<'a> Scene<'a> {
         from_ms: i64,
         count: usize,
     ) {
+        let from = self.log.requests.len();
         self.browse(session, ip, agent, from_ms, 12, count);
-        self.stolen(&session.sub.clone(), ip);
+        self.charge(&session.sub.clone(), ip, from);
     }
 
+    /// Whatever came from `ip` so far was a thief's, with the token of `sub`.
     pub(super) fn stolen(&mut self, sub: &str, ip: IpAddr) {
-        match self.truths.iter_mut().find(|truth| truth.sub == sub) {
-            Some(truth) => truth.thief.push(ip),
-            None => self.truths.push(Truth {
-                sub: sub.to_owned(),
-                thief: vec![ip],
-            }),
+        self.charge(sub, ip, self.from);
+    }
+
+    /// The same, beginning with the request of that number.
+    pub(super) fn charge(&mut self, sub: &str, ip: IpAddr, from: usize) {
+        let number = match self.truths.iter().position(|truth| truth.sub == sub) {
+            Some(number) => number,
+            None => {
+                self.truths.push(Truth {
+                    sub: sub.to_owned(),
+                    thief: Vec::new(),
+                });
+                self.truths.len() - 1
+            }
+        };
+        self.truths[number].thief.push(ip);
+        for request in &mut self.log.requests[from..] {
+            if request.ip == ip && request.token.is_some() && request.theft.is_none() {
+                request.theft = Some(number);
+            }
         }
     }
 }

@@ -15,7 +15,11 @@ pub(super) struct Theft {
     pub(super) found_percent_min: usize,
 }
 
-const fn theft(name: &'static str, tell: fn(&mut Scene<'_>), found_percent_min: usize) -> Theft {
+pub(super) const fn theft(
+    name: &'static str,
+    tell: fn(&mut Scene<'_>),
+    found_percent_min: usize,
+) -> Theft {
     Theft {
         name,
         tell,
@@ -78,7 +82,7 @@ pub(super) static ALL: &[Theft] = &[
 ];
 
 /// Another browser on another system than the person's own.
-fn other_client(scene: &mut Scene<'_>, of: &str) -> String {
+pub(super) fn other_client(scene: &mut Scene<'_>, of: &str) -> String {
     loop {
         let agent = match scene.rng.between(0, 4) {
             0 => agents::chrome(agents::LINUX, 124),
@@ -94,13 +98,13 @@ fn other_client(scene: &mut Scene<'_>, of: &str) -> String {
 }
 
 /// While the victim is active: he goes on for a quarter of an hour after the thief came.
-fn goes_on(scene: &mut Scene<'_>, session: &Session) {
+pub(super) fn goes_on(scene: &mut Scene<'_>, session: &Session) {
     let me = scene.me.clone();
     let from_ms = scene.start_ms + 28 * MINUTE_MS;
     scene.browse(session, me.home, &me.desktop, from_ms, 25, 8);
 }
 
-fn during(scene: &mut Scene<'_>) -> i64 {
+pub(super) fn during(scene: &mut Scene<'_>) -> i64 {
     scene.start_ms + scene.rng.between(18, 32) * MINUTE_MS
 }
 
@@ -171,7 +175,7 @@ fn hosting_near_same_agent(scene: &mut Scene<'_>) {
     scene.thief(&session, ip, &scene.me.desktop.clone(), at_ms, 6);
 }
 
-fn tool(scene: &mut Scene<'_>) -> &'static str {
+pub(super) fn tool(scene: &mut Scene<'_>) -> &'static str {
     let index = scene.rng.between(0, agents::TOOLS.len() as i64) as usize;
     agents::TOOLS[index]
 }
@@ -336,7 +340,7 @@ fn leaked_in_referer(scene: &mut Scene<'_>) {
         200,
         None,
     );
-    scene.last().referer = format!("https://shop.example/welcome?access_token={token}");
+    scene.last().referer = format!("https://shop.example/welcome?access_token={token}").into();
     let ip = scene.far("residential", 200.0);
     for minute in [3, 5] {
         let at_ms = at_ms + minute * MINUTE_MS;

@@ -6,7 +6,9 @@
 use aws_lc_rs::hmac;
 use data_encoding::{BASE64URL_NOPAD, HEXLOWER};
 use serde_json::{Value, json};
+use std::borrow::Cow;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::sync::Arc;
 
 const PREFIXES: &str = include_str!("../fixtures/context/prefixes_dev.csv");
 
@@ -266,7 +268,7 @@ impl Person {
         let sub = match rng.between(0, 3) {
             0 => format!("auth0|{:016x}", rng.next()),
             1 => format!("{:08x}-{:04x}-4c1d", rng.next() as u32, rng.next() as u16),
-            _ => format!("user{}@mail.example", rng.next() % 1_000_000),
+            _ => format!("user{}@mail.example", rng.next() % 1_000_000_000_000),
         };
         let version = rng.between(120, 126) as u32;
         let system = *rng.pick(&[agents::WINDOWS, agents::WINDOWS, agents::MAC, agents::LINUX]);
@@ -364,13 +366,19 @@ pub(crate) enum Shown {
 pub(crate) struct Request {
     pub(crate) at_ms: i64,
     pub(crate) ip: IpAddr,
-    pub(crate) agent: String,
+    pub(crate) agent: Arc<str>,
     pub(crate) method: &'static str,
     pub(crate) target: String,
     pub(crate) status: u16,
     pub(crate) duration_ms: i64,
-    pub(crate) referer: String,
-    pub(crate) token: Option<String>,
+    pub(crate) referer: Cow<'static, str>,
+    pub(crate) token: Option<Arc<str>>,
+    /// A token of the sender's own in the header, in front of the one in the cookie.
+    pub(crate) decoy: Option<Arc<str>>,
+    /// Which theft it belongs to, by its number in the truth.
+    pub(crate) theft: Option<usize>,
+    /// What the sender is up to.
+    pub(crate) doing: &'static str,
 }
 
 #[derive(Default)]
@@ -381,13 +389,23 @@ pub(crate) struct Log {
 impl Log {
     /// The lines in order of their ends, as a gateway writes them.
     pub(crate) fn text(&mut self, combined: bool, shown: Shown) -> String {
-        self.requests.sort_by_key(|request| request.at_ms);
-        let line = |request: &Request| match combined {
-            true => combined_line(request),
-            false => json_line(request, shown),
-        };
-        self.requests.iter().map(line).collect()
+        self.sort();
+        text(&self.requests, combined, shown)
     }
+
+    /// In order of their ends.
+    pub(crate) fn sort(&mut self) {
+        self.requests.sort_by_key(|request| request.at_ms);
+    }
+}
+
+/// The lines of these requests.
+pub(crate) fn text(requests: &[Request], combined: bool, shown: Shown) -> String {
+    let line = |request: &Request| match combined {
+        true => combined_line(request),
+        false => json_line(request, shown),
+    };
+    requests.iter().map(line).collect()
 }
 
 fn stamp(at_ms: i64, format: &str) -> String {
@@ -402,11 +420,16 @@ fn json_line(request: &Request, shown: Shown) -> String {
         "request": format!("{} {} HTTP/1.1", request.method, request.target),
         "body_bytes_sent": 512 + request.target.len(),
         "request_time": format!("{:.3}", request.duration_ms as f64 / 1000.0),
-        "http_user_agent": request.agent, "http_referer": request.referer,
+        "http_user_agent": &*request.agent, "http_referer": request.referer,
         "host": "api.shop.example",
     });
     let token = request.token.as_deref();
     match shown {
+        _ if request.decoy.is_some() => {
+            let decoy = request.decoy.as_deref().unwrap_or_default();
+            line["http_authorization"] = json!(format!("Bearer {decoy}"));
+            line["http_cookie"] = json!(format!("access_token={}", token.unwrap_or_default()));
+        }
         Shown::Header => {
             line["http_authorization"] = json!(
                 token
@@ -444,7 +467,7 @@ fn json_line(request: &Request, shown: Shown) -> String {
     format!("{line}\n")
 }
 
-fn payload(token: &str) -> Value {
+pub(crate) fn payload(token: &str) -> Value {
     let part = token.split('.').nth(1).unwrap();
     serde_json::from_slice(&BASE64URL_NOPAD.decode(part.as_bytes()).unwrap()).unwrap()
 }
