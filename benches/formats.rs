@@ -1,10 +1,14 @@
 //! Lines a second that each format reads, on one core, beside `serde_json::Value` on the same lines.
 //!
-//! `cargo bench --bench formats`; divide the number of lines by the time shown, or read the `items` column.
+//! `cargo bench --bench formats`; divide the number of lines by the time shown, or read the `items` column. `fixture` reads a
+//! line of each format's fixtures again and again; `split_alone` is what the machine can do at most: cutting at line feeds.
+//! `detection` is the time for one whole file.
 
-use divan::counter::ItemsCount;
+use divan::counter::{BytesCount, ItemsCount};
 use divan::{Bencher, black_box};
-use tokentrip::formats::{FieldMap, Parser};
+use std::fs;
+use std::path::Path;
+use tokentrip::formats::{ALL, FieldMap, Parser, detect};
 
 /// Enough to leave the caches, few enough for many rounds.
 const LINES: usize = 4_096;
@@ -121,4 +125,47 @@ fn log_format(bencher: Bencher<'_, '_>) {
     );
     let parser = Parser::from_log_format(format).expect("nginx's own format");
     read(bencher, &parser, &lines(combined_line));
+}
+
+/// The names of all formats.
+fn names() -> impl Iterator<Item = &'static str> {
+    ALL.iter().map(|format| format.name)
+}
+
+/// The logs among a format's fixtures, in order of their names.
+fn logs(format: &str) -> Vec<String> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/formats");
+    let files = fs::read_dir(folder.join(format)).expect("a fixture folder");
+    let mut files: Vec<_> = files.map(|file| file.expect("a file").path()).collect();
+    files.retain(|path| path.extension().is_some_and(|extension| extension == "log"));
+    files.sort();
+    let text = |path: &_| fs::read_to_string(path).expect("text");
+    files.iter().map(text).collect()
+}
+
+#[divan::bench(args = names())]
+fn fixture(bencher: Bencher<'_, '_>, name: &str) {
+    let parser = Parser::named(name).expect("a registered name");
+    let logs = logs(name);
+    let mut lines = logs.iter().flat_map(|log| log.lines());
+    let line = lines.find(|line| parser.parse(line).is_ok());
+    let lines = vec![line.expect("a line of the format").to_owned(); LINES];
+    read(bencher, &parser, &lines);
+}
+
+#[divan::bench]
+fn split_alone(bencher: Bencher<'_, '_>) {
+    let text = lines(combined_line).join("\n");
+    bencher
+        .counter(ItemsCount::new(LINES))
+        .bench(|| memchr::memchr_iter(b'\n', black_box(text.as_bytes())).count());
+}
+
+#[divan::bench(args = names())]
+fn detection(bencher: Bencher<'_, '_>, name: &str) {
+    let log = logs(name).swap_remove(0).repeat(200);
+    let lines: Vec<&str> = log.lines().collect();
+    bencher
+        .counter(BytesCount::of_str(&log))
+        .bench(|| detect(black_box(&lines), &FieldMap::default()));
 }

@@ -271,6 +271,9 @@ impl Engine {
             self.judge_bare_event(prepared, out);
             return;
         }
+        if event.kind == EventKind::Note {
+            return self.mentioned(prepared, out);
+        }
         for credential in &prepared.credentials {
             if !(self.settings.fast_path && self.settle(prepared, credential)) {
                 self.credential(prepared, credential, out);

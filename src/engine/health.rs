@@ -116,6 +116,9 @@ impl Health {
     }
 
     pub(super) fn event(&mut self, prepared: &Prepared<'_>) {
+        if prepared.unread.is_some() {
+            return;
+        }
         let source = prepared.line.source;
         // Lines come in chunks of one source: the last one is nearly always the right one.
         if self

@@ -9,8 +9,8 @@ use crate::domain::event::AccessEvent;
 use crate::domain::ids::IdKey;
 use crate::domain::line::{Chunk, RawLine, SkipReason};
 use crate::domain::token::Credentials;
-use crate::formats::Parser;
 use crate::formats::client_address::{self, TrustedProxies};
+use crate::formats::{self, Parser};
 use crate::sessions::session::ContextKey;
 use crate::tokens::locate::locate;
 use highway::{HighwayHash, HighwayHasher, Key};
@@ -48,6 +48,16 @@ pub struct Prepared<'a> {
     pub context_key: ContextKey,
     /// What kind of path.
     pub path: PathClass,
+    /// Why the line could not be read, though it shows a token: it counts as skipped all the same.
+    pub unread: Option<SkipReason>,
+}
+
+/// Why a line counts as skipped: it gave nothing, or only a token that it mentions.
+pub fn skipped_for(line: &Result<Prepared<'_>, SkipReason>) -> Option<SkipReason> {
+    match line {
+        Ok(prepared) => prepared.unread,
+        Err(reason) => Some(*reason),
+    }
 }
 
 /// Every line of a chunk, in order.
@@ -86,16 +96,23 @@ impl Front {
         reading: &Reading,
         line: RawLine<'a>,
     ) -> Result<Prepared<'a>, SkipReason> {
-        let event = reading.parser.parse_written(line.text, line.written);
-        let mut event = event.map_err(|reason| {
-            if line.truncated {
-                SkipReason::TooLong
-            } else {
-                reason
+        let (mut event, unread) = match reading.parser.parse_written(line.text, line.written) {
+            Ok(event) => (event, None),
+            Err(reason) => {
+                let reason = if line.truncated {
+                    SkipReason::TooLong
+                } else {
+                    reason
+                };
+                let note = formats::note(line.text, line.written);
+                (note.ok_or(reason)?, Some(reason))
             }
-        })?;
+        };
         client_address::settle(&mut event, &reading.trusted);
         let credentials = locate(&mut event, &self.key);
+        if let Some(reason) = unread.filter(|_| credentials.is_empty()) {
+            return Err(reason);
+        }
         let path = event
             .path
             .as_deref()
@@ -107,6 +124,7 @@ impl Front {
             credentials,
             event,
             line,
+            unread,
         })
     }
 

@@ -72,6 +72,25 @@ impl Engine {
         counts
     }
 
+    /// Tokens that a note mentions: they were written where others can read them, and presented to nobody. One that
+    /// names no client can be held against none.
+    pub(super) fn mentioned(&mut self, prepared: &Prepared<'_>, out: &mut Observation) {
+        for credential in &prepared.credentials {
+            if prepared.event.client.is_some() {
+                self.credential(prepared, credential, out);
+                continue;
+            }
+            let Some(mut entry) = self.known_or_decoded(credential, out) else {
+                self.state.health.undecodable();
+                continue;
+            };
+            let time = Some(prepared.event.time).filter(|time| *time != Time::default());
+            let time = time.unwrap_or(self.state.newest);
+            entry.leaked = Some(entry.leaked.map_or(time, |leaked| leaked.min(time)));
+            self.remember(credential.digest, entry, false);
+        }
+    }
+
     /// Records a use that does not repeat the last.
     pub(super) fn record(
         &mut self,

@@ -23,6 +23,7 @@ impl Engine {
     pub(super) fn sighting(&mut self, sighting: &Sighting, out: &mut Observation) {
         let source = Source(SIGHTING_SOURCE.into());
         let prepared = Prepared {
+            unread: None,
             line: RawLine {
                 source: &source,
                 offset_bytes: 0,

@@ -19,8 +19,8 @@ const LISBON: &str = "192.0.2.7";
 const TOKYO: &str = "198.51.100.9";
 const T0: i64 = 1_777_888_800;
 
-struct Kit {
-    engine: Engine,
+pub(super) struct Kit {
+    pub(super) engine: Engine,
     front: Front,
     seen: Observation,
     offset_bytes: u64,
@@ -57,7 +57,7 @@ fn kit_with(issuers: Issuers, sightings: bool) -> Kit {
     }
 }
 
-fn kit() -> Kit {
+pub(super) fn kit() -> Kit {
     kit_with(Issuers::default(), false)
 }
 
@@ -78,12 +78,17 @@ fn claims(sub: &str, sid: &str, jti: &str) -> Value {
 }
 
 impl Kit {
-    fn line(&mut self, at_s: i64, from: &str, agent: &str, token: &str, status: u16) {
+    pub(super) fn line(&mut self, at_s: i64, from: &str, agent: &str, token: &str, status: u16) {
         let line = json!({
             "time": (T0 + at_s), "remote_addr": from, "request_method": "GET", "request_uri": "/api/items",
             "status": status, "http_user_agent": agent, "http_authorization": format!("Bearer {token}"),
         });
-        let line = line.to_string();
+        self.raw_line("json", &line.to_string());
+    }
+
+    /// One line in the format of that name.
+    pub(super) fn raw_line(&mut self, format: &str, line: &str) {
+        let line = line.to_owned();
         let chunk = Chunk::split(
             Source("log".into()),
             line.into_bytes(),
@@ -91,7 +96,7 @@ impl Kit {
             1,
         );
         self.offset_bytes += chunk.byte_len() + 1;
-        let parser = Parser::named("json").unwrap();
+        let parser = Parser::named(format).unwrap();
         let reading = Reading {
             parser,
             trusted: TrustedProxies::default(),
@@ -101,7 +106,7 @@ impl Kit {
         self.engine.observe(Input::Line(line), &mut self.seen);
     }
 
-    fn rules(&self) -> Vec<String> {
+    pub(super) fn rules(&self) -> Vec<String> {
         self.seen
             .findings
             .iter()
@@ -109,7 +114,7 @@ impl Kit {
             .collect()
     }
 
-    fn found(&self, rule: &str) -> bool {
+    pub(super) fn found(&self, rule: &str) -> bool {
         self.rules().iter().any(|found| found == rule)
     }
 

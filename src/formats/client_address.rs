@@ -65,7 +65,7 @@ pub fn settle(event: &mut AccessEvent<'_>, trusted: &TrustedProxies) {
 /// One node as proxies write it: `192.0.2.1`, `192.0.2.1:443`, `2001:db8::1`, `[2001:db8::1]:443`, with a zone id, in
 /// quotes. `None` for `unknown`, obfuscated names and garbage.
 pub fn parse_hop(text: &str) -> Option<IpAddr> {
-    let text = text.trim().trim_matches('"');
+    let text = forwarded_for(text.trim()).trim_matches('"');
     if let Some(address) = parse_v4(text) {
         return Some(IpAddr::V4(address));
     }
@@ -79,6 +79,19 @@ pub fn parse_hop(text: &str) -> Option<IpAddr> {
         Some(_) => parse_v6(text),
         None => None,
     }
+}
+
+/// The node of one element of a `Forwarded` header (RFC 7239, section 4): `for="[2001:db8::1]:443";proto=https`. Any
+/// other text is as it is.
+fn forwarded_for(text: &str) -> &str {
+    if !text.contains('=') {
+        return text;
+    }
+    let value = text.split(';').find_map(|pair| {
+        let (name, value) = pair.split_once('=')?;
+        name.trim().eq_ignore_ascii_case("for").then_some(value)
+    });
+    value.unwrap_or_default().trim()
 }
 
 /// The last address of a field that may hold a list of them.
@@ -177,6 +190,17 @@ mod tests {
             ("2001:db8::1", Some("2001:db8::1")),
             ("fe80::1%eth0", Some("fe80::1")),
             ("::ffff:192.0.2.1", Some("192.0.2.1")),
+            (
+                "for=192.0.2.60;proto=http;by=203.0.113.43",
+                Some("192.0.2.60"),
+            ),
+            (
+                "By=203.0.113.43; For=\"[2001:db8::1]:4711\"",
+                Some("2001:db8::1"),
+            ),
+            ("for=unknown", None),
+            ("for=_gazonk", None),
+            ("by=203.0.113.43", None),
             ("unknown", None),
             ("_hidden", None),
             ("192.0.2.256", None),

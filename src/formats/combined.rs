@@ -4,7 +4,8 @@
 //! In: a line. Out: [`AccessEvent`].
 //! Does not know: variables; see [`super::log_format`] for formats that a string describes.
 //! Source: Apache httpd "Log Files" (common, combined), nginx `ngx_http_log_module` (`combined`), Traefik "Access
-//! Logs".
+//! Logs", ingress-nginx "Log format" (`log-format-upstream`), OpenLiteSpeed "Access Log" (whose default format stands
+//! in quotes as a whole).
 //!
 //! Behind the user agent, quoted fields are taken for X-Forwarded-For when they begin with an address and looked at
 //! for tokens otherwise; of bare ones, `0.123` and `42ms` are the duration and 32 hexadecimal digits the request id.
@@ -33,6 +34,8 @@ pub(super) static FORMAT: Format = Format {
         "vhost_combined",
         "traefik_clf",
         "ingress_nginx",
+        "litespeed",
+        "openlitespeed",
     ],
     about: "client - user [time] \"request\" status bytes \"referer\" \"user agent\", and its relatives",
     open: |_| Arc::new(Combined),
@@ -45,6 +48,11 @@ const EXTRAS_MAX: usize = 32;
 
 impl LineFormat for Combined {
     fn parse<'a>(&self, line: &'a str) -> Result<AccessEvent<'a>, SkipReason> {
+        // LiteSpeed: the whole line in quotes.
+        let line = match line.strip_prefix('"') {
+            Some(inner) => inner.strip_suffix('"').unwrap_or(inner),
+            None => line,
+        };
         let mut cut = Cut::new(line);
         let bracket = time_bracket(line).ok_or(SkipReason::Malformed)?;
         cut.who(line.get(..bracket).unwrap_or_default().trim_end());

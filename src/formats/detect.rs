@@ -3,9 +3,10 @@
 //! In: lines. Out: [`Detection`].
 //! Does not know: how many lines there are after them.
 
+use super::mixed::Mixed;
 use super::names::FieldMap;
 use super::{ALL, FormatFault, Parser};
-use crate::domain::event::AccessEvent;
+use crate::domain::event::{AccessEvent, EventKind};
 use crate::domain::time::Time;
 
 /// Lines looked at: enough for a rare kind of line not to decide, and read in a millisecond.
@@ -60,7 +61,14 @@ fn detect_written(
         .rev()
         .max_by(|a, b| a.confidence.total_cmp(&b.confidence));
     match best {
-        Some(best) if best.confidence >= CONFIDENCE_MIN => Ok(best.clone()),
+        Some(best) if best.confidence >= CONFIDENCE_MIN => {
+            let others = judged.iter().map(|one| &one.parser);
+            let others = others.filter(|other| other.name() != best.parser.name());
+            Ok(Detection {
+                parser: Mixed::of(&best.parser, others.cloned()),
+                ..best.clone()
+            })
+        }
         _ => Err(FormatFault::Undetected {
             lines: lines.iter().filter(|line| !is_blank(line)).count(),
             tried: tried(&judged),
@@ -96,9 +104,12 @@ fn judge(parser: Parser, lines: &[&str], written: Option<Time>) -> Detection {
 }
 
 /// How much of an access log's event is there, from 0 to 1. A time is always there, so it counts for nothing.
-fn shape(event: &AccessEvent<'_>) -> f64 {
-    if event.kind.is_identity() {
-        return 1.0;
+pub(super) fn shape(event: &AccessEvent<'_>) -> f64 {
+    match event.kind {
+        EventKind::Request => {}
+        // Only a format that knows such lines makes one of them.
+        EventKind::Note => return if event.client.is_some() { 0.75 } else { 0.25 },
+        _ => return 1.0,
     }
     let parts = [
         event.client.is_some(),

@@ -16,6 +16,7 @@ use crate::domain::event::{AccessEvent, Carrier, CarrierKind, Text};
 use crate::domain::line::SkipReason;
 use crate::domain::scrubbed;
 use crate::domain::time::Time;
+use crate::domain::token::Claim;
 use memchr::memmem::Finder;
 use std::borrow::Cow;
 use std::net::IpAddr;
@@ -34,6 +35,11 @@ fn token_at(text: &[u8]) -> Option<usize> {
     SCRUBBED.find(before).or(jwt)
 }
 
+/// True when a token may stand in this text.
+pub(super) fn holds_token(text: &str) -> bool {
+    token_at(text.as_bytes()).is_some()
+}
+
 /// More carriers than any log has; the rest of the line is not looked at for credentials.
 const CARRIERS_MAX: usize = 64;
 
@@ -42,12 +48,25 @@ pub(super) struct Fields<'a> {
     line: &'a str,
     event: AccessEvent<'a>,
     time: Text<'a>,
+    date: Text<'a>,
+    telling: Telling<'a>,
     request: Text<'a>,
     target: Text<'a>,
     remote: Option<IpAddr>,
     /// Where the next token begins, as of the last field that asked; `usize::MAX` when there is none.
     jwt_next: Option<usize>,
     ranks: Ranks,
+}
+
+/// What an identity provider's or a service's line says of an event.
+#[derive(Default)]
+pub(super) struct Telling<'a> {
+    /// What happened, in the provider's own word.
+    pub(super) kind: Text<'a>,
+    /// Why it failed.
+    pub(super) failure: Text<'a>,
+    /// What tokens were asked for with.
+    pub(super) grant: Text<'a>,
 }
 
 /// The rank of what a slot holds, for the slots that several fields compete for.
@@ -85,6 +104,8 @@ impl<'a> Fields<'a> {
             line,
             event: AccessEvent::default(),
             time: None,
+            date: None,
+            telling: Telling::default(),
             request: None,
             target: None,
             remote: None,
@@ -120,6 +141,16 @@ impl<'a> Fields<'a> {
             Slot::Token => self.carry(CarrierKind::Field, name(), value),
             Slot::Hash => self.carry(CarrierKind::Hash, name(), value),
             Slot::Claim(claim) => self.carry(CarrierKind::Claim(claim), name(), value),
+            Slot::IssuedId => {
+                if let Some(claim) = issued(&value) {
+                    self.carry(CarrierKind::Claim(claim), name(), value);
+                }
+            }
+            Slot::Proof => {}
+            Slot::Date => self.date = Some(value),
+            Slot::Kind => self.telling.kind = Some(value),
+            Slot::Failure => self.telling.failure = Some(value).filter(|text| is_failure(text)),
+            Slot::Grant => self.telling.grant = Some(value),
             _ => self.set_event_field(meaning, value),
         }
     }
@@ -185,32 +216,61 @@ impl<'a> Fields<'a> {
     /// [`SkipReason::BadTime`] for a time that is none; [`SkipReason::Malformed`] and [`SkipReason::NoTime`] when there
     /// is nothing of a request. An event without a time is for the [`Parser`](super::Parser) to complete.
     pub(super) fn finish(self) -> Result<AccessEvent<'a>, SkipReason> {
+        self.finish_telling().map(|(event, _)| event)
+    }
+
+    /// The event, and what the line says of it beside a request's fields.
+    ///
+    /// # Errors
+    /// As [`Self::finish`].
+    pub(super) fn finish_telling(self) -> Result<(AccessEvent<'a>, Telling<'a>), SkipReason> {
         let Self {
             mut event,
             time,
+            date,
+            telling,
             request,
             target,
             remote,
             ..
         } = self;
-        let stamped = time
-            .as_ref()
-            .map(|time| time::read(time.trim()).ok_or(SkipReason::BadTime));
+        let stamped = time.as_ref().map(|time| {
+            let read = match &date {
+                Some(date) => time::read_dated(date, time),
+                None => time::read(time.trim()),
+            };
+            read.ok_or(SkipReason::BadTime)
+        });
         let is_dated = stamped.is_some();
         (event.time, event.stamp) = stamped
             .transpose()?
             .unwrap_or((Time::default(), Stamp::Absent));
-        event.client = event.client.or(remote).or(event.peer);
+        // A proxy that logs no peer appends it to the chain.
+        let appended = || last_hop(event.chain.as_deref()?);
+        event.client = event.client.or(remote).or(event.peer).or_else(appended);
         event.peer = event.peer.or(remote).or(event.client);
         set_request(&mut event, request, target);
         if is_request(&event) {
-            Ok(event)
+            Ok((event, telling))
         } else if is_dated {
             Err(SkipReason::Malformed)
         } else {
             Err(SkipReason::NoTime)
         }
     }
+}
+
+/// What Okta calls what it issued: `AT.` and `ID.` before the `jti` of a token, `oar` and `RT.` before a refresh token.
+fn issued(id: &str) -> Option<Claim> {
+    if id.starts_with("AT.") {
+        return Some(Claim::Jti);
+    }
+    (id.starts_with("oar") || id.starts_with("RT.")).then_some(Claim::RefreshId)
+}
+
+/// Zero (Entra), SUCCESS and ALLOW (Okta), `null` and `false` are no failures.
+fn is_failure(text: &str) -> bool {
+    !matches!(text, "0" | "null" | "false") && !text.starts_with("SUCCESS") && text != "ALLOW"
 }
 
 /// False for what an application writes into the same log between the requests.

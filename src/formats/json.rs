@@ -12,12 +12,13 @@
 //! looking at structure or names; any other line takes the scanner, with the same result, and the template still
 //! knows most of its names.
 
-use super::fields::Fields;
-use super::names::{FieldMap, Meaning};
+use super::fields::{Fields, Telling};
+use super::names::{FieldMap, Meaning, Slot};
 use super::scan::{Name, Scalar, Sink, bare_at, scan, string_at};
 use super::{Format, LineFormat};
-use crate::domain::event::AccessEvent;
+use crate::domain::event::{AccessEvent, EventKind};
 use crate::domain::line::SkipReason;
+use memchr::memmem;
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
@@ -30,18 +31,124 @@ pub(super) static FORMAT: Format = Format {
         "caddy_json",
         "traefik_json",
         "envoy_json",
+        "istio_json",
     ],
     about: "one JSON object a line: nginx variables, ECS, Caddy, Traefik, Envoy, or your own names",
-    open: |names| {
-        Arc::new(Json {
-            names: names.clone(),
-            template: OnceLock::new(),
-        })
-    },
+    open: |names| open_dialect(names, &PLAIN),
 };
 
+/// What one gateway, service or identity provider calls the members of its lines.
+pub(super) struct Dialect {
+    /// Texts that give it away: all of one of these groups stand in every line. A quote inside a string is escaped, so
+    /// no value can pretend to be a member.
+    pub(super) marks: &'static [&'static [&'static str]],
+    /// Its names as they stand, joined with dots, where they mean something else than the same names do elsewhere.
+    pub(super) names: &'static [(&'static str, Slot, u8)],
+    /// What its words for what happened mean; any other word is a [`EventKind::Note`]. Empty for requests.
+    pub(super) kinds: &'static [(&'static str, EventKind)],
+    /// True where a line says only that something failed, and else that it did not.
+    pub(super) tells_failure: bool,
+}
+
+static PLAIN: Dialect = Dialect {
+    marks: &[],
+    names: &[],
+    kinds: &[],
+    tells_failure: false,
+};
+
+/// JSON lines in a dialect.
+pub(super) fn open_dialect(names: &FieldMap, dialect: &'static Dialect) -> Arc<dyn LineFormat> {
+    Arc::new(Json {
+        names: Names {
+            map: names.clone(),
+            dialect,
+        },
+        template: OnceLock::new(),
+    })
+}
+
+/// Meanings of names: the configuration's, the dialect's, everybody's.
+struct Names {
+    map: FieldMap,
+    dialect: &'static Dialect,
+}
+
+impl Names {
+    fn meaning(&self, name: &str) -> Meaning {
+        if let Some(meaning) = self.map.override_of(name) {
+            return meaning;
+        }
+        let mut own = self.dialect.names.iter();
+        match own.find(|(own, ..)| *own == name) {
+            Some(&(_, slot, rank)) => Meaning { slot, rank },
+            None => self.map.meaning(name),
+        }
+    }
+}
+
+impl Dialect {
+    fn gives_itself_away(&self, line: &str) -> bool {
+        let has = |mark: &&str| memmem::find(line.as_bytes(), mark.as_bytes()).is_some();
+        self.marks.is_empty() || self.marks.iter().any(|group| group.iter().all(has))
+    }
+
+    /// The event, with what the dialect's words mean.
+    pub(super) fn finish<'a>(&self, fields: Fields<'a>) -> Result<AccessEvent<'a>, SkipReason> {
+        let (mut event, telling) = fields.finish_telling()?;
+        let failure = telling.failure.as_deref();
+        if self.tells_failure && event.status == 0 {
+            event.status = failure.map_or(200, status_of_failure);
+        }
+        if !self.kinds.is_empty() {
+            event.kind = self.kind(&telling);
+        }
+        Ok(event)
+    }
+
+    fn kind(&self, telling: &Telling<'_>) -> EventKind {
+        let word = telling.kind.as_deref().unwrap_or_default();
+        let mut kinds = self.kinds.iter();
+        let kind = kinds
+            .find(|(known, _)| *known == word)
+            .map(|(_, kind)| *kind);
+        let by_refresh = telling
+            .grant
+            .as_deref()
+            .is_some_and(|grant| matches!(grant, "refresh_token" | "refreshToken"));
+        match (kind, telling.failure.as_deref()) {
+            (None, _) => EventKind::Note,
+            (Some(EventKind::Issued | EventKind::Refreshed), Some(_)) if by_refresh => {
+                EventKind::RefreshRefused
+            }
+            (Some(EventKind::Refreshed), Some(_)) => EventKind::RefreshRefused,
+            (Some(EventKind::RefreshRefused), Some(why)) if is_reuse(why) => {
+                EventKind::RefreshReused
+            }
+            (Some(EventKind::Login | EventKind::Issued), Some(_)) => EventKind::LoginRefused,
+            (Some(EventKind::Issued), None) if by_refresh => EventKind::Refreshed,
+            (Some(kind), _) => kind,
+        }
+    }
+}
+
+/// Keycloak's words for a refresh token that came again.
+fn is_reuse(failure: &str) -> bool {
+    failure == "Stale token" || failure.contains("reuse")
+}
+
+/// What a service that writes no status would have answered.
+fn status_of_failure(failure: &str) -> u16 {
+    let denied = ["Denied", "Unauthorized", "Forbidden", "NotAuthorized"];
+    if denied.iter().any(|word| failure.contains(word)) {
+        403
+    } else {
+        400
+    }
+}
+
 struct Json {
-    names: FieldMap,
+    names: Names,
     /// Only a cache: lines give the same events without it.
     template: OnceLock<Template>,
 }
@@ -51,8 +158,11 @@ impl LineFormat for Json {
         if let Some(template) = self.template.get() {
             let mut fields = Fields::new(line);
             if template.cut(line, &mut fields).is_some() {
-                return fields.finish();
+                return self.names.dialect.finish(fields);
             }
+        }
+        if !self.names.dialect.gives_itself_away(line) {
+            return Err(SkipReason::Malformed);
         }
         let mut assign = Assign {
             names: &self.names,
@@ -60,7 +170,7 @@ impl LineFormat for Json {
             fields: Fields::new(line),
         };
         scan(line, &mut assign)?;
-        let event = assign.fields.finish()?;
+        let event = self.names.dialect.finish(assign.fields)?;
         self.template
             .get_or_init(|| Template::learn(line, &self.names));
         Ok(event)
@@ -71,7 +181,7 @@ impl LineFormat for Json {
 type Known = HashMap<Box<str>, Meaning, foldhash::fast::FixedState>;
 
 struct Assign<'n, 'a> {
-    names: &'n FieldMap,
+    names: &'n Names,
     known: Option<&'n Known>,
     fields: Fields<'a>,
 }
@@ -109,7 +219,7 @@ struct Gap {
 }
 
 impl Template {
-    fn learn(line: &str, names: &FieldMap) -> Self {
+    fn learn(line: &str, names: &Names) -> Self {
         let mut learn = Learn {
             names,
             line,
@@ -159,7 +269,7 @@ impl Gap {
 }
 
 struct Learn<'n, 'a> {
-    names: &'n FieldMap,
+    names: &'n Names,
     line: &'a str,
     /// Where the last value ended.
     end: usize,

@@ -10,25 +10,45 @@ pub mod client_address;
 pub mod detect;
 
 mod apache;
+mod auth0;
+mod aws_alb;
+mod aws_api_gateway;
+mod aws_cloudtrail;
+mod azure_application_gateway;
+mod azure_front_door;
+mod cloudflare;
 mod combined;
+mod cut;
+mod entra;
+mod envoy;
+mod error_log;
 mod fields;
 #[cfg(test)]
 mod fixtures;
+mod gcp_load_balancer;
+mod haproxy;
+#[cfg(test)]
+mod hostile;
 mod json;
+mod keycloak;
+mod kong;
 mod log_format;
 mod logfmt;
+mod mixed;
 mod names;
 mod nginx_proxy_manager;
+mod okta;
 mod scan;
 mod text;
 mod time;
 mod vocabulary;
+mod w3c;
 
 pub use detect::{Detection, detect, detect_wrapped};
 pub use names::FieldMap;
 
 use crate::domain::clock::{Clock, Stamp};
-use crate::domain::event::AccessEvent;
+use crate::domain::event::{AccessEvent, Carrier, CarrierKind, EventKind};
 use crate::domain::line::{Chunk, SkipReason};
 use crate::domain::time::Time;
 use std::fmt;
@@ -36,9 +56,26 @@ use std::sync::Arc;
 
 /// Every format that has a name, in the order detection prefers them when they fit equally.
 pub const ALL: &[&Format] = &[
+    // Dialects before the JSON that anybody may write.
+    &cloudflare::FORMAT,
+    &kong::FORMAT,
+    &gcp_load_balancer::FORMAT,
+    &azure_application_gateway::FORMAT,
+    &azure_front_door::FORMAT,
+    &aws_api_gateway::FORMAT,
+    &aws_cloudtrail::FORMAT,
+    &keycloak::FORMAT,
+    &auth0::FORMAT,
+    &okta::FORMAT,
+    &entra::FORMAT,
     &json::FORMAT,
     &combined::FORMAT,
     &nginx_proxy_manager::FORMAT,
+    &haproxy::FORMAT,
+    &envoy::FORMAT,
+    &aws_alb::FORMAT,
+    &w3c::FORMAT,
+    &error_log::FORMAT,
     &logfmt::FORMAT,
 ];
 
@@ -223,6 +260,22 @@ impl Format {
     fn parser(&self, fields: &FieldMap) -> Parser {
         Parser::new(self.name, (self.open)(fields))
     }
+}
+
+/// What is left of a line that no format reads, where a token may stand in it. Its time is what a wrapper says, else
+/// not known.
+pub fn note(line: &str, written: Option<Time>) -> Option<AccessEvent<'_>> {
+    let carrier = Carrier {
+        kind: CarrierKind::Field,
+        name: "line".into(),
+        text: line.into(),
+    };
+    fields::holds_token(line).then(|| AccessEvent {
+        kind: EventKind::Note,
+        time: written.unwrap_or_default(),
+        carriers: [carrier].into_iter().collect(),
+        ..AccessEvent::default()
+    })
 }
 
 /// A better reason than "malformed" for lines that no format was meant to read.

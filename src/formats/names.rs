@@ -18,7 +18,11 @@ use std::sync::LazyLock;
 pub(super) enum Slot {
     /// Nothing we know: looked at only where it holds something like a token.
     Other,
+    /// Proof of possession, which is no credential by itself (RFC 9449, section 4).
+    Proof,
     Time,
+    /// A date, where the time stands apart from it.
+    Date,
     /// The address nginx calls `$remote_addr`: the peer, unless the gateway already resolved it.
     Remote,
     /// The connection's own address, where the log tells it apart from the client's.
@@ -49,6 +53,14 @@ pub(super) enum Slot {
     Token,
     Claim(Claim),
     Hash,
+    /// What happened, in the provider's own word.
+    Kind,
+    /// Why it failed; a word for success is no failure.
+    Failure,
+    /// What tokens were asked for with, in the provider's own word.
+    Grant,
+    /// The id of something that was issued, of which its beginning says what.
+    IssuedId,
 }
 
 /// What a field is, and how good a source of it: of two fields in one slot the higher rank wins, of equals the later.
@@ -110,22 +122,22 @@ impl FieldMap {
 
     /// What the field called `name` in the log means.
     pub(super) fn meaning(&self, name: &str) -> Meaning {
+        self.override_of(name).unwrap_or_else(|| natural(name))
+    }
+
+    /// What the configuration says that the field means.
+    pub(super) fn override_of(&self, name: &str) -> Option<Meaning> {
+        let mut pairs = self.by_log_name.iter();
+        let (_, slot) = pairs.find(|(theirs, _)| **theirs == *name)?;
         let natural = natural(name);
-        match self
-            .by_log_name
-            .iter()
-            .find(|(theirs, _)| **theirs == *name)
-        {
-            // Naming the Authorization header as the token does not make it less of a header.
-            Some((_, Slot::Token)) if matches!(natural.slot, Slot::Header | Slot::Cookie) => {
-                natural
-            }
-            Some((_, slot)) => Meaning {
-                slot: *slot,
-                rank: u8::MAX,
-            },
-            None => natural,
+        // Naming the Authorization header as the token does not make it less of a header.
+        if *slot == Slot::Token && matches!(natural.slot, Slot::Header | Slot::Cookie) {
+            return Some(natural);
         }
+        Some(Meaning {
+            slot: *slot,
+            rank: u8::MAX,
+        })
     }
 }
 

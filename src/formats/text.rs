@@ -43,6 +43,27 @@ pub(super) fn unescape(text: &str) -> Cow<'_, str> {
     })
 }
 
+/// Undoes percent-encoding once.
+pub(super) fn percent_decoded(text: &str) -> Cow<'_, str> {
+    if memchr(b'%', text.as_bytes()).is_none() {
+        return Cow::Borrowed(text);
+    }
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((&byte, after)) = rest.split_first() {
+        let (meant, used) = match (byte, after) {
+            (b'%', [high, low, ..]) => match (hex(*high), hex(*low)) {
+                (Some(high), Some(low)) => (high << 4 | low, 3),
+                _ => (byte, 1),
+            },
+            _ => (byte, 1),
+        };
+        bytes.push(meant);
+        rest = rest.get(used..).unwrap_or_default();
+    }
+    Cow::Owned(String::from_utf8_lossy(&bytes).into_owned())
+}
+
 /// The value of a hexadecimal digit.
 pub(super) fn hex(digit: u8) -> Option<u8> {
     char::from(digit).to_digit(16).map(|value| value as u8)

@@ -16,7 +16,11 @@ pub(super) fn read(text: &str) -> Option<(Time, Stamp)> {
         [b'[', inner @ .., b']'] => clf(inner),
         [_, _, b'/', ..] => clf(bytes),
         [_, _, _, _, b'-', ..] => rfc3339(bytes),
+        [_, _, _, _, b'/', ..] => rfc3339(text.replacen('/', "-", 2).as_bytes()),
         [_, _, b':', ..] => time_only(bytes),
+        [b'A'..=b'Z', _, _, b' ', month, ..] if month.is_ascii_uppercase() => {
+            ctime(bytes.get(4..)?)
+        }
         [b'A'..=b'Z', _, _, b' ', ..] => year_less(bytes),
         _ => epoch(text).map(|time| (time, Stamp::Whole)),
     }
@@ -26,6 +30,33 @@ pub(super) fn read(text: &str) -> Option<(Time, Stamp)> {
 fn time_only(bytes: &[u8]) -> Option<(Time, Stamp)> {
     let (clock, ms) = time_of_day(bytes)?;
     moment((1970, 1, 1), clock, ms, 0).map(|time| (time, Stamp::TimeOnly))
+}
+
+/// A date and a time of day in fields of their own, which are UTC wherever they stand so (W3C extended logs).
+pub(super) fn read_dated(date: &str, time: &str) -> Option<(Time, Stamp)> {
+    if time.as_bytes().get(2) != Some(&b':') {
+        return read(time.trim()); // the time says all itself
+    }
+    let (day, _) = rfc3339(format!("{date}T00:00:00Z").as_bytes())?;
+    let (clock, ms) = time_of_day(time.as_bytes())?;
+    let clock = moment((1970, 1, 1), clock, ms, 0)?;
+    Some((day.plus_ms(clock.as_ms()), Stamp::Whole))
+}
+
+/// `Oct 11 14:32:52.123456 2022` of Apache's error log, behind the day of the week.
+fn ctime(bytes: &[u8]) -> Option<(Time, Stamp)> {
+    let [m1, m2, m3, b' ', d1, d2, b' ', rest @ ..] = bytes else {
+        return None;
+    };
+    let (clock, year) = rest.split_at_checked(rest.len().checked_sub(5)?)?;
+    let [b' ', y1, y2, y3, y4] = year else {
+        return None;
+    };
+    let (clock, ms) = time_of_day(clock)?;
+    let tens = if *d1 == b' ' { b'0' } else { *d1 };
+    let year = two(*y1, *y2)? * 100 + two(*y3, *y4)?;
+    let date = (year, month_of([*m1, *m2, *m3])?, two(tens, *d2)?);
+    moment(date, clock, ms, 0).map(|time| (time, Stamp::NoZone))
 }
 
 /// `May  4 10:11:12.345`, as in syslog.
@@ -74,6 +105,11 @@ fn clf(bytes: &[u8]) -> Option<(Time, Stamp)> {
     let [h1, h2, b':', i1, i2, b':', s1, s2, rest @ ..] = rest else {
         return None;
     };
+    // HAProxy writes milliseconds and no zone.
+    let (ms, rest) = match rest {
+        [b'.', rest @ ..] => fraction_ms(rest)?,
+        _ => (0, rest),
+    };
     let (zone_s, stamp) = match rest {
         [b' ', sign, h1, h2, m1, m2] => {
             let zone_s = zone(*sign, two(*h1, *h2)?, two(*m1, *m2)?)?;
@@ -86,7 +122,7 @@ fn clf(bytes: &[u8]) -> Option<(Time, Stamp)> {
     let month = month_of([*m1, *m2, *m3])?;
     let year = two(*y1, *y2)? * 100 + two(*y3, *y4)?;
     let clock = (two(*h1, *h2)?, two(*i1, *i2)?, two(*s1, *s2)?);
-    moment((year, month, day), clock, 0, zone_s).map(|time| (time, stamp))
+    moment((year, month, day), clock, ms, zone_s).map(|time| (time, stamp))
 }
 
 /// `2026-05-04T10:11:12.345+02:00`: T or a space between date and time, 0 to 9 digits of a second's fraction, zone as

@@ -18,6 +18,8 @@ pub(super) const FIELDS: &[(&str, Slot, u8)] = &[
     ("time_iso8601", Slot::Time, 2),
     ("timestamp", Slot::Time, 2),
     ("time", Slot::Time, 2),
+    ("date", Slot::Date, 2),
+    ("timegenerated", Slot::Time, 2),
     ("datetime", Slot::Time, 2),
     ("date_time", Slot::Time, 2),
     ("time_local", Slot::Time, 1),
@@ -55,6 +57,7 @@ pub(super) const FIELDS: &[(&str, Slot, u8)] = &[
     ("request_method", Slot::Method, 2),
     ("requestmethod", Slot::Method, 2),
     ("http_method", Slot::Method, 1),
+    ("httpmethod", Slot::Method, 2),
     ("http_request_method", Slot::Method, 2),
     ("httprequest_requestmethod", Slot::Method, 2),
     ("cs_method", Slot::Method, 2),
@@ -68,6 +71,12 @@ pub(super) const FIELDS: &[(&str, Slot, u8)] = &[
     ("target", Slot::Target, 1),
     ("httprequest_requesturl", Slot::Target, 1),
     ("uri", Slot::Path, 1),
+    ("x_envoy_original_path", Slot::Target, 2),
+    ("x_envoy_origin_path", Slot::Target, 2), // Envoy Gateway's name for it
+    (":path", Slot::Target, 2),
+    (":method", Slot::Method, 2),
+    (":authority", Slot::Host, 2),
+    ("resourcepath", Slot::Path, 1), // API Gateway: a template
     ("document_uri", Slot::Path, 0),
     ("path", Slot::Path, 2), // Envoy writes the query too; it is split wherever there is a `?`
     ("request_path", Slot::Path, 2),
@@ -85,7 +94,9 @@ pub(super) const FIELDS: &[(&str, Slot, u8)] = &[
     ("requesthost", Slot::Host, 2),
     ("authority", Slot::Host, 2),
     ("url_domain", Slot::Host, 2),
-    ("cs_host", Slot::Host, 2),
+    ("cs_host", Slot::Host, 1), // CloudFront: its own name
+    ("x_host_header", Slot::Host, 2),
+    ("domainname", Slot::Host, 2),
     ("http_request_referrer", Slot::Referer, 2),
     ("httprequest_referer", Slot::Referer, 2),
     ("cs_referer", Slot::Referer, 2),
@@ -100,9 +111,11 @@ pub(super) const FIELDS: &[(&str, Slot, u8)] = &[
     ("http_ssl_ja4", Slot::Ja4, 2),
     ("request_id", Slot::RequestId, 2),
     ("req_id", Slot::RequestId, 2),
+    ("x_edge_request_id", Slot::RequestId, 2),
     ("requestid", Slot::RequestId, 2),
     ("http_request_id", Slot::RequestId, 2),
     ("trace_id", Slot::RequestId, 0),
+    ("cs_username", Slot::User, 2),
     ("remote_user", Slot::User, 2),
     ("user", Slot::User, 1),
     ("username", Slot::User, 1),
@@ -130,6 +143,7 @@ pub(super) const FIELDS: &[(&str, Slot, u8)] = &[
     ("http_response_bytes", Slot::Bytes, 1),
     ("httprequest_responsesize", Slot::Bytes, 2),
     ("sc_bytes", Slot::Bytes, 2),
+    ("time_taken", Slot::Duration(Unit::ByShape), 2), // IIS: ms; CloudFront: 0.123 s
     ("request_time", Slot::Duration(Unit::Seconds), 2),
     ("request_duration", Slot::Duration(Unit::ByShape), 1),
     ("duration", Slot::Duration(Unit::ByShape), 2),
@@ -151,6 +165,7 @@ pub(super) const FIELDS: &[(&str, Slot, u8)] = &[
 /// What formats put before the name of a request header; the empty one last.
 pub(super) const HEADER_PREFIXES: &[&str] = &[
     "http_request_headers_",
+    "requestheaders_", // Cloudflare
     "http_request_header_",
     "request_headers_",
     "request_header_",
@@ -187,6 +202,8 @@ pub(super) const HEADERS: &[(&str, Slot, u8)] = &[
     ("user_agent", Slot::UserAgent, 2),
     ("accept_language", Slot::Language, 2),
     ("x_forwarded_for", Slot::Chain, 2),
+    ("forwarded", Slot::Chain, 1), // RFC 7239
+    ("dpop", Slot::Proof, 2),
     // A single address that the last proxy set: a chain of one hop.
     ("cf_connecting_ip", Slot::Chain, 1),
     ("true_client_ip", Slot::Chain, 1),
@@ -210,6 +227,9 @@ pub(super) const CLAIM_PREFIXES: &[&str] = &[
     "token_claims_",
     "token_claim_",
     "oidc_claim_",
+    "authorizer_claims_",
+    "authorizer_jwt_claims_",
+    "authorizer_",
     "claims_",
     "claim_",
     "",

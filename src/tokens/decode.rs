@@ -23,6 +23,9 @@ const PAYLOAD_BYTES_MAX: usize = 64 * 1024;
 /// hundred bytes. What is cut here still counts whole in the ids and digests.
 const CLAIM_BYTES_MAX: usize = 1024;
 
+/// The `typ` of a DPoP proof, which shows that somebody holds a key and is no token (RFC 9449, section 4.2).
+const PROOF_TYPE: &str = "dpop+jwt";
+
 /// Why a credential is no token. Closed, without any content, to be counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum DecodeFault {
@@ -34,6 +37,8 @@ pub enum DecodeFault {
     PayloadTooLong,
     /// The payload is no base64 in either alphabet: cut, redacted, or never a token.
     PayloadNotBase64,
+    /// A DPoP proof.
+    Proof,
     /// The payload is no JSON object: a signed cookie, a nested token, or never a token.
     PayloadNotObject,
 }
@@ -100,6 +105,13 @@ pub(super) fn decode_raw(text: &str, key: &IdKey) -> Result<Token, DecodeFault> 
         Some(_) => Claims::default(),
         None => Claims::parse(&payload).ok_or(DecodeFault::PayloadNotObject)?,
     };
+    if header
+        .typ
+        .as_deref()
+        .is_some_and(|typ| typ.eq_ignore_ascii_case(PROOF_TYPE))
+    {
+        return Err(DecodeFault::Proof);
+    }
     let marks = header.marks(claims.iss.as_deref());
     let form = match encrypted {
         Some(_) => Form::Encrypted,

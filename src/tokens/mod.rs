@@ -14,6 +14,7 @@ pub mod keys;
 pub mod locate;
 mod pairs;
 pub mod scrub;
+mod told;
 pub mod verify;
 
 /// Tokens signed with the published test keys, for the tests of any module.

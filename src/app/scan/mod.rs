@@ -17,7 +17,7 @@ use crate::domain::ids::IdKey;
 use crate::domain::incident::Incident;
 use crate::domain::line::{SkipReason, Source};
 use crate::domain::time::Time;
-use crate::engine::prepare::Prepared;
+use crate::engine::prepare::{Prepared, skipped_for};
 use crate::engine::{Engine, Input, Observation};
 use crate::ingest::discover::{self, Found};
 use crate::ingest::state;
@@ -142,13 +142,10 @@ struct Pass {
 impl Consumer for Pass {
     fn line(&mut self, _source: &Source, line: &Result<Prepared<'_>, SkipReason>) {
         self.counts.lines += 1;
-        let prepared = match line {
-            Ok(prepared) => prepared,
-            Err(reason) => {
-                *self.counts.skipped.entry(*reason).or_default() += 1;
-                return;
-            }
-        };
+        if let Some(reason) = skipped_for(line) {
+            *self.counts.skipped.entry(reason).or_default() += 1;
+        }
+        let Ok(prepared) = line else { return };
         let time = prepared.event.time;
         if self.since.is_some_and(|since| time < since)
             || self.until.is_some_and(|until| time >= until)

@@ -15,6 +15,7 @@ use crate::config::ReadFrom;
 use crate::domain::incident::Target;
 use crate::domain::line::Chunk;
 use crate::domain::time::Time;
+use crate::engine::prepare::skipped_for;
 use crate::engine::{Engine, Input, Observation};
 use crate::ingest::generation::Extent;
 use crate::ingest::journal::{Fed, Journal};
@@ -278,14 +279,13 @@ impl Line {
         let mut skipped = BTreeMap::<_, u64>::new();
         let (mut events, mut newest) = (0, None);
         for line in prepared.borrow_dependent() {
-            match line {
-                Ok(prepared) => {
-                    events += 1;
-                    newest = newest.max(Some(prepared.event.time));
-                    self.engine.observe(Input::Line(prepared), &mut self.seen);
-                }
-                Err(reason) => *skipped.entry(*reason).or_default() += 1,
+            match skipped_for(line) {
+                Some(reason) => *skipped.entry(reason).or_default() += 1,
+                None => events += 1,
             }
+            let Ok(prepared) = line else { continue };
+            newest = newest.max(Some(prepared.event.time));
+            self.engine.observe(Input::Line(prepared), &mut self.seen);
         }
         metrics.events(&format, events);
         skipped

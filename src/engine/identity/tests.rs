@@ -1,0 +1,109 @@
+//! Keycloak's log and a gateway's, read side by side.
+
+use super::super::tests::{Kit, kit};
+use crate::domain::event::EventKind;
+use crate::tokens::mint::mint;
+use serde_json::{Value, json};
+
+const BROWSER: &str = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) \
+                       Chrome/126.0.0.0 Safari/537.36";
+const LISBON: &str = "192.0.2.7";
+const TOKYO: &str = "198.51.100.9";
+
+/// 2026-05-04T10:00:00Z, where the kit's clock begins.
+fn keycloak(kit: &mut Kit, clock: &str, kind: &str, more: &str) {
+    let line = format!(
+        "2026-05-04 {clock},000 DEBUG [org.keycloak.events] (executor-thread-1) type=\"{kind}\", realmId=\"r\", \
+         clientId=\"web\", userId=\"alice\", sessionId=\"session-1\", ipAddress=\"{LISBON}\"{more}"
+    );
+    kit.raw_line("keycloak", &line);
+}
+
+fn token() -> String {
+    let t0 = 1_777_888_800;
+    let claims: Value = json!({
+        "iss": "https://idp.example.com/", "sub": "alice", "sid": "session-1", "jti": "token-id-0001",
+        "iat": t0, "exp": t0 + 3600,
+    });
+    mint(&claims, "rsa-2048")
+}
+
+#[test]
+fn what_the_identity_provider_told_stands_in_the_incident() {
+    let mut kit = kit();
+    keycloak(&mut kit, "10:00:00", "LOGIN", "");
+    keycloak(
+        &mut kit,
+        "10:00:01",
+        "CODE_TO_TOKEN",
+        ", token_id=\"token-id-0001\"",
+    );
+    for at_s in [10, 20, 40] {
+        kit.line(at_s, LISBON, BROWSER, &token(), 200);
+    }
+    kit.line(240, TOKYO, "python-requests/2.31.0", &token(), 200);
+    keycloak(&mut kit, "10:05:00", "LOGOUT", "");
+    let incidents = kit.engine.incidents();
+    assert_eq!(incidents.len(), 1);
+    let told = &incidents[0].identity;
+    let kinds: Vec<EventKind> = told.iter().map(|event| event.action).collect();
+    assert_eq!(kinds, [EventKind::Issued, EventKind::Logout]);
+    assert_eq!(told[0].ip, Some(LISBON.parse().unwrap()));
+    assert_eq!(told[0].time.to_string(), "2026-05-04T10:00:01.000Z");
+}
+
+#[test]
+fn a_logout_at_the_identity_provider_ends_the_session_at_the_gateway() {
+    let mut kit = kit();
+    for at_s in [10, 20, 40] {
+        kit.line(at_s, LISBON, BROWSER, &token(), 200);
+    }
+    keycloak(&mut kit, "10:01:00", "LOGOUT", "");
+    kit.line(200, TOKYO, "python-requests/2.31.0", &token(), 200);
+    assert!(kit.found("after_logout"), "{:?}", kit.rules());
+}
+
+#[test]
+fn another_s_session_is_not_ended() {
+    let mut kit = kit();
+    for at_s in [10, 20, 40] {
+        kit.line(at_s, LISBON, BROWSER, &token(), 200);
+    }
+    keycloak(&mut kit, "10:01:00", "LOGIN_ERROR", "");
+    kit.raw_line(
+        "keycloak",
+        "2026-05-04 10:01:00,000 DEBUG [org.keycloak.events] (t) type=\"LOGOUT\", realmId=\"r\", \
+         userId=\"bob\", sessionId=\"session-2\", ipAddress=\"192.0.2.8\"",
+    );
+    kit.line(200, LISBON, BROWSER, &token(), 200);
+    assert!(
+        kit.rules().iter().all(|rule| !rule.contains("logout")),
+        "{:?}",
+        kit.rules()
+    );
+}
+
+#[test]
+fn a_token_in_a_line_that_cannot_be_read_was_leaked_and_not_used() {
+    let mut kit = kit();
+    let before = kit.engine.totals();
+    kit.raw_line("combined", &format!("GET /x HTTP/1.1 {} torn", token()));
+    let after = kit.engine.totals();
+    assert_eq!(before.uses, after.uses);
+    assert!(kit.rules().is_empty(), "{:?}", kit.rules());
+    kit.raw_line(
+        "error_log",
+        &format!(
+            "2026/05/04 10:00:00 [error] 1#1: *1 open() failed, client: {LISBON}, server: a, request: \
+             \"GET /x?access_token={} HTTP/1.1\", host: \"a\"",
+            token()
+        ),
+    );
+    assert!(kit.found("raw_token_in_log"), "{:?}", kit.rules());
+    assert!(
+        kit.engine
+            .incidents()
+            .iter()
+            .all(|incident| incident.sessions.is_empty())
+    );
+}

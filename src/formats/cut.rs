@@ -1,0 +1,98 @@
+//! Cutting a line at its spaces, where some values stand in quotes.
+//!
+//! In: a line. Out: one value after the other, each with where it begins.
+//! Does not know: what values mean.
+//! Source: see the formats that use it.
+
+use super::text::is_escaped;
+use memchr::{memchr, memchr_iter, memrchr};
+
+/// A value and where it begins in the line.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Value<'a> {
+    pub(super) at: usize,
+    pub(super) text: &'a str,
+    pub(super) quoted: bool,
+}
+
+/// One line and how far it is cut.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Cutter<'a> {
+    line: &'a str,
+    at: usize,
+}
+
+impl<'a> Cutter<'a> {
+    /// Begins at byte `at`.
+    pub(super) fn new(line: &'a str, at: usize) -> Self {
+        Self { line, at }
+    }
+
+    pub(super) fn rest(&self) -> &'a str {
+        self.line.get(self.at..).unwrap_or_default()
+    }
+
+    /// Goes `length` bytes on; where it stood before is returned.
+    pub(super) fn skip(&mut self, length: usize) -> usize {
+        let before = self.at;
+        self.at = (self.at + length).min(self.line.len());
+        before
+    }
+
+    /// What stands before the next space.
+    pub(super) fn word(&mut self) -> Option<Value<'a>> {
+        let rest = self.rest();
+        if rest.is_empty() {
+            return None;
+        }
+        let end = memchr(b' ', rest.as_bytes()).unwrap_or(rest.len());
+        self.take(0, end, end + 1, false)
+    }
+
+    /// What stands in quotes here, up to the first quote for which `ends` holds, given what follows it; an unbalanced
+    /// quote takes the rest of the line.
+    pub(super) fn quoted_until(&mut self, ends: impl Fn(&[u8]) -> bool) -> Option<Value<'a>> {
+        let rest = self.rest();
+        let inner = rest.strip_prefix('"')?.as_bytes();
+        let is_end =
+            |at: &usize| !is_escaped(inner, *at) && ends(inner.get(at + 1..).unwrap_or_default());
+        match memchr_iter(b'"', inner).find(is_end) {
+            Some(end) => self.take(1, end, end + 3, true),
+            None => self.take(1, inner.len(), rest.len(), true),
+        }
+    }
+
+    /// What stands between the quote here and the last one of the line.
+    pub(super) fn quoted_to_last(&mut self) -> Option<Value<'a>> {
+        let inner = self.rest().strip_prefix('"')?;
+        let end = memrchr(b'"', inner.as_bytes()).unwrap_or(inner.len());
+        self.take(1, end, end + 3, true)
+    }
+
+    /// The next value, in quotes or not.
+    pub(super) fn value(&mut self) -> Option<Value<'a>> {
+        if self.rest().starts_with('"') {
+            return self.quoted_until(|behind| matches!(behind.first(), None | Some(b' ')));
+        }
+        self.word()
+    }
+
+    /// `length` bytes, `skip` bytes from here; the next value begins `step` bytes from here.
+    fn take(&mut self, skip: usize, length: usize, step: usize, quoted: bool) -> Option<Value<'a>> {
+        let at = self.at + skip;
+        let text = self.line.get(at..at + length)?;
+        self.at = (self.at + step).min(self.line.len());
+        Some(Value { at, text, quoted })
+    }
+}
+
+/// True for ` ddd` or ` -` and the end of that field: what stands behind a request line.
+pub(super) fn is_status(behind: &[u8]) -> bool {
+    match behind {
+        [b' ', a, b, c, rest @ ..] if [a, b, c].iter().all(|d| d.is_ascii_digit()) => {
+            matches!(rest.first(), None | Some(b' '))
+        }
+        [b' ', b'-' | b'0', rest @ ..] => matches!(rest.first(), None | Some(b' ')),
+        _ => false,
+    }
+}

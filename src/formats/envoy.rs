@@ -1,0 +1,106 @@
+//! Envoy's default text format, and Istio's.
+//!
+//! In: a line. Out: [`AccessEvent`].
+//! Does not know: custom text formats. JSON logs of both are read by [`super::json`].
+//! Source: Envoy, "Access logging", default format string,
+//! <https://www.envoyproxy.io/docs/envoy/latest/configuration/observability/access_log/usage>; Istio, "Envoy Access
+//! Logs", <https://istio.io/latest/docs/tasks/observability/logs/access-log/>.
+//!
+//! Both write five quoted fields in a row: X-Forwarded-For, user agent, request id, authority, upstream host. What
+//! stands before them differs by version, so everything is counted from there, and nothing in them is escaped. Envoy
+//! appends its peer to X-Forwarded-For; Istio also writes it, fourth behind the quoted fields.
+
+use super::client_address::parse_hop;
+use super::cut::{Cutter, Value, is_status};
+use super::fields::Fields;
+use super::names::{Meaning, Slot};
+use super::text::Unit;
+use super::{Format, LineFormat};
+use crate::domain::event::AccessEvent;
+use crate::domain::line::SkipReason;
+use memchr::memmem;
+use std::sync::Arc;
+
+pub(super) static FORMAT: Format = Format {
+    name: "envoy",
+    aliases: &["envoy_text", "istio"],
+    about: "[time] \"request\" status flags … \"x-forwarded-for\" \"user agent\" \"id\" \"host\" \"upstream\"",
+    open: |_| Arc::new(Envoy),
+};
+
+struct Envoy;
+
+/// Fields behind the row that are looked at; Istio has six.
+const VALUES_MAX: usize = 32;
+
+/// The quoted fields that stand in a row.
+const ROW: [Slot; 5] = [
+    Slot::Chain,
+    Slot::UserAgent,
+    Slot::RequestId,
+    Slot::Host,
+    Slot::Other,
+];
+
+impl LineFormat for Envoy {
+    fn parse<'a>(&self, line: &'a str) -> Result<AccessEvent<'a>, SkipReason> {
+        if !line.starts_with('[') {
+            return Err(SkipReason::Malformed);
+        }
+        let bracket = memmem::find(line.as_bytes(), b"] \"").ok_or(SkipReason::Malformed)?;
+        let mut fields = Fields::new(line);
+        let mut set = |slot: Slot, value: &Value<'a>| {
+            fields.set(
+                Meaning::of(slot),
+                || "extra".into(),
+                value.at,
+                value.text.into(),
+            );
+        };
+        let time = line.get(1..bracket).unwrap_or_default();
+        set(
+            Slot::Time,
+            &Value {
+                at: 1,
+                text: time,
+                quoted: false,
+            },
+        );
+        let mut cut = Cutter::new(line, bracket + 2);
+        let request = cut.quoted_until(is_status).ok_or(SkipReason::Malformed)?;
+        if request.text != "- - -" {
+            set(Slot::Request, &request);
+        }
+        let status = cut.word().ok_or(SkipReason::Malformed)?;
+        set(Slot::Status, &status);
+        // Four numbers stand right before the row; a reason in quotes, further ahead.
+        let mut numbers: [Option<Value<'a>>; 4] = [None; 4];
+        let mut count = 0;
+        while count < numbers.len() || !cut.rest().starts_with('"') {
+            let value = cut.value().ok_or(SkipReason::Malformed)?;
+            numbers.rotate_left(1);
+            numbers[3] = Some(value);
+            count = if value.quoted { 0 } else { count + 1 };
+        }
+        if let [_received, Some(sent), Some(duration), _upstream] = &numbers {
+            set(Slot::Bytes, sent);
+            set(Slot::Duration(Unit::Milliseconds), duration);
+        }
+        for (index, slot) in ROW.into_iter().enumerate() {
+            let last = index + 1 == ROW.len();
+            let value = cut.quoted_until(|behind| match last {
+                true => matches!(behind.first(), None | Some(b' ')),
+                false => behind.starts_with(b" \""),
+            });
+            set(slot, &value.ok_or(SkipReason::Malformed)?);
+        }
+        for (index, value) in std::iter::from_fn(|| cut.value())
+            .take(VALUES_MAX)
+            .enumerate()
+        {
+            let is_peer = index == 3 && parse_hop(value.text).is_some();
+            set(if is_peer { Slot::Remote } else { Slot::Other }, &value);
+        }
+        fields.finish()
+    }
+}

@@ -1,0 +1,174 @@
+//! Keycloak's events: the lines of its log, plain and JSON, and the objects of its event listeners and admin API.
+//!
+//! In: a line. Out: [`AccessEvent`] of the kind that the event's type is.
+//! Does not know: the issuer, which is a URL; the log names the realm. `token_id` is the token's `jti`, `sessionId`
+//! its `sid`, so they join without.
+//! Source: Keycloak Server Administration Guide, "Configuring auditing to track events",
+//! <https://www.keycloak.org/docs/latest/server_admin/#_auditing>; `JBossLoggingEventListenerProvider` (key and
+//! value, in quotes since version 21) and `org.keycloak.events.Details`.
+
+use super::fields::Fields;
+use super::json::{Dialect, open_dialect};
+use super::names::{Meaning, Slot};
+use super::scan::{Name, Scalar, Sink, scan};
+use super::{Format, LineFormat};
+use crate::domain::event::{AccessEvent, EventKind};
+use crate::domain::line::SkipReason;
+use crate::domain::token::Claim;
+use memchr::memmem;
+use std::borrow::Cow;
+use std::sync::Arc;
+
+pub(super) static FORMAT: Format = Format {
+    name: "keycloak",
+    aliases: &["keycloak_events"],
+    about: "Keycloak's events: type, realmId, sessionId, token_id, in its log or as JSON",
+    open: |names| {
+        Arc::new(Keycloak {
+            objects: open_dialect(names, &DIALECT),
+        })
+    },
+};
+
+static DIALECT: Dialect = Dialect {
+    marks: &[&[r#""type""#, r#""realmId""#, r#""ipAddress""#]],
+    names: &[
+        ("time", Slot::Time, 3),
+        ("type", Slot::Kind, 2),
+        ("ipAddress", Slot::Client, 3),
+        ("userId", Slot::Claim(Claim::Sub), 2),
+        ("clientId", Slot::Claim(Claim::Azp), 2),
+        ("sessionId", Slot::Claim(Claim::Sid), 2),
+        ("error", Slot::Failure, 2),
+        ("id", Slot::RequestId, 2),
+        ("details.reason", Slot::Failure, 2),
+        ("details.username", Slot::User, 2),
+        ("details.code_id", Slot::Claim(Claim::Sid), 2),
+        ("details.token_id", Slot::Claim(Claim::Jti), 2),
+        ("details.refresh_token_id", Slot::Claim(Claim::RefreshId), 2),
+        ("details.grant_type", Slot::Grant, 2),
+    ],
+    kinds: &[
+        ("LOGIN", EventKind::Login),
+        ("IDENTITY_PROVIDER_LOGIN", EventKind::Login),
+        ("LOGIN_ERROR", EventKind::LoginRefused),
+        ("IDENTITY_PROVIDER_LOGIN_ERROR", EventKind::LoginRefused),
+        ("CODE_TO_TOKEN", EventKind::Issued),
+        ("CLIENT_LOGIN", EventKind::Issued),
+        ("TOKEN_EXCHANGE", EventKind::Issued),
+        ("OAUTH2_DEVICE_CODE_TO_TOKEN", EventKind::Issued),
+        ("AUTHREQID_TO_TOKEN", EventKind::Issued),
+        ("CODE_TO_TOKEN_ERROR", EventKind::LoginRefused),
+        ("REFRESH_TOKEN", EventKind::Refreshed),
+        ("REFRESH_TOKEN_ERROR", EventKind::RefreshRefused),
+        ("REVOKE_GRANT", EventKind::Revoked),
+        ("LOGOUT", EventKind::Logout),
+    ],
+    tells_failure: false,
+};
+
+/// More pairs than any event has.
+const PAIRS_MAX: usize = 128;
+
+struct Keycloak {
+    objects: Arc<dyn LineFormat>,
+}
+
+impl LineFormat for Keycloak {
+    fn parse<'a>(&self, line: &'a str) -> Result<AccessEvent<'a>, SkipReason> {
+        if !line.starts_with('{') {
+            return parse_text(line);
+        }
+        let is_log = memmem::find(line.as_bytes(), br#""loggerName""#).is_some()
+            && memmem::find(line.as_bytes(), br#""message""#).is_some();
+        if is_log {
+            parse_logged(line)
+        } else {
+            self.objects.parse(line)
+        }
+    }
+}
+
+/// `2026-05-04 10:11:12,345 DEBUG [org.keycloak.events] (executor-thread-1) type="LOGIN", realmId="…", …`
+fn parse_text(line: &str) -> Result<AccessEvent<'_>, SkipReason> {
+    let start = memmem::find(line.as_bytes(), b" type=").ok_or(SkipReason::Malformed)? + 1;
+    if memmem::find(line.as_bytes(), b"realmId=").is_none() {
+        return Err(SkipReason::Malformed);
+    }
+    let mut fields = Fields::new(line);
+    let time = line.get(..23).ok_or(SkipReason::NoTime)?;
+    fields.set(Meaning::of(Slot::Time), || "time".into(), 0, time.into());
+    for (name, value) in pairs(line.get(start..).unwrap_or_default()) {
+        let at = value.as_ptr() as usize - line.as_ptr() as usize;
+        fields.set(meaning(name), || name.into(), at, value.into());
+    }
+    DIALECT.finish(fields)
+}
+
+/// The same as the `message` of one of Quarkus's JSON lines.
+fn parse_logged(line: &str) -> Result<AccessEvent<'_>, SkipReason> {
+    let mut logged = Logged::default();
+    scan(line, &mut logged)?;
+    if !logged.message.contains("realmId=") {
+        return Err(SkipReason::Malformed);
+    }
+    let mut fields = Fields::new(line);
+    fields.set(
+        Meaning::of(Slot::Time),
+        || "timestamp".into(),
+        0,
+        logged.time,
+    );
+    for (name, value) in pairs(&logged.message) {
+        let name = name.to_owned();
+        let value = value.to_owned().into();
+        fields.set(meaning(&name), || name.clone().into(), line.len(), value);
+    }
+    DIALECT.finish(fields)
+}
+
+#[derive(Default)]
+struct Logged<'a> {
+    time: Cow<'a, str>,
+    message: Cow<'a, str>,
+}
+
+impl<'a> Sink<'a> for Logged<'a> {
+    fn value(&mut self, name: Name<'_, 'a>, scalar: Scalar<'a>) -> Result<(), SkipReason> {
+        match name.as_str() {
+            "timestamp" => self.time = scalar.text()?,
+            "message" => self.message = scalar.text()?,
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+/// The details stand beside the event's own fields in the log.
+fn meaning(name: &str) -> Meaning {
+    let known = DIALECT
+        .names
+        .iter()
+        .find(|(known, ..)| *known == name || known.strip_prefix("details.") == Some(name));
+    match known {
+        Some(&(_, Slot::Time | Slot::RequestId, _)) | None => Meaning::OTHER,
+        Some(&(_, slot, rank)) => Meaning { slot, rank },
+    }
+}
+
+/// `key="value", key=value, …`
+fn pairs(text: &str) -> impl Iterator<Item = (&str, &str)> {
+    let mut rest = text;
+    std::iter::from_fn(move || {
+        let (name, after) = rest.split_once('=')?;
+        let (value, behind) = match after.strip_prefix('"') {
+            Some(inner) => inner
+                .split_once("\", ")
+                .unwrap_or((inner.trim_end_matches('"'), "")),
+            None => after.split_once(", ").unwrap_or((after, "")),
+        };
+        rest = behind;
+        Some((name.trim(), value))
+    })
+    .take(PAIRS_MAX)
+}

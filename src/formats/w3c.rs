@@ -1,0 +1,187 @@
+//! W3C extended logs, whose `#Fields` line says what stands in them and may change in the middle: IIS, CloudFront.
+//!
+//! In: a line, and the directives before it. Out: [`AccessEvent`].
+//! Does not know: lines without any `#Fields` before them, except in the default layouts of IIS and CloudFront.
+//! Source: W3C Working Draft "Extended Log File Format", <https://www.w3.org/TR/WD-logfile.html>; Microsoft, "W3C
+//! Logging", <https://learn.microsoft.com/en-us/windows/win32/http/w3c-logging>; AWS, "Standard logging (access
+//! logs)", <https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/standard-logs-reference.html>.
+//!
+//! IIS separates by spaces and writes `+` for those inside headers; CloudFront separates by tabs and percent-encodes
+//! headers once. Times are UTC in both.
+
+use super::fields::Fields;
+use super::names::{FieldMap, Meaning, Slot};
+use super::text::percent_decoded;
+use super::{Format, LineFormat};
+use crate::domain::event::AccessEvent;
+use crate::domain::line::SkipReason;
+use memchr::{memchr, memmem};
+use std::borrow::Cow;
+use std::sync::Arc;
+
+pub(super) static FORMAT: Format = Format {
+    name: "w3c",
+    aliases: &["w3c_extended", "iis", "cloudfront", "aws_cloudfront"],
+    about: "values in the order of the last #Fields line (IIS, CloudFront)",
+    open: |names| Arc::new(W3c::of(names.clone(), None)),
+};
+
+/// What IIS writes unless told otherwise.
+const IIS: &str = "date time s-ip cs-method cs-uri-stem cs-uri-query s-port cs-username c-ip \
+                   cs(User-Agent) cs(Referer) sc-status sc-substatus sc-win32-status time-taken";
+
+/// What CloudFront writes, which nobody can change.
+const CLOUDFRONT: &str = "date time x-edge-location sc-bytes c-ip cs-method cs(Host) cs-uri-stem \
+                          sc-status cs(Referer) cs(User-Agent) cs-uri-query cs(Cookie) \
+                          x-edge-result-type x-edge-request-id x-host-header cs-protocol \
+                          cs-bytes time-taken x-forwarded-for";
+
+/// More columns than any server can log.
+const COLUMNS_MAX: usize = 256;
+
+struct W3c {
+    names: FieldMap,
+    /// What `#Fields` said; `None` before the first.
+    columns: Option<Arc<[Column]>>,
+    defaults: [Arc<[Column]>; 2],
+}
+
+struct Column {
+    name: Box<str>,
+    meaning: Meaning,
+    /// A header, which the server escaped.
+    escaped: bool,
+}
+
+impl W3c {
+    fn of(names: FieldMap, columns: Option<Arc<[Column]>>) -> Self {
+        let defaults = [IIS, CLOUDFRONT].map(|fields| columns_of(fields, &names));
+        Self {
+            names,
+            columns,
+            defaults,
+        }
+    }
+}
+
+fn columns_of(fields: &str, names: &FieldMap) -> Arc<[Column]> {
+    let column = |name: &str| {
+        // `cs(User-Agent)` is the header User-Agent, as `cs-user-agent` would be.
+        let header = name
+            .strip_prefix("cs(")
+            .and_then(|rest| rest.strip_suffix(')'));
+        let meaning = match (names.override_of(name), header) {
+            (Some(meaning), _) => meaning,
+            (None, Some(header)) => names.meaning(&format!("cs-{header}")),
+            (None, None) => names.meaning(name),
+        };
+        let escaped = header.is_some()
+            || matches!(
+                meaning.slot,
+                Slot::UserAgent | Slot::Referer | Slot::Cookie | Slot::User
+            );
+        Column {
+            name: name.into(),
+            meaning,
+            escaped,
+        }
+    };
+    fields
+        .split_whitespace()
+        .take(COLUMNS_MAX)
+        .map(column)
+        .collect()
+}
+
+impl LineFormat for W3c {
+    fn parse<'a>(&self, line: &'a str) -> Result<AccessEvent<'a>, SkipReason> {
+        if line.starts_with('#') {
+            return Err(SkipReason::Comment);
+        }
+        let tabs = memchr(b'\t', line.as_bytes()).is_some();
+        let columns = match &self.columns {
+            Some(columns) => columns,
+            None if begins_with_a_date(line) => &self.defaults[usize::from(tabs)],
+            None => return Err(SkipReason::Malformed),
+        };
+        let mut fields = Fields::new(line);
+        let separator = if tabs { b'\t' } else { b' ' };
+        // One quote that does not end is enough: the others are looked for in vain.
+        let (mut at, mut unbalanced) = (0, false);
+        for column in columns.iter() {
+            let Some(rest) = line.get(at..).filter(|rest| !rest.is_empty()) else {
+                break;
+            };
+            let (raw, used) = match (!unbalanced).then(|| quoted(rest, separator)).flatten() {
+                Some(quoted) => quoted,
+                None => {
+                    unbalanced |= rest.starts_with('"');
+                    bare(rest, separator)
+                }
+            };
+            let value = if column.escaped {
+                meant(raw, tabs)
+            } else {
+                raw.into()
+            };
+            let start = at + usize::from(rest.starts_with('"'));
+            fields.set(
+                column.meaning,
+                || column.name.to_string().into(),
+                start,
+                value,
+            );
+            at += used + 1;
+        }
+        fields.finish()
+    }
+
+    fn after(&self, directive: &str) -> Option<Arc<dyn LineFormat>> {
+        let fields = directive.strip_prefix("#Fields:")?;
+        let columns = columns_of(fields, &self.names);
+        Some(Arc::new(Self {
+            names: self.names.clone(),
+            columns: Some(columns),
+            defaults: self.defaults.clone(),
+        }))
+    }
+
+    fn has_directives(&self) -> bool {
+        true
+    }
+}
+
+/// A value in quotes, which the draft allows and IIS does not use, and how long it is with them.
+fn quoted(rest: &str, separator: u8) -> Option<(&str, usize)> {
+    let inner = rest.strip_prefix('"')?;
+    let end = memmem::find(inner.as_bytes(), &[b'"', separator])
+        .or_else(|| inner.ends_with('"').then(|| inner.len() - 1))?;
+    Some((inner.get(..end)?, end + 2))
+}
+
+/// A value without quotes, and how long it is.
+fn bare(rest: &str, separator: u8) -> (&str, usize) {
+    let end = memchr(separator, rest.as_bytes()).unwrap_or(rest.len());
+    (rest.get(..end).unwrap_or_default(), end)
+}
+
+/// A header's value with what the server put in place of spaces undone.
+fn meant(raw: &str, tabs: bool) -> Cow<'_, str> {
+    if tabs {
+        return percent_decoded(raw);
+    }
+    match memchr(b'+', raw.as_bytes()) {
+        Some(_) => raw.replace('+', " ").into(),
+        None => raw.into(),
+    }
+}
+
+/// `2026-05-04`, and a space or tab behind it.
+fn begins_with_a_date(line: &str) -> bool {
+    let is_digit = |at: usize| line.as_bytes().get(at).is_some_and(u8::is_ascii_digit);
+    [0, 1, 2, 3, 5, 6, 8, 9, 11, 12].into_iter().all(is_digit)
+        && line.as_bytes().get(4) == Some(&b'-')
+        && matches!(line.as_bytes().get(10), Some(b' ' | b'\t'))
+        && line.as_bytes().get(13) == Some(&b':')
+        && matches!(line.as_bytes().get(19), Some(b' ' | b'\t'))
+}
