@@ -16,6 +16,7 @@ pub mod wrappers;
 pub mod http;
 pub mod ingest;
 pub mod issuers;
+pub mod listeners;
 pub mod metrics;
 pub mod outbound;
 pub mod response;

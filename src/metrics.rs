@@ -129,6 +129,9 @@ metrics! {
     Counter lines_skipped(reason) "lines_skipped_total" "Lines that gave no event, by reason.";
     Counter orphans(source) "orphans_total"
         "Pieces of split lines whose other pieces never came.";
+    Counter received(listener) "messages_received_total" "Messages that a listener took.";
+    Counter not_received(listener, reason) "messages_dropped_total"
+        "Messages and connections that a listener did not take, by reason.";
     Counter events(format) "events_total" "Requests understood, by log format.";
     Counter uses(provenance) "uses_total" "Uses of tokens, by why they may be believed.";
     Counter findings(rule, level) "findings_total" "Findings, by rule and level.";
@@ -234,8 +237,9 @@ mod tests {
     use std::io::Write;
     use std::process::{Command, Stdio};
 
-    /// The contract's names; `checks_total` and `orphans_total` came later.
-    const CONTRACT: &str = "lines_read_total bytes_read_total lines_skipped_total orphans_total events_total \
+    /// The contract's names; `checks_total` and `orphans_total` and those of messages came later.
+    const CONTRACT: &str = "lines_read_total bytes_read_total lines_skipped_total orphans_total \
+        messages_received_total messages_dropped_total events_total \
         uses_total findings_total incidents_total incidents_open actions_total alerts_total \
         event_lag_seconds detection_latency_seconds containment_latency_seconds backlog_bytes \
         gap_bytes_total identified_ratio sessions state_bytes evictions_total outbox_depth \

@@ -3,11 +3,16 @@
 //! In: one theft, packed in every way. Out: the same finding, at the exact place of its line.
 
 use crate::support::daemon::{Daemon, tokentrip, until};
+use crate::support::daemon::{free_port, get};
+use crate::support::logs::{BROWSER, LISBON, OTHER_BROWSER, TOKYO, claims};
 use crate::support::logs::{ISSUER, MORNING_S, theft};
+use crate::support::mint::mint;
 use serde_json::{Value, json};
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 /// What a scan of these arguments writes: its records, what it says on stderr, and its exit code.
 fn scan(args: &[&Path]) -> (Vec<Value>, String, i32) {
@@ -187,4 +192,377 @@ fn a_line_in_pieces_is_whole_even_when_the_daemon_is_killed_between_them() {
     let incident = until("an incident", || daemon.incidents().into_iter().next());
     assert_eq!(incident["subject"], "ann");
     assert_eq!(daemon.metric("tokentrip_lines_skipped_total", &[]), 0.0);
+}
+
+/// What a program of the system makes of these bytes.
+fn piped(program: &str, bytes: &[u8]) -> Vec<u8> {
+    let mut child = Command::new(program)
+        .arg("-c")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap_or_else(|error| panic!("{program} is installed by tests/all: {error}"));
+    let mut stdin = child.stdin.take().unwrap();
+    let bytes = bytes.to_vec();
+    let writer = std::thread::spawn(move || stdin.write_all(&bytes).unwrap());
+    let packed = child.wait_with_output().unwrap().stdout;
+    writer.join().unwrap();
+    packed
+}
+
+#[test]
+fn t30_a_theft_in_any_archive_in_a_folder_is_the_theft_in_the_plain_log() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = theft("ann", MORNING_S);
+    let plain = folder.path().join("plain.log");
+    fs::write(&plain, &log).unwrap();
+    let expected = places(&scan(&[&plain]).0);
+    assert!(!expected.is_empty());
+    for (program, name) in [
+        ("gzip", "a/access.log.2.gz"),
+        ("zstd", "b/access.log.3.zst"),
+        ("bzip2", "c/access.log.4.bz2"),
+        ("xz", "d/access.log.5.xz"),
+        ("xz", "e/misnamed.gz"),
+        ("gzip", "f/access.log"),
+    ] {
+        let path = folder.path().join(name);
+        fs::create_dir(path.parent().unwrap()).unwrap();
+        fs::write(&path, piped(program, log.as_bytes())).unwrap();
+        let (records, said, _) = scan(&[path.parent().unwrap()]);
+        assert_eq!(places(&records), expected, "{name}: {said}");
+        assert_eq!(of(&records, "summary")[0]["gaps_bytes"], 0, "{name}");
+    }
+}
+
+#[test]
+fn t30_an_archive_that_breaks_off_is_read_as_far_as_it_goes_and_the_rest_is_said() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = theft("ann", MORNING_S);
+    let more = theft("ben", MORNING_S + 3600).repeat(300);
+    for (program, name) in [
+        ("gzip", "a.gz"),
+        ("zstd", "b.zst"),
+        ("bzip2", "c.bz2"),
+        ("xz", "d.xz"),
+    ] {
+        let (first, second) = (
+            piped(program, log.as_bytes()),
+            piped(program, more.as_bytes()),
+        );
+        let mut packed = [first, second].concat();
+        packed.truncate(packed.len() - 20);
+        let path = folder.path().join(name);
+        fs::write(&path, packed).unwrap();
+        let (records, said, code) = scan(&[&path]);
+        assert!(said.contains("is a truncated archive"), "{name}: {said}");
+        let summary = of(&records, "summary")[0];
+        assert_eq!(summary["skipped"]["unreadable_file"], 1, "{name}");
+        let incidents = of(&records, "incident");
+        assert!(
+            incidents
+                .iter()
+                .any(|incident| incident["subject"] == "ann"),
+            "{name}"
+        );
+        assert_eq!(code, 1, "{name}");
+    }
+}
+
+/// A server that is killed when it is dropped.
+struct Peer(Child);
+
+impl Drop for Peer {
+    fn drop(&mut self) {
+        // It is gone already when a test has ended it.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn peer(program: &str, args: &[&str], port: u16) -> Peer {
+    let started = Command::new(program)
+        .args(args)
+        .stderr(Stdio::null())
+        .spawn();
+    let peer = Peer(
+        started.unwrap_or_else(|error| panic!("{program} is installed by tests/all: {error}")),
+    );
+    until(program, || {
+        std::net::TcpStream::connect(("127.0.0.1", port)).ok()
+    });
+    peer
+}
+
+/// An nginx that answers 200 and logs each request as JSON to this target.
+fn nginx(folder: &Path, name: &str, target: &str) -> (Peer, u16) {
+    let (port, here) = (free_port(), folder.display());
+    let temporary: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
+        .map(|kind| format!("{kind}_temp_path {here}/{name}-{kind};\n"))
+        .concat();
+    let config = format!(
+        "daemon off;\nmaster_process off;\npid {here}/{name}.pid;\nerror_log {here}/{name}-error.log;\n\
+         events {{}}\nhttp {{\n{temporary}\n\
+         log_format t escape=json '{{\"msec\":\"$msec\",\"remote_addr\":\"$http_x_real_ip\",\
+         \"request_method\":\"$request_method\",\"request_uri\":\"$request_uri\",\"status\":\"$status\",\
+         \"http_user_agent\":\"$http_user_agent\",\"http_authorization\":\"$http_authorization\"}}';\n\
+         server {{\nlisten 127.0.0.1:{port};\naccess_log {target} t;\n\
+         location / {{ return 200 ok; }}\n}}\n}}\n"
+    );
+    let path = folder.join(format!("{name}.conf"));
+    fs::write(&path, config).unwrap();
+    let error_log = folder.join(format!("{name}-error.log"));
+    let args = [
+        "-e",
+        error_log.to_str().unwrap(),
+        "-c",
+        path.to_str().unwrap(),
+    ];
+    (peer("nginx", &args, port), port)
+}
+
+fn ask(port: u16, address: &str, agent: &str, token: &str) {
+    let bearer = format!("Bearer {token}");
+    let fields = [
+        ("X-Real-Ip", address),
+        ("User-Agent", agent),
+        ("Authorization", bearer.as_str()),
+    ];
+    assert_eq!(get(port, "/api/orders", &fields).unwrap().0, 200);
+}
+
+/// Somebody works in Lisbon, and at once somebody else in Tokyo with the same token.
+fn steal(port: u16, subject: &str) {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    let token = mint(&claims(subject, now.as_secs() as i64 - 600), "rsa-2048");
+    for _ in 0..5 {
+        ask(port, LISBON, BROWSER, &token);
+    }
+    for _ in 0..3 {
+        ask(port, TOKYO, OTHER_BROWSER, &token);
+    }
+}
+
+fn listening(folder: &Path, listeners: &[&str]) -> String {
+    let sources: String = (listeners.iter())
+        .map(|listen| format!("[[source]]\nlisten = \"{listen}\"\n"))
+        .collect();
+    fs::write(
+        folder.join("keys.json"),
+        include_str!("fixtures/keys/public.jwks.json"),
+    )
+    .unwrap();
+    let issuer = format!("[[issuer]]\nissuer = \"{ISSUER}\"\njwks = \"keys.json\"\n");
+    format!("{sources}{issuer}[state]\nfolder = \"state\"\n")
+}
+
+fn incident_of(daemon: &Daemon, subject: &str) -> Value {
+    until(subject, || {
+        let incidents = daemon.incidents();
+        incidents
+            .into_iter()
+            .find(|incident| incident["subject"] == subject)
+    })
+}
+
+#[test]
+fn a_real_nginx_that_logs_to_syslog_is_heard_over_udp_and_a_unix_socket() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    let (udp, socket) = (free_port(), here.join("syslog.sock"));
+    let listen_udp = format!("udp://127.0.0.1:{udp}");
+    let listen_unix = format!("unixgram://{}", socket.display());
+    let config = listening(here, &[&listen_udp, &listen_unix]);
+    let daemon = Daemon::start(here, &config);
+    let (_one, port) = nginx(here, "one", &format!("syslog:server=127.0.0.1:{udp}"));
+    let unix = format!("syslog:server=unix:{},nohostname,tag=web", socket.display());
+    let (_two, other) = nginx(here, "two", &unix);
+    steal(port, "ann");
+    steal(other, "ben");
+    let by_udp = incident_of(&daemon, "ann");
+    let by_socket = incident_of(&daemon, "ben");
+    // A datagram's sender is only claimed, so nothing may follow from it, whatever the signature says.
+    assert_eq!(by_udp["provenance"], "presumed");
+    assert_eq!(by_socket["provenance"], "verified");
+    assert_eq!(
+        daemon.metric("tokentrip_messages_received_total", &[]),
+        16.0
+    );
+    assert_eq!(daemon.metric("tokentrip_messages_dropped_total", &[]), 0.0);
+    // What was heard is journalled like any line: a daemon that is killed goes on with what came while it was not read.
+    daemon.kill();
+    let daemon = Daemon::start(here, &config);
+    incident_of(&daemon, "ann");
+    assert_eq!(daemon.metric("tokentrip_gap_bytes_total", &[]), 0.0);
+    assert_eq!(daemon.incidents().len(), 2);
+    assert!(daemon.terminate().success());
+    assert!(!socket.exists());
+}
+
+#[test]
+fn a_real_haproxy_that_logs_to_syslog_is_heard_over_udp_and_tcp() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    let (udp, tcp, front) = (free_port(), free_port(), free_port());
+    let listeners = [
+        format!("udp://127.0.0.1:{udp}"),
+        format!("tcp://127.0.0.1:{tcp}"),
+    ];
+    let daemon = Daemon::start(
+        here,
+        &listening(here, &listeners.each_ref().map(String::as_str)),
+    );
+    let format = r#"{"time_iso8601":"%[date,utime(%Y-%m-%dT%H:%M:%SZ)]","remote_addr":"%[capture.req.hdr(0)]","request_method":"%HM","request_uri":"%HU","status":"%ST","http_user_agent":"%[capture.req.hdr(1)]","http_authorization":"%[capture.req.hdr(2)]"}"#;
+    let config = format!(
+        "global\n  log 127.0.0.1:{udp} len 8192 format rfc3164 local0\n  log ring@tcp len 8192 format rfc5424 local0\n\
+         ring tcp\n  format rfc5424\n  maxlen 8192\n  size 1048576\n  timeout connect 5s\n  timeout server 10s\n  \
+         server t 127.0.0.1:{tcp} log-proto octet-count\n\
+         defaults\n  mode http\n  log global\n  timeout client 5s\n  timeout server 5s\n  timeout connect 5s\n\
+         frontend f\n  bind 127.0.0.1:{front}\n  declare capture request len 64\n  declare capture request len 512\n  \
+         declare capture request len 4096\n  http-request capture req.hdr(X-Real-Ip) id 0\n  \
+         http-request capture req.hdr(User-Agent) id 1\n  http-request capture req.hdr(Authorization) id 2\n  \
+         log-format '{format}'\n  http-request return status 200 content-type text/plain string ok\n"
+    );
+    let path = here.join("haproxy.cfg");
+    fs::write(&path, config).unwrap();
+    let _haproxy = peer(
+        "haproxy",
+        &["-q", "-db", "-f", path.to_str().unwrap()],
+        front,
+    );
+    steal(front, "cyd");
+    let incident = incident_of(&daemon, "cyd");
+    assert_eq!(incident["suspect"]["ips"][0], TOKYO);
+    let heard = |listener: &str| daemon.metric("tokentrip_messages_received_total", &[listener]);
+    until("both ways", || {
+        (heard("udp://") >= 8.0 && heard("tcp://") >= 8.0).then_some(())
+    });
+}
+
+#[test]
+fn syslog_over_tls_is_heard_from_those_with_a_certificate_and_from_nobody_else() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    let openssl = |args: &str| {
+        let made = Command::new("openssl")
+            .args(args.split_whitespace())
+            .current_dir(here)
+            .stderr(Stdio::null())
+            .status()
+            .expect("openssl is installed by tests/all");
+        assert!(made.success(), "openssl {args}");
+    };
+    let key = "-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes";
+    openssl(&format!(
+        "req -x509 {key} -keyout ca.key -out ca.pem -days 2 -subj /CN=ca"
+    ));
+    fs::write(here.join("ext"), "subjectAltName=IP:127.0.0.1").unwrap();
+    for name in ["server", "client"] {
+        openssl(&format!(
+            "req {key} -keyout {name}.key -out {name}.csr -subj /CN={name}"
+        ));
+        openssl(&format!(
+            "x509 -req -in {name}.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 -extfile ext -out {name}.pem"
+        ));
+    }
+    let port = free_port();
+    let files =
+        "tls_certificate = \"server.pem\"\ntls_key = \"server.key\"\ntls_client_ca = \"ca.pem\"\n";
+    let listen = format!("listen = \"tls://127.0.0.1:{port}\"\n");
+    let config = listening(here, &["x"]).replace("listen = \"x\"\n", &(listen + files));
+    let daemon = Daemon::start(here, &config);
+    let send = |args: &[&str]| {
+        let mut client = Command::new("openssl")
+            .args([
+                "s_client",
+                "-quiet",
+                "-no_ign_eof",
+                "-CAfile",
+                "ca.pem",
+                "-connect",
+            ])
+            .arg(format!("127.0.0.1:{port}"))
+            .args(args)
+            .current_dir(here)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut stdin = client.stdin.take().unwrap();
+        for line in theft("dee", MORNING_S).lines() {
+            let message = format!("<190>1 2026-05-04T10:00:00Z web nginx 7 - - {line}");
+            // A server that refuses the client closes the pipe.
+            let _ = stdin.write_all(format!("{} {message}", message.len()).as_bytes());
+        }
+        drop(stdin);
+        let _ = client.wait();
+    };
+    send(&[]);
+    until("the stranger", || {
+        (daemon.metric("tokentrip_messages_dropped_total", &["handshake"]) >= 1.0).then_some(())
+    });
+    assert_eq!(daemon.metric("tokentrip_messages_received_total", &[]), 0.0);
+    send(&["-cert", "client.pem", "-key", "client.key"]);
+    assert_eq!(incident_of(&daemon, "dee")["provenance"], "verified");
+}
+
+#[test]
+fn standard_input_is_a_source_like_others() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    let port = free_port();
+    let config = format!(
+        "{}\n[server]\nlisten = \"127.0.0.1:{port}\"\n",
+        listening(here, &["stdin"])
+    );
+    fs::write(here.join("tokentrip.toml"), config).unwrap();
+    let mut daemon = Peer(
+        tokentrip()
+            .args(["watch", "--config"])
+            .arg(here.join("tokentrip.toml"))
+            .stdin(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap(),
+    );
+    daemon
+        .0
+        .stdin
+        .take()
+        .unwrap()
+        .write_all(theft("eve", MORNING_S).as_bytes())
+        .unwrap();
+    until("an incident", || {
+        let (_, body) = get(port, "/v1/incidents", &[])?;
+        body.contains("\"eve\"").then_some(())
+    });
+}
+
+#[test]
+fn what_cannot_be_listened_on_is_said_with_what_to_write() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("tokentrip.toml");
+    for (listen, said) in [
+        ("udp://localhost", "an address and a port are missing"),
+        (
+            "tls://127.0.0.1:6514",
+            "`tls_certificate` and `tls_key` are missing",
+        ),
+        ("syslog", "it has no `://`"),
+        ("sctp://127.0.0.1:1", "it is of no known kind"),
+    ] {
+        fs::write(&path, format!("[[source]]\nlisten = \"{listen}\"\n")).unwrap();
+        let output = tokentrip()
+            .args(["watch", "--config"])
+            .arg(&path)
+            .output()
+            .unwrap();
+        let error = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2));
+        assert!(
+            error.contains(said) && error.contains("unixgram://"),
+            "{error}"
+        );
+    }
 }

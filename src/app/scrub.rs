@@ -16,8 +16,10 @@ use crate::ingest::archive::{self, Opened, Packing};
 use crate::ingest::discover::{Found, Input, discover};
 use crate::ingest::{lines, state};
 use crate::tokens::scrub::{Scrubs, scrub};
+use bzip2::write::BzEncoder;
 use flate2::Compression;
 use flate2::write::GzEncoder;
+use lzma_rust2::{XzOptions, XzWriter};
 use place::{Place, Target};
 use std::io::{self, BufWriter, Read, Write};
 
@@ -153,6 +155,8 @@ enum Packed<W: Write> {
     Plain(W),
     Gzip(GzEncoder<W>),
     Zstd(zstd::Encoder<'static, W>),
+    Bzip2(BzEncoder<W>),
+    Xz(Box<XzWriter<W>>),
 }
 
 impl<W: Write> Packed<W> {
@@ -161,6 +165,11 @@ impl<W: Write> Packed<W> {
             Packing::Plain => Self::Plain(out),
             Packing::Gzip => Self::Gzip(GzEncoder::new(out, Compression::default())),
             Packing::Zstd => Self::Zstd(zstd::Encoder::new(out, zstd::DEFAULT_COMPRESSION_LEVEL)?),
+            Packing::Bzip2 => Self::Bzip2(BzEncoder::new(out, bzip2::Compression::default())),
+            Packing::Xz => {
+                let writer = XzWriter::new(out, XzOptions::default())?;
+                Self::Xz(Box::new(writer))
+            }
         })
     }
 
@@ -169,6 +178,8 @@ impl<W: Write> Packed<W> {
             Self::Plain(out) => out.write_all(bytes),
             Self::Gzip(out) => out.write_all(bytes),
             Self::Zstd(out) => out.write_all(bytes),
+            Self::Bzip2(out) => out.write_all(bytes),
+            Self::Xz(out) => out.write_all(bytes),
         }
     }
 
@@ -177,6 +188,8 @@ impl<W: Write> Packed<W> {
             Self::Plain(mut out) => out.flush(),
             Self::Gzip(out) => out.finish()?.flush(),
             Self::Zstd(out) => out.finish()?.flush(),
+            Self::Bzip2(out) => out.finish()?.flush(),
+            Self::Xz(out) => out.finish()?.flush(),
         }
     }
 }

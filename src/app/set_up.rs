@@ -124,6 +124,9 @@ impl SetUp {
             fields,
             trusted: trusted.unwrap_or_default(),
             wrapper: entry.map(|entry| entry.wrapper).unwrap_or_default(),
+            unvouched: entry
+                .and_then(|entry| entry.listen.as_ref())
+                .is_some_and(|listen| !listen.listen.vouches()),
             zone: entry.map_or(TimeZone::UTC, |entry| entry.timezone.clone()),
         })
     }

@@ -137,7 +137,7 @@ impl Config {
 
     fn read(reader: &Reader<'_>, document: &toml::de::DeTable<'_>, file: Option<&Path>) -> Self {
         let root = reader.root(document);
-        let config = Self {
+        let mut config = Self {
             file: file.map(Path::to_owned),
             sources: sources::read(&root),
             issuers: issuers::read(&root),
@@ -152,6 +152,13 @@ impl Config {
         };
         root.end();
         reader.variables_end();
+        let spools = config.state.folder.join("spool");
+        for source in &mut config.sources {
+            if let Some(listener) = &mut source.listen {
+                listener.spool = spools.join(&listener.spool);
+                source.path.clone_from(&listener.spool);
+            }
+        }
         config
     }
 }

@@ -5,6 +5,7 @@
 use super::reader::Section;
 use crate::domain::mistake::Mistake;
 use crate::formats::FieldMap;
+use crate::listeners::{Listen, Listener, Tls};
 use crate::wrappers::{self, Wanted as Wrapper};
 use ipnet::IpNet;
 use jiff::tz::TimeZone;
@@ -30,6 +31,8 @@ pub struct Source {
     pub wrapper: Wrapper,
     /// The zone of stamps that name none.
     pub timezone: TimeZone,
+    /// A source that sends, in whose stead `path` is the spool of what it sent.
+    pub listen: Option<Listener>,
 }
 
 /// Where to begin in a file that was never read before.
@@ -50,8 +53,15 @@ pub(super) fn read(root: &Section<'_>) -> Vec<Source> {
 }
 
 fn read_one(section: &Section<'_>) -> Option<Source> {
-    let path = section.required("path", "\"/var/log/nginx/*.log\"");
-    let path = path.and_then(|given| section.parse(&given, |text| pattern(section, text)));
+    let listen = read_listener(section);
+    let path = match &listen {
+        Some(listener) => Some(listener.spool.clone()),
+        None if section.has_any(&["listen"]) => None,
+        None => {
+            let path = section.required("path", "\"/var/log/nginx/*.log\"");
+            path.and_then(|given| section.parse(&given, |text| pattern(section, text)))
+        }
+    };
     let format = section.text("format").map(|given| given.value);
     let trusted_proxies = section.parsed_list("trusted_proxies", network);
     let words = [("beginning", ReadFrom::Beginning), ("end", ReadFrom::End)];
@@ -70,7 +80,61 @@ fn read_one(section: &Section<'_>) -> Option<Source> {
         read_from,
         wrapper: wrapper.unwrap_or_default(),
         timezone: timezone.unwrap_or(TimeZone::UTC),
+        listen,
     })
+}
+
+/// What is to be listened on, instead of a path. The spool is below the folder of the state, which is read later.
+fn read_listener(section: &Section<'_>) -> Option<Listener> {
+    let given = section.text("listen");
+    let tls = Tls {
+        certificate: section.file("tls_certificate").unwrap_or_default(),
+        key: section.file("tls_key").unwrap_or_default(),
+        client_ca: section.file("tls_client_ca"),
+    };
+    let senders = section.parsed_list("senders", network);
+    let listen = section.parse(&given?, |text| listen_on(section, text, &tls))?;
+    if section.has_any(&["path"]) {
+        section.forbid(
+            "path",
+            "a source has `path` or `listen`, not both",
+            "leave one out",
+        );
+    }
+    Some(Listener {
+        spool: listen.file_name().into(),
+        listen,
+        senders,
+    })
+}
+
+fn listen_on(section: &Section<'_>, text: &str, tls: &Tls) -> Result<Listen, Mistake> {
+    let wrong = |what: &str| {
+        Mistake::outside(format!("`{text}` is no listener: {what}")).help(
+            "write `udp://127.0.0.1:5514`, `tcp://…`, `tls://…`, `unix:///run/tokentrip.sock`, `unixgram://…` or `stdin`",
+        )
+    };
+    if text == "stdin" {
+        return Ok(Listen::Stdin);
+    }
+    let (kind, place) = text
+        .split_once("://")
+        .ok_or_else(|| wrong("it has no `://`"))?;
+    let address = || {
+        place
+            .parse()
+            .map_err(|_| wrong("an address and a port are missing"))
+    };
+    let no_files = tls.certificate.as_os_str().is_empty() || tls.key.as_os_str().is_empty();
+    match kind {
+        "udp" => Ok(Listen::Udp(address()?)),
+        "tcp" => Ok(Listen::Tcp(address()?)),
+        "tls" if no_files => Err(wrong("`tls_certificate` and `tls_key` are missing")),
+        "tls" => Ok(Listen::Tls(address()?, tls.clone())),
+        "unix" => Ok(Listen::Unix(section.located(place))),
+        "unixgram" => Ok(Listen::UnixDatagram(section.located(place))),
+        _ => Err(wrong("it is of no known kind")),
+    }
 }
 
 fn wrapper_named(text: &str) -> Result<Wrapper, Mistake> {

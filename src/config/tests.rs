@@ -29,7 +29,12 @@ fn example() -> (PathBuf, Environment) {
 fn the_example_with_every_key_loads() {
     let (file, environment) = example();
     let config = Config::load(Some(&file), &environment).unwrap_or_else(|error| panic!("{error}"));
-    assert_eq!(config.sources.len(), 2);
+    assert_eq!(config.sources.len(), 3);
+    assert!(
+        config.sources[2]
+            .path
+            .ends_with("spool/udp-127.0.0.1-5514.log")
+    );
     assert_eq!(config.sources[0].fields["token"], "http_authorization");
     assert_eq!(
         config.sources[0].trusted_proxies[1].to_string(),

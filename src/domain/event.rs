@@ -87,6 +87,8 @@ pub struct AccessEvent<'a> {
     pub kind: EventKind,
     /// When the gateway wrote the line, which for most is the end of the request.
     pub time: Time,
+    /// Anybody could have written the line: it came in a datagram, or from whoever asked to send.
+    pub unvouched: bool,
     /// How much of the time the line itself says, before it is completed.
     pub stamp: Stamp,
     /// The address at the other end of the connection.

@@ -29,8 +29,23 @@ pub(super) fn forgery(token: &Token, verdict: Verdict) -> bool {
     verdict.forged() || token.header.alg_none
 }
 
-/// Why the use may be believed.
+/// Why the use may be believed. A line that anybody could have written authorises nothing: the token in it may be
+/// genuine, its use there need not be.
 pub(super) fn provenance(
+    event: &AccessEvent<'_>,
+    token: &Token,
+    verdict: Verdict,
+    standing: Standing,
+    path: PathClass,
+) -> Provenance {
+    let of_line = provenance_of_line(token, verdict, standing, path);
+    match event.unvouched {
+        true => of_line.min(Provenance::Presumed),
+        false => of_line,
+    }
+}
+
+fn provenance_of_line(
     token: &Token,
     verdict: Verdict,
     standing: Standing,

@@ -112,6 +112,8 @@ pub struct Parser {
     format: Arc<dyn LineFormat>,
     /// Completes stamps without a zone or a year; none reads them as UTC, and those without a year not at all.
     clock: Option<Arc<Clock>>,
+    /// Its events say that anybody could have written them.
+    unvouched: bool,
 }
 
 impl fmt::Debug for Parser {
@@ -172,7 +174,14 @@ impl Parser {
             name: name.into(),
             format,
             clock: None,
+            unvouched: false,
         }
+    }
+
+    /// The same for a source that anybody can write to, when `unvouched`.
+    #[must_use]
+    pub fn with_doubt(self, unvouched: bool) -> Self {
+        Self { unvouched, ..self }
     }
 
     /// The same, with what completes the stamps of its source.
@@ -206,7 +215,10 @@ impl Parser {
         line: &'a str,
         written: Option<Time>,
     ) -> Result<AccessEvent<'a>, SkipReason> {
-        let parsed = self.format.parse(line);
+        let mut parsed = self.format.parse(line);
+        if let Ok(event) = &mut parsed {
+            event.unvouched = self.unvouched;
+        }
         match parsed {
             Ok(event) if event.stamp == Stamp::Whole => Ok(event),
             parsed => parsed

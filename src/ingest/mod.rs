@@ -11,6 +11,7 @@ pub mod fault;
 pub mod generation;
 pub mod journal;
 pub mod lines;
+mod members;
 pub(crate) mod open;
 pub mod snapshot;
 pub mod state;

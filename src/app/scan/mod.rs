@@ -8,6 +8,7 @@ mod merge;
 mod output;
 pub(super) mod progress;
 pub(crate) mod streams;
+mod unpacking;
 
 use super::Error;
 use super::set_up::SetUp;

@@ -173,7 +173,7 @@ pub(super) fn summary(
         findings: pass.counts.findings.clone(),
         incidents: incidents.len() as u64,
         seconds: rounded(elapsed.as_secs_f64()),
-        gaps_bytes: 0,
+        gaps_bytes: streams.iter().map(Stream::gap_bytes).sum(),
         sources: sources.collect(),
     }
 }

@@ -27,7 +27,7 @@ impl Progress {
             return Self(ProgressBar::hidden());
         }
         let packed = found.iter().any(|file| {
-            [".gz", ".zst"]
+            [".gz", ".zst", ".bz2", ".xz"]
                 .iter()
                 .any(|ending| file.source.0.ends_with(ending))
         });

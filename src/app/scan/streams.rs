@@ -3,19 +3,21 @@
 //! In: what `discover` found, the configuration. Out: [`Stream`]s that any worker can take the next chunk of.
 //! Does not know: the engine, or in which order streams are merged.
 
+use super::unpacking;
 use crate::domain::clock::Clock;
 use crate::domain::line::{Chunk, Source};
 use crate::domain::time::Time;
 use crate::engine::prepare::{Front, Reading};
 use crate::formats::client_address::TrustedProxies;
 use crate::formats::{self, FieldMap, FormatFault, Parser};
-use crate::ingest::archive;
+use crate::ingest::archive::{self, Packing};
 use crate::ingest::discover::{Found, Input};
 use crate::ingest::lines::ChunkReader;
 use crate::wrappers::{self, Peeler};
 use jiff::tz::TimeZone;
 use std::io::{self, Read};
-use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
 /// Lines looked at to find out what a file is written in.
 pub(crate) const SAMPLE_LINES: usize = 200;
@@ -33,6 +35,8 @@ pub(crate) struct Wanted {
     pub(crate) wrapper: wrappers::Wanted,
     /// The zone of stamps that name none.
     pub(crate) zone: TimeZone,
+    /// Anybody can write to the source.
+    pub(crate) unvouched: bool,
 }
 
 impl Default for Wanted {
@@ -43,6 +47,7 @@ impl Default for Wanted {
             trusted: TrustedProxies::default(),
             wrapper: wrappers::Wanted::Auto,
             zone: TimeZone::UTC,
+            unvouched: false,
         }
     }
 }
@@ -70,7 +75,7 @@ impl Wanted {
             }
         };
         let reading = Reading {
-            parser: parser.with_clock(clock),
+            parser: parser.with_clock(clock).with_doubt(self.unvouched),
             trusted: self.trusted.clone(),
         };
         Ok((reading, confidence))
@@ -78,6 +83,12 @@ impl Wanted {
 }
 
 type Lines = ChunkReader<Box<dyn Read + Send>>;
+
+/// How far an archive was read, in bytes on the disk.
+struct Packed {
+    read: Arc<AtomicU64>,
+    lost: Arc<AtomicU64>,
+}
 
 /// One input, read in order by whoever is free.
 pub(crate) struct Stream {
@@ -92,11 +103,14 @@ pub(crate) struct Stream {
     /// What was around its lines, from the outside.
     pub(crate) wrappers: Vec<&'static str>,
     input: Input,
+    size_bytes: u64,
     state: Mutex<State>,
 }
 
 struct State {
-    lines: Option<Lines>,
+    lines: Option<(Lines, Packed)>,
+    /// Bytes on the disk of which nothing could be made.
+    gap_bytes: u64,
     pending: Option<Chunk>,
     peeler: Peeler,
     orphans: u64,
@@ -113,7 +127,7 @@ impl Stream {
     /// # Errors
     /// The reason in words, when it cannot be read or nothing recognises it.
     pub(crate) fn sniff(found: &Found, wanted: &Wanted, front: &Front) -> Result<Self, String> {
-        let mut lines = open(&found.input, &found.source).map_err(|e| e.to_string())?;
+        let (mut lines, packed) = open(&found.input, &found.source).map_err(|e| e.to_string())?;
         let chunk = match lines.next_chunk() {
             Ok(Some(chunk)) => chunk,
             Ok(None) => return Err("is empty".to_owned()),
@@ -136,7 +150,7 @@ impl Stream {
         // Files are opened again when their time comes; what came through a pipe must be kept.
         let piped = found.input == Input::Stdin;
         let (lines, pending) = if piped {
-            (Some(lines), Some(chunk))
+            (Some((lines, packed)), Some(chunk))
         } else {
             (None, None)
         };
@@ -148,6 +162,7 @@ impl Stream {
                 pending,
                 peeler,
                 orphans: 0,
+                gap_bytes: 0,
                 parser: reading.parser.clone(),
                 sequence: 0,
                 failed: false,
@@ -156,6 +171,7 @@ impl Stream {
             confidence,
             first,
             input: found.input.clone(),
+            size_bytes: found.size_bytes,
         })
     }
 
@@ -204,7 +220,7 @@ impl Stream {
     }
 
     fn read(&self, state: &mut State) -> io::Result<Option<Chunk>> {
-        let lines = match &mut state.lines {
+        let (lines, packed) = match &mut state.lines {
             Some(lines) => lines,
             None if state.failed => return Ok(None),
             none => {
@@ -213,7 +229,19 @@ impl Stream {
                 none.insert(opened?)
             }
         };
-        lines.next_chunk()
+        let chunk = lines.next_chunk();
+        if chunk.is_err() {
+            let unread = self
+                .size_bytes
+                .saturating_sub(packed.read.load(Ordering::Relaxed));
+            state.gap_bytes += packed.lost.load(Ordering::Relaxed) + unread;
+        }
+        chunk
+    }
+
+    /// Bytes on the disk of which nothing could be made.
+    pub(crate) fn gap_bytes(&self) -> u64 {
+        self.state.lock().map_or(0, |state| state.gap_bytes)
     }
 
     /// Closes the file.
@@ -238,10 +266,18 @@ fn last_change(input: &Input) -> Time {
         .unwrap_or_default()
 }
 
-fn open(input: &Input, source: &Source) -> io::Result<Lines> {
+fn open(input: &Input, source: &Source) -> io::Result<(Lines, Packed)> {
     let opened = match input {
         Input::File(path) => archive::open(path)?,
         Input::Stdin => archive::open_stdin()?,
     };
-    Ok(ChunkReader::new(opened.reader, source.clone()))
+    let packed = Packed {
+        read: opened.progress_bytes,
+        lost: opened.lost_bytes,
+    };
+    let reader = match opened.packing {
+        Packing::Plain => opened.reader,
+        _ => unpacking::ahead(opened.reader),
+    };
+    Ok((ChunkReader::new(reader, source.clone()), packed))
 }

@@ -22,6 +22,7 @@ use crate::domain::time::Time;
 use crate::http::{Check, Options, Parts, Readiness, Server};
 use crate::ingest::state::State;
 use crate::issuers::{FetchedKeys, KeySource, Location, Pace, Refresher};
+use crate::listeners::{Count, Counter, Listener, Listeners};
 use crate::metrics::Metrics;
 use crate::outbound::now;
 use crate::response::denylist::Denylist;
@@ -125,12 +126,14 @@ pub(crate) fn run(options: &Watch) -> Result<u8, Error> {
     };
     let dispatcher = dispatcher(&shared, &receivers)?;
     let served = runtime.spawn(server.run(stopped.clone()));
+    let served_until = stopped.clone();
     let delivered = {
         let (wake, mut stopped) = (Arc::clone(&shared.wake), stopped);
         runtime.spawn(dispatcher.run(wake, async move {
             let _ = stopped.wait_for(|stop| *stop).await;
         }))
     };
+    let listeners = runtime.block_on(listen(&set_up.config, &shared.metrics, &served_until))?;
     runtime.spawn(signals(orders.clone()));
     let rules = RulesFolder::new(set_up.rules_folder.clone());
     runtime.spawn(rules.watch(RULES_EVERY, orders));
@@ -142,6 +145,7 @@ pub(crate) fn run(options: &Watch) -> Result<u8, Error> {
         .join();
     // The last findings are in the outbox: let what can be delivered now be delivered.
     let _ = stop.send(true);
+    listeners.finish();
     runtime.block_on(async {
         let _ = delivered.await;
         let _ = served.await;
@@ -177,6 +181,37 @@ fn http_options(config: &Config) -> Result<Options, Error> {
         metrics_listen: config.server.metrics_listen,
         viewer_secret: secret.transpose().map_err(Error::shown)?,
     })
+}
+
+/// Starts the sources that send.
+async fn listen(
+    config: &Config,
+    metrics: &Arc<Metrics>,
+    stopped: &watch::Receiver<bool>,
+) -> Result<Listeners, Error> {
+    let listeners: Vec<Listener> = config
+        .sources
+        .iter()
+        .filter_map(|source| source.listen.clone())
+        .collect();
+    let metrics = Arc::clone(metrics);
+    let counter: Counter = Arc::new(move |name, count, times| match count {
+        Count::Received => metrics.received(name, times),
+        Count::Dropped(reason) => metrics.not_received(name, reason, times),
+    });
+    let started = Listeners::start(&listeners, counter, start_thread, stopped.clone()).await;
+    let started = started.map_err(Error::shown)?;
+    for listener in &listeners {
+        info!(source = %listener.listen, spool = %listener.spool.display(), "receiving");
+    }
+    Ok(started)
+}
+
+fn start_thread(
+    name: &str,
+    work: Box<dyn FnOnce() + Send>,
+) -> std::io::Result<thread::JoinHandle<()>> {
+    thread::Builder::new().name(name.to_owned()).spawn(work)
 }
 
 /// Starts fetching key sets, and waits a while for the first of each.

@@ -1,0 +1,99 @@
+//! Datagrams: a message each, over UDP or a Unix socket.
+//!
+//! In: a bound socket. Out: messages to the [`super::sender::Sender`]; what finds no room is dropped and counted, here
+//! and, where the system says so, in the kernel.
+//! Does not know: who really sent a datagram.
+//! Source: RFC 5426; unix(7).
+
+use super::framing::trimmed;
+use super::{Place, kernel_drops};
+use socket2::{Domain, Protocol, Socket, Type};
+use std::io;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::time::Duration;
+use tokio::net::{UdpSocket, UnixDatagram};
+
+/// The largest datagram there can be (RFC 768; a Unix one may be larger and is then cut, as a message that long is).
+const DATAGRAM_BYTES_MAX: usize = 64 << 10;
+
+/// Room asked of the kernel for datagrams that wait: half a second of 20,000 lines a second. `net.core.rmem_max` may
+/// allow less.
+const KERNEL_BYTES: usize = 8 << 20;
+
+/// Between looks at what the kernel has dropped.
+const DROPS_EVERY: Duration = Duration::from_secs(2);
+
+pub(super) fn udp(address: SocketAddr, place: Place) -> io::Result<SocketAddr> {
+    let socket = Socket::new(
+        Domain::for_address(address),
+        Type::DGRAM,
+        Some(Protocol::UDP),
+    )?;
+    // Less room means that more is dropped, which is counted.
+    let _ = socket.set_recv_buffer_size(KERNEL_BYTES);
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    let socket = UdpSocket::from_std(socket.into())?;
+    let bound = socket.local_addr()?;
+    let counted = place.clone();
+    tokio::spawn(async move {
+        let mut before = kernel_drops::of_port(bound.port()).unwrap_or_default();
+        loop {
+            tokio::select! {
+                () = counted.stopped() => return,
+                () = tokio::time::sleep(DROPS_EVERY) => {}
+            }
+            let Some(now) = kernel_drops::of_port(bound.port()) else {
+                return;
+            };
+            counted.sender.dropped("kernel", now.saturating_sub(before));
+            before = now;
+        }
+    });
+    tokio::spawn(async move {
+        let mut buffer = vec![0; DATAGRAM_BYTES_MAX];
+        loop {
+            let received = tokio::select! {
+                () = place.stopped() => return,
+                received = socket.recv_from(&mut buffer) => received,
+            };
+            match received {
+                Ok((length, from)) if place.allows(from.ip()) => {
+                    take(&place, buffer.get(..length).unwrap_or_default());
+                }
+                Ok(_) => place.sender.dropped("sender", 1),
+                // An ICMP answer to what this socket never sent; the next datagram is another matter.
+                Err(_) => tokio::task::yield_now().await,
+            }
+        }
+    });
+    Ok(bound)
+}
+
+pub(super) fn unix(path: &Path, place: Place) -> io::Result<()> {
+    let socket = UnixDatagram::bind(path)?;
+    tokio::spawn(async move {
+        let mut buffer = vec![0; DATAGRAM_BYTES_MAX];
+        loop {
+            let received = tokio::select! {
+                () = place.stopped() => return,
+                received = socket.recv(&mut buffer) => received,
+            };
+            // A sender waits while the socket is full, so here nothing need be dropped.
+            let bytes = received.ok().and_then(|length| buffer.get(..length));
+            let message = trimmed(bytes.unwrap_or_default()).to_vec();
+            if !message.is_empty() {
+                place.sender.send(message).await;
+            }
+        }
+    });
+    Ok(())
+}
+
+fn take(place: &Place, datagram: &[u8]) {
+    let message = trimmed(datagram);
+    if !message.is_empty() {
+        place.sender.offer(message.to_vec());
+    }
+}
