@@ -307,7 +307,7 @@ impl Engine {
         prepared: &Prepared<'_>,
         presented: Presented,
         mut entry: TokenEntry,
-        context: &Context,
+        context: &Arc<Context>,
         out: &mut Observation,
     ) {
         let event = &prepared.event;

@@ -25,6 +25,7 @@ use serde_json::{Value as Json, json};
 use std::io::{self, Write};
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
+use std::sync::Arc;
 
 /// Characters of a skipped line that are shown: enough to recognise it on a terminal.
 const SHOWN_CHARS_MAX: usize = 200;
@@ -147,7 +148,7 @@ fn token(reading: &Reading, view: &View<'_>, credential: &Credential<'_>) -> Opt
         event: view.event,
         token: &token,
         place: credential.place,
-        context: &context,
+        context: &Arc::new(context),
         verdict: Verdict::NotConfigured,
         provenance: Provenance::Claimed,
     };

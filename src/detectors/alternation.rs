@@ -102,7 +102,7 @@ fn distinct(look: &Look<'_>, session: &Session, time: Time, facts: &mut Facts) {
         let fresh = accepted.filter(|visit| visit.last.apart_s(time) <= DISTINCT_S);
         fresh
             .map(|visit| &*visit.context)
-            .chain([look.usage.context])
+            .chain([&**look.usage.context])
     };
     let still =
         |context: &&crate::domain::context::Context| !context.network_kind().moves_by_nature();

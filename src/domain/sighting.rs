@@ -8,6 +8,7 @@ use super::context::Context;
 use super::time::Time;
 use super::token::{Provenance, Token, Verdict};
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 /// A session was used in a context.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -17,7 +18,7 @@ pub struct Sighting {
     /// The token, without its signature: ids and claims as decoded.
     pub token: Token,
     /// Where the use came from and what made it.
-    pub context: Context,
+    pub context: Arc<Context>,
     /// Keyed hash of the context as logged.
     pub context_key: u64,
     /// What checking the signature said.

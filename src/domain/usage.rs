@@ -10,6 +10,7 @@ use super::facts::{Fact, FactKind, Facts};
 use super::line::Source;
 use super::token::{CredentialPlace, Provenance, Token, Verdict};
 use std::borrow::Cow;
+use std::sync::Arc;
 
 /// One event that presents one token.
 #[derive(Clone, Copy, Debug)]
@@ -21,7 +22,7 @@ pub struct TokenUse<'a> {
     /// Where in the request it stood.
     pub place: CredentialPlace,
     /// Where the request came from and what made it.
-    pub context: &'a Context,
+    pub context: &'a Arc<Context>,
     /// What checking the signature said.
     pub verdict: Verdict,
     /// Why the use may be believed.

@@ -37,7 +37,7 @@ pub(super) struct Blame {
 /// Tells the two sides of a use apart.
 pub(super) fn blame(look: &Look<'_>, believed: bool, forgery: bool) -> Blame {
     let usage = look.usage;
-    let here = Arc::new(usage.context.clone());
+    let here = Arc::clone(usage.context);
     let accepted_forgery = forgery && look.standing.accepted;
     let mentioned = !usage.place.presents() && look.entry.accepted;
     let mut blame = Blame {

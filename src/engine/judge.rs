@@ -9,7 +9,7 @@ use super::prepare::Prepared;
 use super::{Engine, Observation};
 use crate::domain::facts::{FactKind, Facts};
 use crate::domain::finding::{ClientShown, Dimension, Evidence, FactValue, Finding, SourceShown};
-use crate::domain::ids::FindingId;
+use crate::domain::ids::{Digest, FindingId};
 use crate::domain::mask::mask;
 use crate::domain::token::{Provenance, Verdict};
 use crate::domain::usage::{TokenUse, View};
@@ -24,7 +24,7 @@ const EDGES_MAX: usize = 500_000;
 
 /// The edges from a rule and a session to a suspect that have a finding.
 #[derive(Debug, Serialize, Deserialize)]
-pub(super) struct Edges(Bounded<u128, u64>);
+pub(super) struct Edges(Bounded<Digest, u64>);
 
 impl Default for Edges {
     fn default() -> Self {
@@ -34,7 +34,7 @@ impl Default for Edges {
 
 impl Edges {
     /// True the first time an edge is seen; later times are counted.
-    fn opens(&mut self, edge: u128) -> bool {
+    fn opens(&mut self, edge: Digest) -> bool {
         let count = self.0.get_or_insert_with(edge, || 0);
         *count += 1;
         *count == 1
@@ -108,7 +108,7 @@ impl Engine {
             if self
                 .state
                 .edges
-                .opens(self.settings.key.hash("edge", &parts))
+                .opens(self.settings.key.digest("edge", &parts))
             {
                 out.findings.push(self.bare_finding(rule, prepared, &view));
             }
@@ -122,7 +122,7 @@ impl Engine {
         prepared: &Prepared<'_>,
         usage: &TokenUse<'_>,
         blame: &Blame,
-    ) -> u128 {
+    ) -> Digest {
         let key = &self.settings.key;
         let day = usage.event.time.as_s().div_euclid(86_400).to_le_bytes();
         if rule.dimension == Dimension::Fault {
@@ -137,7 +137,7 @@ impl Engine {
                 source.as_bytes(),
                 &day,
             ];
-            return key.hash("edge", &parts);
+            return key.digest("edge", &parts);
         }
         let suspect = &blame.suspect;
         let network = match &suspect.network {
@@ -166,7 +166,7 @@ impl Engine {
             name.as_bytes(),
             os.as_bytes(),
         ];
-        key.hash("edge", &parts)
+        key.digest("edge", &parts)
     }
 
     fn finding(
@@ -187,7 +187,7 @@ impl Engine {
             token: Some(token.id),
             provenance: usage.provenance,
             verdict: usage.verdict,
-            source: SourceShown::from(usage.context),
+            source: SourceShown::from(&**usage.context),
             client: usage.context.client.as_ref().map(ClientShown::from),
             ..self.bare_finding(rule, prepared, view)
         }

@@ -194,8 +194,8 @@ impl Engine {
     /// What already stands under the token's `(iss, jti)`.
     pub(super) fn issued_before(&mut self, token: &Token) -> Option<Clash> {
         let issuer = token.issuer.as_deref().unwrap_or_default();
-        let issuer = self.settings.key.hash("issuer", &[issuer.as_bytes()]);
-        self.state.stores.issued.record(issuer, token)
+        let issuer = self.settings.key.digest("issuer", &[issuer.as_bytes()]);
+        self.state.stores.issued.record(issuer.0, token)
     }
 }
 

@@ -116,7 +116,7 @@ impl Engine {
             self.record_refusal(prepared, usage);
             return;
         }
-        let context = Arc::new(usage.context.clone());
+        let context = Arc::clone(usage.context);
         let token = usage.token;
         let new = || Session::new(token.subject, time);
         let session = self
@@ -261,7 +261,7 @@ pub(super) fn sight(
     sightings.push(Sighting {
         time,
         token: usage.token.clone(),
-        context: usage.context.clone(),
+        context: Arc::clone(usage.context),
         context_key: prepared.context_key.0,
         verdict: usage.verdict,
         provenance: usage.provenance,

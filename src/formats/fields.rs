@@ -215,44 +215,43 @@ impl<'a> Fields<'a> {
     /// # Errors
     /// [`SkipReason::BadTime`] for a time that is none; [`SkipReason::Malformed`] and [`SkipReason::NoTime`] when there
     /// is nothing of a request. An event without a time is for the [`Parser`](super::Parser) to complete.
-    pub(super) fn finish(self) -> Result<AccessEvent<'a>, SkipReason> {
-        self.finish_telling().map(|(event, _)| event)
+    pub(super) fn finish(mut self) -> Result<AccessEvent<'a>, SkipReason> {
+        self.complete()?;
+        Ok(self.event)
     }
 
     /// The event, and what the line says of it beside a request's fields.
     ///
     /// # Errors
     /// As [`Self::finish`].
-    pub(super) fn finish_telling(self) -> Result<(AccessEvent<'a>, Telling<'a>), SkipReason> {
-        let Self {
-            mut event,
-            time,
-            date,
-            telling,
-            request,
-            target,
-            remote,
-            ..
-        } = self;
-        let stamped = time.as_ref().map(|time| {
-            let read = match &date {
-                Some(date) => time::read_dated(date, time),
-                None => time::read(time.trim()),
-            };
-            read.ok_or(SkipReason::BadTime)
+    pub(super) fn finish_telling(mut self) -> Result<(AccessEvent<'a>, Telling<'a>), SkipReason> {
+        self.complete()?;
+        Ok((self.event, self.telling))
+    }
+
+    /// Completes the event in its place: it is too large to be moved for nothing.
+    fn complete(&mut self) -> Result<(), SkipReason> {
+        let event = &mut self.event;
+        let read = self.time.as_ref().map(|time| match &self.date {
+            Some(date) => time::read_dated(date, time),
+            None => time::read(time.trim()),
         });
-        let is_dated = stamped.is_some();
-        (event.time, event.stamp) = stamped
-            .transpose()?
-            .unwrap_or((Time::default(), Stamp::Absent));
+        (event.time, event.stamp) = match read {
+            Some(read) => read.ok_or(SkipReason::BadTime)?,
+            None => (Time::default(), Stamp::Absent),
+        };
         // A proxy that logs no peer appends it to the chain.
         let appended = || last_hop(event.chain.as_deref()?);
-        event.client = event.client.or(remote).or(event.peer).or_else(appended);
-        event.peer = event.peer.or(remote).or(event.client);
-        set_request(&mut event, request, target);
-        if is_request(&event) {
-            Ok((event, telling))
-        } else if is_dated {
+        event.client = event
+            .client
+            .or(self.remote)
+            .or(event.peer)
+            .or_else(appended);
+        event.peer = event.peer.or(self.remote).or(event.client);
+        set_request(event, self.request.take(), self.target.take());
+        if is_request(event) {
+            Ok(())
+        } else if self.time.is_some() {
             Err(SkipReason::Malformed)
         } else {
             Err(SkipReason::NoTime)

@@ -219,12 +219,13 @@ impl Parser {
         if let Ok(event) = &mut parsed {
             event.unvouched = self.unvouched;
         }
-        match parsed {
-            Ok(event) if event.stamp == Stamp::Whole => Ok(event),
-            parsed => parsed
-                .and_then(|event| self.complete(event, written))
-                .map_err(|reason| explain(line, reason)),
+        // Nearly every line, and nothing is moved.
+        if matches!(&parsed, Ok(event) if event.stamp == Stamp::Whole) {
+            return parsed;
         }
+        parsed
+            .and_then(|event| self.complete(event, written))
+            .map_err(|reason| explain(line, reason))
     }
 
     /// Completes the stamp of an event.

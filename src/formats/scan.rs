@@ -4,9 +4,9 @@
 //! Does not know: fields or events.
 //! Source: RFC 8259; see [`super::json`] for what is accepted beyond it.
 
-use super::text::hex;
+use super::text::{hex, quote_or_backslash};
 use crate::domain::line::SkipReason;
-use memchr::{memchr, memchr2};
+use memchr::memchr;
 use std::borrow::Cow;
 
 /// No access log nests deeper; ECS reaches 5.
@@ -77,7 +77,7 @@ pub(super) fn string_at(line: &str, at: usize) -> Option<Scalar<'_>> {
     let bytes = line.as_bytes();
     let (mut end, mut escaped) = (at, false);
     loop {
-        end += memchr2(b'"', b'\\', bytes.get(end..)?)?;
+        end += quote_or_backslash(bytes.get(end..)?)?;
         if bytes.get(end) == Some(&b'"') {
             let raw = line.get(at..end)?;
             return Some(Scalar {

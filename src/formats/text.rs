@@ -5,7 +5,7 @@
 //! Source: `log_format escape=` of nginx `ngx_http_log_module`; "Security considerations" of Apache httpd
 //! `mod_log_config`; RFC 9112 section 3 (request line).
 
-use memchr::memchr;
+use memchr::{memchr, memchr2};
 use std::borrow::Cow;
 
 /// Undoes `\xHH`, `\"`, `\\`, `\n`, `\t`, `\r`, `\b`, `\f`, `\v`, `\/`. Bytes that come out as no UTF-8 become
@@ -64,9 +64,42 @@ pub(super) fn percent_decoded(text: &str) -> Cow<'_, str> {
     Cow::Owned(String::from_utf8_lossy(&bytes).into_owned())
 }
 
+/// A byte in every byte of a word.
+const fn everywhere(byte: u8) -> u64 {
+    u64::from_ne_bytes([byte; 8])
+}
+
+/// Marks the bytes of a word that are zero, in their highest bits; the lowest mark is exact, later ones may be false.
+/// Source: Mycroft, "Determine if a word has a zero byte", comp.arch, 1987.
+const fn zero_bytes(word: u64) -> u64 {
+    word.wrapping_sub(everywhere(1)) & !word & everywhere(0x80)
+}
+
+/// Where the first `"` or `\\` stands. Most values are shorter than what it takes to call a vector search, so that one
+/// is left to look at what is longer.
+#[inline]
+pub(super) fn quote_or_backslash(bytes: &[u8]) -> Option<usize> {
+    const WORDS_MAX: usize = 6;
+    let (words, _) = bytes.as_chunks::<8>();
+    for (index, word) in words.iter().take(WORDS_MAX).enumerate() {
+        let word = u64::from_le_bytes(*word);
+        let found = zero_bytes(word ^ everywhere(b'"')) | zero_bytes(word ^ everywhere(b'\\'));
+        if found != 0 {
+            return Some(index * 8 + found.trailing_zeros() as usize / 8);
+        }
+    }
+    let seen = words.len().min(WORDS_MAX) * 8;
+    memchr2(b'"', b'\\', bytes.get(seen..)?).map(|at| seen + at)
+}
+
 /// The value of a hexadecimal digit.
 pub(super) fn hex(digit: u8) -> Option<u8> {
-    char::from(digit).to_digit(16).map(|value| value as u8)
+    match digit {
+        b'0'..=b'9' => Some(digit - b'0'),
+        b'a'..=b'f' => Some(digit - b'a' + 10),
+        b'A'..=b'F' => Some(digit - b'A' + 10),
+        _ => None,
+    }
 }
 
 /// True when the byte at `at` is escaped: an odd number of backslashes stands before it.

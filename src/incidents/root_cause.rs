@@ -376,7 +376,7 @@ mod tests {
     };
 
     fn causes(token: &Token, place: CredentialPlace) -> Causes {
-        let (made, context) = (Use::at(5000, "/api", 200), context(TOKYO));
+        let (made, context) = (Use::at(5000, "/api", 200), Arc::new(context(TOKYO)));
         let mut causes = Causes::default();
         causes.look(&TokenUse {
             place,

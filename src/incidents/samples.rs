@@ -11,6 +11,7 @@ use crate::domain::time::Time;
 use crate::domain::token::{CredentialPlace, Form, HeaderMarks, Provenance, Token, Verdict};
 use crate::domain::usage::TokenUse;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// Address, town, country, number and name of the network, its kind, program, version, system, its
 /// kind.
@@ -118,7 +119,7 @@ impl Use {
     }
 
     /// The request with a verified token.
-    pub(super) fn of<'a>(&'a self, token: &'a Token, context: &'a Context) -> TokenUse<'a> {
+    pub(super) fn of<'a>(&'a self, token: &'a Token, context: &'a Arc<Context>) -> TokenUse<'a> {
         TokenUse {
             event: &self.event,
             token,
@@ -159,7 +160,7 @@ pub(super) fn finding(usage: &TokenUse<'_>, dimension: Dimension, points: u32) -
         token: Some(usage.token.id),
         provenance: usage.provenance,
         verdict: usage.verdict,
-        source: usage.context.into(),
+        source: (&**usage.context).into(),
         client: usage.context.client.as_ref().map(Into::into),
         facts: BTreeMap::from([(Fact::DriftNetwork.name().to_owned(), FactValue::Flag(true))]),
         attack: Vec::new(),

@@ -174,7 +174,7 @@ mod tests {
     use crate::domain::token::Verdict;
 
     fn targets(uses: &[(Token, Provenance, Verdict)]) -> Vec<Target> {
-        let context = context(LISBON);
+        let context = Arc::new(context(LISBON));
         let mut targets = Targets::default();
         for (token, provenance, verdict) in uses {
             let made = Use::at(1000, "/api", 200);

@@ -8,6 +8,7 @@ use crate::domain::incident::{Incident, Target};
 use crate::domain::token::{Provenance, Token, Verdict};
 use crate::domain::usage::TokenUse;
 use Dimension::{Client, Fault, Network, Place, Theft, Volume};
+use std::sync::Arc;
 
 /// A use by `from` of a token, what rules said about it, and how the report differs from the plain
 /// one.
@@ -37,7 +38,7 @@ fn theft(
     time_s: i64,
     says: &[(Dimension, u32)],
 ) {
-    let (token, context) = (token(sub, 1), context(from));
+    let (token, context) = (token(sub, 1), Arc::new(context(from)));
     let made = Use::at(time_s, "/api/orders/17", 200);
     tell(incidents, &made.of(&token, &context), says, |_| ());
 }
@@ -152,7 +153,7 @@ fn what_the_holder_does_is_not_counted_for_the_suspect() {
 }
 
 fn forgery(incidents: &mut Incidents, time_s: i64, status: u16, accepted: bool) {
-    let (token, from) = (token("alice", 1), context(TOKYO));
+    let (token, from) = (token("alice", 1), Arc::new(context(TOKYO)));
     let made = Use::at(time_s, "/api", status);
     let usage = TokenUse {
         verdict: Verdict::BadSignature,
@@ -203,7 +204,7 @@ fn an_accepted_forgery_is_the_accounts_and_its_steps_speak_of_the_gateway() {
 }
 
 fn refused(incidents: &mut Incidents, time_s: i64) {
-    let (token, from) = (token("alice", 1), context(TOKYO));
+    let (token, from) = (token("alice", 1), Arc::new(context(TOKYO)));
     let made = Use::at(time_s, "/api", 401);
     tell(
         incidents,
@@ -237,7 +238,7 @@ fn a_use_that_nobody_vouches_for_or_that_had_expired_never_justifies_acting() {
         expires_s: Some(500),
         ..token("alice", 1)
     };
-    let from = context(TOKYO);
+    let from = Arc::new(context(TOKYO));
     for (token, provenance, status, actionable) in [
         (token("alice", 1), Provenance::Verified, 200, true),
         (token("alice", 1), Provenance::Accepted, 200, true),
@@ -367,12 +368,12 @@ fn no_flood_grows_a_case_or_the_table_without_bound() {
     let mut incidents = Incidents::default();
     let home = context(LISBON);
     for n in 0..12_000_u32 {
-        let from = Context {
+        let from = Arc::new(Context {
             address: std::net::IpAddr::V4((n << 8).into()),
             client: None,
             network: None,
             ..context(TOKYO)
-        };
+        });
         let sub = format!("user {n}");
         let (published, own) = (token("alice", n), token(&sub, 1));
         let made = Use::at(1000 + i64::from(n % 60), "/api", 200);

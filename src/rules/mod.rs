@@ -39,7 +39,8 @@ pub struct RuleSet {
     rules: Vec<Rule>,
     notes: Vec<Note>,
     gate: Gate,
-    thresholds: BTreeMap<Fact, Vec<f64>>,
+    /// By fact: the fast path asks at every line.
+    thresholds: Vec<Vec<f64>>,
 }
 
 /// The mistakes of one file.
@@ -153,7 +154,9 @@ impl RuleSet {
     /// The numbers that rules compare a counter with, lowest first: rules change their answer only where it
     /// reaches one of them.
     pub fn thresholds(&self, counter: Fact) -> &[f64] {
-        self.thresholds.get(&counter).map_or(&[], Vec::as_slice)
+        self.thresholds
+            .get(counter as usize)
+            .map_or(&[], Vec::as_slice)
     }
 
     /// Adds to `hits` the rules that hold for a view, in the order of the files.
@@ -165,18 +168,18 @@ impl RuleSet {
     }
 }
 
-fn thresholds(rules: &[Rule]) -> BTreeMap<Fact, Vec<f64>> {
-    let counters = Fact::ALL
-        .iter()
-        .filter(|fact| fact.kind() == FactKind::Counter);
-    let of = |counter: &Fact| {
-        let all = rules.iter().flat_map(|rule| rule.thresholds(*counter));
+fn thresholds(rules: &[Rule]) -> Vec<Vec<f64>> {
+    let of = |fact: &Fact| {
+        if fact.kind() != FactKind::Counter {
+            return Vec::new();
+        }
+        let all = rules.iter().flat_map(|rule| rule.thresholds(*fact));
         let mut all: Vec<f64> = all.collect();
         all.sort_by(f64::total_cmp);
         all.dedup();
-        (*counter, all)
+        all
     };
-    counters.map(of).collect()
+    Fact::ALL.iter().map(of).collect()
 }
 
 /// What was read so far.

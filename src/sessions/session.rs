@@ -254,6 +254,10 @@ impl Session {
     }
 
     fn bind(&mut self, index: u8) {
+        // Nearly every use: nothing below moves a visit that binds already, and its context need not be looked at.
+        if self.binding.contains(&Some(index)) {
+            return;
+        }
         let visit = &self.visits[usize::from(index)];
         let context = &visit.context;
         match self.binding {

@@ -8,10 +8,10 @@
 
 use crate::domain::time::Time;
 use crate::domain::token::Claim;
-use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use serde::Deserialize;
+use serde::de::{Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
 use std::borrow::Cow;
-use std::collections::HashMap;
 use std::fmt;
 
 /// The last second that RFC 3339 can write. Later ones (milliseconds in place of seconds, "never"
@@ -42,23 +42,9 @@ impl Claims {
     /// The claims of a payload, if it is a JSON object. A member that stands there twice counts as
     /// most validators read it: the last one.
     pub(super) fn parse(payload: &[u8]) -> Option<Self> {
-        let members = Members::parse(payload)?;
-        let first = |names: &[&str]| names.iter().find_map(|name| members.text(name));
-        let second = |name| members.get(name).and_then(second);
-        Some(Self {
-            iss: members.text("iss"),
-            sub: members.text("sub"),
-            aud: members.text("aud"),
-            azp: first(&["azp", "client_id", "cid", "appid"]),
-            jti: first(&["jti", "uti"]),
-            sid: members.text("sid"),
-            scope: first(&["scope", "scp"]),
-            auth_time: second("auth_time"),
-            origin_jti: members.text("origin_jti"),
-            iat: second("iat"),
-            nbf: second("nbf"),
-            exp: second("exp"),
-        })
+        let payload = std::str::from_utf8(payload).ok()?;
+        let said: Said = serde_json::from_str(payload).ok()?;
+        Some(said.claims())
     }
 
     /// The claims that a gateway logged; of a claim logged twice, the first.
@@ -98,6 +84,14 @@ pub(super) fn text(value: &Value) -> Option<String> {
     }
 }
 
+/// The same, without a copy of a string that is not needed any more.
+fn into_text(value: Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text),
+        other => text(&other),
+    }
+}
+
 /// A NumericDate in whole seconds: fractions are cut off, numbers in quotes count, anything else is
 /// no date.
 fn second(value: &Value) -> Option<i64> {
@@ -127,50 +121,153 @@ fn held(second: i64) -> i64 {
     second.clamp(earliest_s, SECOND_MAX)
 }
 
-/// The members of one JSON object.
-pub(super) struct Members {
-    members: HashMap<String, Value>,
-    /// True when a name stands there twice (RFC 7515, section 4, and RFC 7519, section 4 forbid
-    /// it).
-    pub(super) repeated: bool,
+/// What is read of a payload: a claim of which several names are known has one slot each, best first.
+#[derive(Default)]
+struct Said {
+    claims: Claims,
+    azp: [Option<String>; 4],
+    jti: [Option<String>; 2],
+    scope: [Option<String>; 2],
 }
 
-impl Members {
-    /// The members, if the bytes are one JSON object, nested at most as deep as serde_json allows
-    /// (128).
-    pub(super) fn parse(bytes: &[u8]) -> Option<Self> {
-        serde_json::from_slice(bytes).ok()
+impl Said {
+    fn member<'de, A: MapAccess<'de>>(&mut self, name: Name, map: &mut A) -> Result<(), A::Error> {
+        let text = match name {
+            Name::AuthTime => return second_in(&mut self.claims.auth_time, map),
+            Name::Iat => return second_in(&mut self.claims.iat, map),
+            Name::Nbf => return second_in(&mut self.claims.nbf, map),
+            Name::Exp => return second_in(&mut self.claims.exp, map),
+            Name::Other => return map.next_value::<Skipped>().map(drop),
+            Name::Iss => &mut self.claims.iss,
+            Name::Sub => &mut self.claims.sub,
+            Name::Aud => &mut self.claims.aud,
+            Name::Sid => &mut self.claims.sid,
+            Name::OriginJti => &mut self.claims.origin_jti,
+            Name::Azp => &mut self.azp[0],
+            Name::ClientId => &mut self.azp[1],
+            Name::Cid => &mut self.azp[2],
+            Name::Appid => &mut self.azp[3],
+            Name::Jti => &mut self.jti[0],
+            Name::Uti => &mut self.jti[1],
+            Name::Scope => &mut self.scope[0],
+            Name::Scp => &mut self.scope[1],
+        };
+        *text = into_text(map.next_value()?);
+        Ok(())
     }
 
-    pub(super) fn get(&self, name: &str) -> Option<&Value> {
-        self.members.get(name)
-    }
-
-    pub(super) fn text(&self, name: &str) -> Option<String> {
-        self.get(name).and_then(text)
+    fn claims(self) -> Claims {
+        Claims {
+            azp: self.azp.into_iter().flatten().next(),
+            jti: self.jti.into_iter().flatten().next(),
+            scope: self.scope.into_iter().flatten().next(),
+            ..self.claims
+        }
     }
 }
 
-impl<'de> Deserialize<'de> for Members {
+fn second_in<'de, A: MapAccess<'de>>(slot: &mut Option<i64>, map: &mut A) -> Result<(), A::Error> {
+    *slot = second(&map.next_value()?);
+    Ok(())
+}
+
+impl<'de> Deserialize<'de> for Said {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Object;
         impl<'de> Visitor<'de> for Object {
-            type Value = Members;
+            type Value = Said;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("an object")
             }
 
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members, A::Error> {
-                let (mut members, mut repeated) = (HashMap::new(), false);
-                while let Some((name, value)) = map.next_entry::<String, Value>()? {
-                    repeated |= members.insert(name, value).is_some();
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Said, A::Error> {
+                let mut said = Said::default();
+                while let Some(name) = map.next_key()? {
+                    said.member(name, &mut map)?;
                 }
-                Ok(Members { members, repeated })
+                Ok(said)
             }
         }
         deserializer.deserialize_map(Object)
     }
+}
+
+/// A value that nobody needs, read like one that is kept: what is no JSON is refused wherever it stands, and so is what
+/// is nested too deep, which serde's own `IgnoredAny` lets pass.
+struct Skipped;
+
+impl<'de> Deserialize<'de> for Skipped {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(Self)
+    }
+}
+
+impl<'de> Visitor<'de> for Skipped {
+    type Value = Self;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("any value")
+    }
+
+    fn visit_bool<E: Error>(self, _: bool) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_i64<E: Error>(self, _: i64) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_u64<E: Error>(self, _: u64) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_f64<E: Error>(self, _: f64) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_str<E: Error>(self, _: &str) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_unit<E: Error>(self) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self, A::Error> {
+        while seq.next_element::<Self>()?.is_some() {}
+        Ok(self)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self, A::Error> {
+        while map.next_entry::<Self, Self>()?.is_some() {}
+        Ok(self)
+    }
+}
+
+/// The members that are read. What else a payload holds is skipped, not kept.
+#[derive(Clone, Copy, Deserialize)]
+#[serde(field_identifier, rename_all = "snake_case")]
+enum Name {
+    Iss,
+    Sub,
+    Aud,
+    Azp,
+    ClientId,
+    Cid,
+    Appid,
+    Jti,
+    Uti,
+    Sid,
+    Scope,
+    Scp,
+    AuthTime,
+    OriginJti,
+    Iat,
+    Nbf,
+    Exp,
+    #[serde(other)]
+    Other,
 }
 
 #[cfg(test)]

@@ -119,7 +119,7 @@ pub(super) fn decode_raw(text: &str, key: &IdKey) -> Result<Token, DecodeFault> 
         None => Form::Raw,
     };
     let id = TokenId::of(key, &[&header_bytes, &payload]);
-    let payload = Digest(key.hash("payload", &[&payload]));
+    let payload = key.digest("payload", &[&payload]);
     Ok(token(
         Parts {
             id,
@@ -152,7 +152,7 @@ fn decode_told(told: &[(Claim, Cow<'_, str>)], hash: Option<&str>, key: &IdKey) 
         None => (Form::Claims, TokenId::of(key, &identity)),
     };
     let marks = header.marks(claims.iss.as_deref());
-    let payload = Digest(key.hash("payload", &identity));
+    let payload = key.digest("payload", &identity);
     token(
         Parts {
             id,
@@ -205,7 +205,7 @@ fn token(parts: Parts, key: &IdKey) -> Token {
         .as_deref()
         .map(|sub| SubjectId::of(key, &[issuer, sub.as_bytes()]));
     let jti_key = (claims.iss.as_deref().zip(claims.jti.as_deref()))
-        .map(|(iss, jti)| Digest(key.hash("jti", &[iss.as_bytes(), jti.as_bytes()])));
+        .map(|(iss, jti)| key.digest("jti", &[iss.as_bytes(), jti.as_bytes()]));
     Token {
         id,
         session: session(&claims, id, key),

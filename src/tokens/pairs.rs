@@ -5,7 +5,7 @@
 //! Source: RFC 6265, section 4.2.1; URL Standard, `application/x-www-form-urlencoded`.
 
 use super::locate::{has_usual_opening, opens_object};
-use memchr::{memchr, memchr_iter, memmem};
+use memchr::{memchr, memchr_iter};
 use std::borrow::Cow;
 use std::mem;
 use std::ops::Range;
@@ -20,7 +20,7 @@ pub(super) fn may_hold_pairs(text: &str) -> bool {
     has_usual_opening(text)
         || memchr(b'~', bytes).is_some()
         || opens_object(bytes)
-        || memmem::find_iter(bytes, b"=e").any(|at| opens_object(&bytes[at + 1..]))
+        || memchr_iter(b'=', bytes).any(|at| opens_object(&bytes[at + 1..]))
 }
 
 /// Where name and value of each pair stand. A piece without `=`, or that begins with a token, is a

@@ -99,6 +99,30 @@ struct Lane {
     clock: Time,
 }
 
+impl Lane {
+    /// Gives lines of the chunk at hand until the clock comes to a time that is `late`: that time, or `None` when the
+    /// chunk is at its end. Lines without an event have no time and go with those before them.
+    fn give(
+        &mut self,
+        source: &Source,
+        late: impl Fn(Time) -> bool,
+        consumer: &mut dyn Consumer,
+    ) -> Option<Time> {
+        let lines = self.chunk.as_ref()?.borrow_dependent();
+        for line in lines.get(self.position..)? {
+            if let Ok(prepared) = line {
+                self.clock = self.clock.max(prepared.event.time);
+                if late(self.clock) {
+                    return Some(self.clock);
+                }
+            }
+            consumer.line(source, line);
+            self.position += 1;
+        }
+        None
+    }
+}
+
 struct Merger<'a> {
     streams: &'a [Stream],
     orders: Sender<usize>,
@@ -133,7 +157,8 @@ impl Merger<'_> {
                 .map(|&index| (self.streams[index].first, index));
             let limit = [heads.peek().map(|Reverse(head)| *head), next_file];
             let limit = limit.into_iter().flatten().min();
-            if let Some(time) = self.drain(index, limit, consumer) {
+            let late = |time| limit.is_some_and(|limit| (time, index) > limit);
+            if let Some(time) = self.drain(index, late, consumer) {
                 heads.push(Reverse((time, index)));
             }
         }
@@ -152,47 +177,23 @@ impl Merger<'_> {
         let _ = self.orders.send(index);
     }
 
-    /// Gives lines of one file until its clock passes `limit`; its next event time, or `None` at its end.
+    /// The event time of the next event of a file; lines without one are given at once.
+    fn head(&mut self, index: usize, consumer: &mut dyn Consumer) -> Option<Time> {
+        self.drain(index, |_| true, consumer)
+    }
+
+    /// Gives lines of one file until its clock comes to a time that is `late`: that time, or `None` at the file's end.
     fn drain(
         &mut self,
         index: usize,
-        limit: Option<(Time, usize)>,
+        late: impl Fn(Time) -> bool,
         consumer: &mut dyn Consumer,
     ) -> Option<Time> {
-        loop {
-            let time = self.head(index, consumer)?;
-            if limit.is_some_and(|limit| (time, index) > limit) {
-                return Some(time);
-            }
-            let source = &self.streams[index].source;
-            let lane = self.lanes.get_mut(&index)?;
-            let chunk = lane.chunk.as_ref()?;
-            let line = chunk.borrow_dependent().get(lane.position)?;
-            consumer.line(source, line);
-            lane.position += 1;
-        }
-    }
-
-    /// The event time of the next event of a file; lines without one are given at once.
-    fn head(&mut self, index: usize, consumer: &mut dyn Consumer) -> Option<Time> {
         let source = &self.streams[index].source;
         loop {
             let lane = self.lanes.get_mut(&index)?;
-            let line = lane
-                .chunk
-                .as_ref()
-                .and_then(|c| c.borrow_dependent().get(lane.position));
-            match line {
-                Some(Ok(prepared)) => {
-                    lane.clock = lane.clock.max(prepared.event.time);
-                    return Some(lane.clock);
-                }
-                Some(skipped) => {
-                    consumer.line(source, skipped);
-                    lane.position += 1;
-                    continue;
-                }
-                None => {}
+            if let Some(time) = lane.give(source, &late, consumer) {
+                return Some(time);
             }
             if !self.refill(index, consumer) {
                 return None;
