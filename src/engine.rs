@@ -326,13 +326,7 @@ impl Engine {
             place: presented.place,
             context,
             verdict: entry.verdict,
-            provenance: standing::provenance(
-                &prepared.event,
-                &token,
-                entry.verdict,
-                standing,
-                prepared.path,
-            ),
+            provenance: standing::provenance(event, &token, entry.verdict, standing, prepared.path),
         };
         let repeats = self.repeats(&entry, prepared, presented.place);
         let clash = (believed && !entry.accepted)

@@ -2,10 +2,10 @@
 //!
 //! In: one theft, packed in every way. Out: the same finding, at the exact place of its line.
 
-use crate::support::daemon::{Daemon, tokentrip, until};
-use crate::support::daemon::{free_port, get};
-use crate::support::logs::{BROWSER, LISBON, OTHER_BROWSER, TOKYO, claims};
-use crate::support::logs::{ISSUER, MORNING_S, theft};
+use crate::support::daemon::{Daemon, free_port, get, tokentrip, until};
+use crate::support::logs::{
+    BROWSER, ISSUER, LISBON, MORNING_S, OTHER_BROWSER, TOKYO, claims, line, theft, token,
+};
 use crate::support::mint::mint;
 use serde_json::{Value, json};
 use std::fs::{self, File};
@@ -563,6 +563,147 @@ fn what_cannot_be_listened_on_is_said_with_what_to_write() {
         assert!(
             error.contains(said) && error.contains("unixgram://"),
             "{error}"
+        );
+    }
+}
+
+/// Writes these lines into a file and gives its path.
+fn file(folder: &Path, name: &str, lines: &[String]) -> std::path::PathBuf {
+    let path = folder.join(name);
+    fs::write(&path, lines.concat()).unwrap();
+    path
+}
+
+/// Somebody who stays at home, a request every ten seconds.
+fn at_home(subject: &str, from_s: i64, requests: i64) -> Vec<String> {
+    let token = token(subject);
+    let steps = 0..requests;
+    steps
+        .map(|step| line(from_s + step * 10, LISBON, BROWSER, "/api/orders", &token))
+        .collect()
+}
+
+fn lines_of(log: &str) -> Vec<String> {
+    log.lines().map(|line| format!("{line}\n")).collect()
+}
+
+/// The distinct rules that found something.
+fn found(records: &[Value]) -> std::collections::BTreeSet<String> {
+    rules(records).into_iter().collect()
+}
+
+#[test]
+fn t29_torn_and_interleaved_lines_are_counted_and_hide_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut lines = lines_of(&theft("ann", MORNING_S));
+    let whole = scan(&[&file(folder.path(), "whole.log", &lines)]).0;
+    let torn = lines[2].clone();
+    lines.insert(3, format!("{}{torn}", &torn[..40]));
+    lines.insert(7, torn[100..].to_owned());
+    lines.push(torn[..60].to_owned());
+    let (records, _, _) = scan(&[&file(folder.path(), "torn.log", &lines)]);
+    // A token in a torn line is one more finding: it was shown.
+    assert!(found(&whole).is_subset(&found(&records)));
+    assert_eq!(of(&records, "summary")[0]["lines"], lines.len());
+}
+
+#[test]
+fn t70_a_clock_that_steps_back_or_ahead_makes_no_thief() {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, step_s) in [("back", -3600), ("ahead", 3600), ("far", -86_400)] {
+        let mut lines = at_home("ann", MORNING_S, 60);
+        lines.extend(at_home("ann", MORNING_S + 600 + step_s, 60));
+        let (records, said, _) = scan(&[&file(folder.path(), name, &lines)]);
+        assert!(of(&records, "incident").is_empty(), "{name}: {said}");
+        assert_eq!(of(&records, "summary")[0]["events"], 120, "{name}");
+    }
+}
+
+#[test]
+fn t71_lines_that_come_minutes_to_hours_late_find_what_they_find_in_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let home = at_home("ben", MORNING_S, 1000);
+    let theft = lines_of(&theft("ann", MORNING_S));
+    let mut in_time = theft.clone();
+    in_time.extend(home.clone());
+    let expected = found(&scan(&[&file(folder.path(), "in_time.log", &in_time)]).0);
+    // The whole theft comes after nearly three hours of other lines; then the same in a file of its own.
+    let mut late = home.clone();
+    late.extend(theft.clone());
+    assert_eq!(
+        found(&scan(&[&file(folder.path(), "late.log", &late)]).0),
+        expected
+    );
+    let (a, b) = (
+        file(folder.path(), "a.log", &home),
+        file(folder.path(), "b.log", &theft),
+    );
+    assert_eq!(found(&scan(&[&a, &b]).0), expected);
+    // Holder and thief in two gateways' files: only in the order of time are they one story.
+    let (holder, thief) = theft.split_at(6);
+    let (a, b) = (
+        file(folder.path(), "x.log", thief),
+        file(folder.path(), "y.log", holder),
+    );
+    let (records, _, _) = scan(&[&a, &b]);
+    let travel = |records: &[Value]| {
+        let of_travel = places(records)
+            .into_iter()
+            .find(|place| place.0.contains("impossible_travel"));
+        of_travel.map(|(_, line, offset)| (line, offset))
+    };
+    assert_eq!(travel(&records), Some((1, 0)));
+}
+
+#[test]
+fn t72_clocks_that_disagree_are_measured_said_and_make_no_thief() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = at_home("ann", MORNING_S, 50);
+    let there: Vec<String> = (here.iter())
+        .map(|line| {
+            let mut line: Value = serde_json::from_str(line).unwrap();
+            let time: f64 = line["msec"].as_str().unwrap().parse().unwrap();
+            line["msec"] = json!(format!("{:.3}", time + 312.0));
+            format!("{line}\n")
+        })
+        .collect();
+    let edge = file(folder.path(), "edge.log", &here);
+    let backend = file(folder.path(), "backend.log", &there);
+    let (records, said, _) = scan(&[&edge, &backend]);
+    let expected = format!(
+        "the clock of {} is 312 s ahead of that of {}, by 50 requests",
+        backend.display(),
+        edge.display()
+    );
+    assert!(said.contains(&expected), "{said}");
+    assert!(of(&records, "incident").is_empty(), "{said}");
+}
+
+#[test]
+fn t74_a_stamp_from_the_future_moves_no_other_line_and_is_counted() {
+    let folder = tempfile::tempdir().unwrap();
+    let (first, second) = (theft("ann", MORNING_S), theft("ben", MORNING_S + 60));
+    let plain = file(folder.path(), "plain.log", &lines_of(&first));
+    let other = file(folder.path(), "other.log", &lines_of(&second));
+    let (expected, _, _) = scan(&[&plain, &other]);
+    let mut lines = lines_of(&first);
+    let far = lines[1].replace(&format!("{}", MORNING_S + 30), "4102444800");
+    assert_ne!(far, lines[1]);
+    lines[1] = far;
+    let wrong = file(folder.path(), "plain.log", &lines);
+    let (records, said, _) = scan(&[&wrong, &other]);
+    assert_eq!(rules(&records), rules(&expected), "{said}");
+    assert_eq!(of(&records, "summary")[0]["sources"][0]["held_back"], 1);
+    assert!(
+        said.contains("1 lines have a stamp from the future"),
+        "{said}"
+    );
+    for incident in of(&records, "incident") {
+        assert!(
+            incident["updated"]
+                .as_str()
+                .unwrap()
+                .starts_with("2026-05-04")
         );
     }
 }

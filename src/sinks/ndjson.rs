@@ -71,6 +71,9 @@ pub struct SourceSummary {
     /// Pieces of split lines whose other pieces were not there.
     #[serde(skip_serializing_if = "is_zero")]
     pub orphans: u64,
+    /// Lines with a stamp from the future, which were given the time of the line before.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub held_back: u64,
 }
 
 fn is_zero(count: &u64) -> bool {

@@ -42,6 +42,12 @@ pub(super) fn warnings(engine: &Engine, set_up: &SetUp, summary: &Summary) -> Ve
             source.file, source.orphans
         ));
     }
+    for source in summary.sources.iter().filter(|source| source.held_back > 0) {
+        warnings.push(format!(
+            "{}: {} lines have a stamp from the future and were given the time of the line before",
+            source.file, source.held_back
+        ));
+    }
     if summary.sources.iter().any(|source| source.confidence < 0.9) {
         warnings
             .push("a format was recognised with little confidence; name it with `--format`".into());

@@ -3,6 +3,7 @@
 //! In: [`Stream`]s, a number of workers. Out: every line, prepared, to one consumer on the caller's thread.
 //! Does not know: what the consumer does. The order depends on the files alone, never on the number of workers.
 
+use super::stamps::hold_back;
 use super::streams::Stream;
 use crate::domain::line::{Chunk, SkipReason, Source};
 use crate::domain::time::Time;
@@ -24,6 +25,9 @@ pub(crate) trait Consumer {
 
     /// Hears that a file could not be read further.
     fn fault(&mut self, source: &Source, error: &io::Error);
+
+    /// Hears that so many lines of a file had a stamp from the future, and were given the time of the line before.
+    fn held_back(&mut self, source: &Source, lines: u64);
 
     /// Hears how far the work has come, now and then.
     fn progress(&mut self, bytes: u64);
@@ -219,7 +223,12 @@ impl Merger<'_> {
             };
             lane.next += 1;
             match arrived {
-                Ok(Some(chunk)) => {
+                Ok(Some(mut chunk)) => {
+                    let clock = lane.clock;
+                    let held = chunk.with_dependent_mut(|_, lines| hold_back(lines, clock));
+                    if held > 0 {
+                        consumer.held_back(&self.streams[index].source, held);
+                    }
                     consumer.progress(chunk.borrow_owner().byte_len());
                     lane.chunk = Some(chunk);
                     lane.position = 0;

@@ -7,6 +7,8 @@ mod advice;
 mod merge;
 mod output;
 pub(super) mod progress;
+mod skew;
+mod stamps;
 pub(crate) mod streams;
 mod unpacking;
 
@@ -25,6 +27,7 @@ use crate::ingest::state;
 use merge::Consumer;
 use output::Output;
 use progress::Progress;
+use skew::Skew;
 use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
@@ -58,12 +61,15 @@ pub(crate) fn run(options: &Scan, color: Color) -> Result<u8, Error> {
         since: options.since,
         until: options.until,
         counts,
+        several: streams.len() > 1,
+        skew: Skew::default(),
     };
     merge::merge(&streams, &set_up.front, workers(options), &mut pass);
     pass.progress.finish();
     let incidents = pass.engine.incidents();
     let summary = output::summary(&pass, &streams, &incidents, begun.elapsed());
-    let warnings = advice::warnings(&pass.engine, &set_up, &summary);
+    let mut warnings = advice::warnings(&pass.engine, &set_up, &summary);
+    warnings.extend(pass.skew.warnings());
     pass.output.finish(&incidents, &summary, warnings)?;
     if let Some(error) = advice::blind(&pass.engine, &streams) {
         return Err(error);
@@ -127,6 +133,8 @@ struct Counts {
     skipped: BTreeMap<SkipReason, u64>,
     findings: BTreeMap<Arc<str>, u64>,
     faults: u64,
+    /// Lines with a stamp from the future.
+    held_back: BTreeMap<Source, u64>,
 }
 
 /// One pass over all lines.
@@ -138,15 +146,21 @@ struct Pass {
     since: Option<Time>,
     until: Option<Time>,
     counts: Counts,
+    /// There is more than one source, so clocks can disagree.
+    several: bool,
+    skew: Skew,
 }
 
 impl Consumer for Pass {
-    fn line(&mut self, _source: &Source, line: &Result<Prepared<'_>, SkipReason>) {
+    fn line(&mut self, source: &Source, line: &Result<Prepared<'_>, SkipReason>) {
         self.counts.lines += 1;
         if let Some(reason) = skipped_for(line) {
             *self.counts.skipped.entry(reason).or_default() += 1;
         }
         let Ok(prepared) = line else { return };
+        if self.several {
+            self.skew.observe(source, &prepared.event);
+        }
         let time = prepared.event.time;
         if self.since.is_some_and(|since| time < since)
             || self.until.is_some_and(|until| time >= until)
@@ -169,6 +183,10 @@ impl Consumer for Pass {
         self.counts.faults += 1;
         self.progress
             .suspend(|| output::warn(&format!("{}: {error}", source.0)));
+    }
+
+    fn held_back(&mut self, source: &Source, lines: u64) {
+        *self.counts.held_back.entry(source.clone()).or_default() += lines;
     }
 
     fn progress(&mut self, bytes: u64) {

@@ -151,6 +151,12 @@ pub(super) fn summary(
             top_peer_share: rounded(share),
             wrappers: stream.wrappers.clone(),
             orphans: stream.orphans(),
+            held_back: pass
+                .counts
+                .held_back
+                .get(&stream.source)
+                .copied()
+                .unwrap_or_default(),
         }
     });
     let mut skipped: BTreeMap<&'static str, u64> = pass

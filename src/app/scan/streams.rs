@@ -22,6 +22,9 @@ use std::sync::{Arc, Mutex};
 /// Lines looked at to find out what a file is written in.
 pub(crate) const SAMPLE_LINES: usize = 200;
 
+/// Events that say where a file begins in time.
+const FIRST_EVENTS: usize = 10;
+
 /// How a source is to be read, as far as the user said so.
 #[derive(Clone, Debug)]
 pub(crate) struct Wanted {
@@ -141,12 +144,14 @@ impl Stream {
             .reading(lines_inside, clock)
             .map_err(|e| e.to_string())?;
         let mut following = reading.clone();
-        let first = lines_inside.lines().find_map(|line| {
+        let mut times = lines_inside.lines().filter_map(|line| {
             following.parser.follow(line.text);
             let prepared = front.line(&following, line).ok()?;
             Some(prepared.event.time)
         });
-        let first = first.unwrap_or_default();
+        // The earliest, since one stamp alone may be late or from the future.
+        let first = times.by_ref().take(FIRST_EVENTS).min().unwrap_or_default();
+        drop(times);
         // Files are opened again when their time comes; what came through a pipe must be kept.
         let piped = found.input == Input::Stdin;
         let (lines, pending) = if piped {
