@@ -1,10 +1,11 @@
-//! Error logs of nginx and Apache httpd, as far as they tell of a client.
+//! Error logs of nginx, Apache httpd and LiteSpeed, as far as they tell of a client.
 //!
 //! In: a line. Out: [`AccessEvent`] of kind [`EventKind::Note`]: who it was about and what was asked for. The
 //! request has its own line in the access log.
 //! Does not know: messages, which it does not read. Lines that name no client are skipped.
 //! Source: nginx `src/core/ngx_log.c` and `ngx_http_log_error_handler` (`, client: …, server: …, request: "…"`);
-//! Apache httpd "ErrorLogFormat", <https://httpd.apache.org/docs/2.4/mod/core.html#errorlogformat>.
+//! Apache httpd "ErrorLogFormat", <https://httpd.apache.org/docs/2.4/mod/core.html#errorlogformat>; OpenLiteSpeed
+//! `error.log`.
 
 use super::fields::Fields;
 use super::names::{Meaning, Slot};
@@ -16,8 +17,8 @@ use std::sync::Arc;
 
 pub(super) static FORMAT: Format = Format {
     name: "error_log",
-    aliases: &["nginx_error", "apache_error"],
-    about: "error logs of nginx and Apache, where they name a client",
+    aliases: &["nginx_error", "apache_error", "litespeed_error"],
+    about: "error logs of nginx, Apache and LiteSpeed, where they name a client",
     open: |_| Arc::new(ErrorLog),
 };
 
@@ -36,6 +37,10 @@ impl LineFormat for ErrorLog {
             let (time, _) = rest.split_once(']').ok_or(SkipReason::Malformed)?;
             set(Slot::Time, Some(time));
             between(line, "[client ", "]")
+        } else if line.as_bytes().get(4) == Some(&b'-') {
+            let (time, rest) = line.split_once(" [").ok_or(SkipReason::Malformed)?;
+            set(Slot::Time, Some(time));
+            litespeed_client(rest)
         } else {
             let time = line.get(..19).filter(|time| time.as_bytes()[4] == b'/');
             set(Slot::Time, Some(time.ok_or(SkipReason::Malformed)?));
@@ -64,6 +69,17 @@ impl LineFormat for ErrorLog {
         event.kind = EventKind::Note;
         Ok(event)
     }
+}
+
+/// `[INFO] [1226038] [192.0.2.1:61120-5#Example] …` of LiteSpeed, behind its first bracket.
+fn litespeed_client(rest: &str) -> Option<&str> {
+    let connection = rest.split("] [").nth(2)?;
+    let node = connection.split(['-', '#', ']']).next()?;
+    // The protocol may stand behind the port: `192.0.2.1:45164:HTTP2-41`.
+    let named = node
+        .rsplit_once(':')
+        .filter(|(_, name)| name.starts_with('H'));
+    Some(named.map_or(node, |(node, _)| node))
 }
 
 fn between<'a>(line: &'a str, before: &str, behind: &str) -> Option<&'a str> {
