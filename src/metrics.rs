@@ -149,6 +149,7 @@ metrics! {
         "Share of successful requests on protected paths in which a token was found.";
     Gauge sessions() "sessions" "Sessions remembered.";
     Gauge state() "state_bytes" "Memory of the engine's stores.";
+    Gauge state_unwritten() "state_unwritten" "1 while the state folder takes nothing.";
     Counter evictions(store, reason) "evictions_total" "Entries forgotten to keep a store bounded.";
     Gauge outbox_depth() "outbox_depth" "Actions and alerts waiting to be delivered.";
     Gauge dead_letters() "dead_letters" "Actions and alerts that were given up.";

@@ -101,7 +101,7 @@ impl Dice {
 }
 
 #[test]
-fn random_chunks_with_kills_and_restarts_find_what_a_scan_finds() {
+fn t60_random_chunks_with_kills_and_restarts_find_what_a_scan_finds() {
     let mut dice = Dice::new();
     let (folder, config) = house();
     let log = folder.path().join("access.log");
@@ -193,7 +193,7 @@ fn a_log_that_is_renamed_or_copied_and_truncated_is_followed() {
 }
 
 #[test]
-fn sigterm_finishes_what_was_written_and_ends_well() {
+fn t64_sigterm_finishes_what_was_written_and_ends_well() {
     let (folder, config) = house();
     let daemon = Daemon::start(folder.path(), &config);
     let mut log: String = (0..4000)
@@ -282,7 +282,7 @@ fn wrong_rules_leave_the_old_ones_in_force_and_right_ones_come_into_force() {
 }
 
 #[test]
-fn a_second_daemon_on_one_state_folder_is_refused() {
+fn t63_a_second_daemon_on_one_state_folder_is_refused() {
     let (folder, config) = house();
     let first = Daemon::start(folder.path(), &config);
     let mut second = Daemon::launch(folder.path(), &config);

@@ -19,13 +19,29 @@ use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
 /// How much of a file's beginning identifies it: two log lines, and more than a format's header lines.
-const HEADER_BYTES_MAX: u64 = 1024;
+pub(super) const HEADER_BYTES_MAX: u64 = 1024;
 
 /// How many bytes before a place vouch for it: they hold a time and an address, so two files differ there.
 const ANCHOR_BYTES_MAX: u64 = 256;
 
 /// The number of a generation in one installation's state: small, never given twice.
 pub type GenerationId = u32;
+
+/// When the system says that a file last changed, and its size.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Change {
+    size_bytes: u64,
+    at: (i64, i64),
+}
+
+impl Change {
+    pub(super) fn of(metadata: &Metadata) -> Self {
+        Self {
+            size_bytes: metadata.len(),
+            at: (metadata.mtime(), metadata.mtime_nsec()),
+        }
+    }
+}
 
 /// What the system says a file is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -55,6 +71,8 @@ impl FileKey {
 pub struct Print {
     bytes: u16,
     hash: u64,
+    /// It is of a whole line at least, or of as much: less begins many files.
+    whole: bool,
 }
 
 impl Print {
@@ -67,12 +85,26 @@ impl Print {
         Self {
             bytes: bytes.len() as u16,
             hash: u64::from_le_bytes(first),
+            whole: bytes.contains(&b'\n') || bytes.len() as u64 >= HEADER_BYTES_MAX,
         }
     }
 
     /// How many bytes it is of.
     pub(super) fn len(self) -> usize {
         usize::from(self.bytes)
+    }
+
+    /// True when a file can be told by this, whatever the system says that it is.
+    pub(super) fn tells(self) -> bool {
+        self.whole
+    }
+
+    /// True when `head` begins with the bytes that this is of, and can be told by them.
+    pub(super) fn begins(self, head: &[u8]) -> bool {
+        self.whole
+            && head
+                .get(..self.len())
+                .is_some_and(|head| Self::of(head) == self)
     }
 
     fn header(file: &File, size_bytes: u64) -> io::Result<Self> {
@@ -131,6 +163,11 @@ impl Generation {
         self.key
     }
 
+    /// The fingerprint of its first bytes.
+    pub(super) fn header(&self) -> Print {
+        self.header
+    }
+
     /// Takes the key of the file that now holds the generation's bytes.
     pub(super) fn held_in(&mut self, metadata: &Metadata) {
         self.key = FileKey::of(metadata);
@@ -170,6 +207,11 @@ impl Generation {
         }
     }
 
+    /// True when `copy`, another file, holds this generation's bytes up to the place.
+    pub(super) fn is_copied_in(&self, copy: &File, offset: u64, anchor: Print) -> io::Result<bool> {
+        Ok(offset > 0 && self.header.tells() && self.is_held_by(copy, offset, anchor)?)
+    }
+
     /// True when `file` holds this generation's bytes up to the place, be it the file itself or a copy.
     pub(super) fn is_held_by(&self, file: &File, offset: u64, anchor: Print) -> io::Result<bool> {
         if !self.begins(file)? {
@@ -192,6 +234,8 @@ pub struct Position {
     pub source: Source,
     /// The path it was last seen under, as bytes: names need not be UTF-8.
     path: Vec<u8>,
+    /// The path that its server writes to, whatever a rotation calls it later.
+    home: Vec<u8>,
     pub(super) generation: Generation,
     /// Everything before this was read.
     pub offset_bytes: u64,
@@ -205,15 +249,24 @@ impl Position {
         OsString::from_vec(self.path.clone()).into()
     }
 
+    pub(super) fn home(&self) -> PathBuf {
+        OsString::from_vec(self.home.clone()).into()
+    }
+
+    pub(super) fn is_at(&self, path: &Path) -> bool {
+        self.path == path.as_os_str().as_bytes()
+    }
+
     pub(super) fn named(&mut self, path: &Path) {
         self.path = path.as_os_str().as_bytes().to_owned();
     }
 
-    pub(super) fn new(id: GenerationId, path: &Path, generation: Generation) -> Self {
+    pub(super) fn new(id: GenerationId, home: &Path, path: &Path, generation: Generation) -> Self {
         let mut position = Self {
             id,
-            source: super::discover::source_of(path),
+            source: super::discover::source_of(home),
             path: Vec::new(),
+            home: home.as_os_str().as_bytes().to_owned(),
             generation,
             offset_bytes: 0,
             anchor: Print::of(&[]),

@@ -10,7 +10,7 @@ use crate::domain::time::Time;
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use thiserror::Error;
 
@@ -140,6 +140,12 @@ impl Journal {
     /// True when it is time for a snapshot and the next epoch.
     pub fn is_full(&self) -> bool {
         self.bytes >= FULL_BYTES
+    }
+
+    /// True when the file is no longer where it was made: what is written to it is lost with the process.
+    pub fn is_gone(&self) -> bool {
+        let there = fs::metadata(&self.path).map(|metadata| metadata.ino());
+        there.ok() != self.file.metadata().map(|metadata| metadata.ino()).ok()
     }
 
     /// Removes the journals before `epoch`, which no kept snapshot needs.

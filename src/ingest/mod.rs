@@ -1,13 +1,14 @@
 //! SHELL: from files to chunks of lines, losing nothing that is not counted.
 //!
 //! In: paths, folders, globs, stdin. Out: [`crate::domain::line::Chunk`]s with the place every line came from.
-//! `scan` reads [`discover`] → [`archive`] → [`lines`]; `watch` polls [`tail`], woken by [`wake`], and keeps
-//! [`state`]: the [`journal`] of what the engine was fed and the [`snapshot`] of what it knew.
+//! `scan` reads [`discover`] → [`archive`] → [`lines`]; `watch` polls [`follow`]: [`tail`], woken by
+//! [`wake`], with a [`state`]: the [`journal`] of what the engine was fed and the [`snapshot`] of what it knew.
 //! Does not know: formats, tokens, the engine; threads (the app starts them: everything here is polled or called).
 
 pub mod archive;
 pub mod discover;
 pub mod fault;
+pub mod follow;
 pub mod generation;
 pub mod journal;
 pub mod lines;

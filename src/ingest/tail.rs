@@ -7,20 +7,21 @@
 //! Every file is looked at on a timer; a hint only shortens the wait, so a lost notification costs latency, not lines.
 //! What copytruncate discards between its copy and its cut was never readable, and is the one loss nobody can count.
 
+mod known;
+mod look_round;
 mod names;
 mod polled;
+mod recover;
 
-use self::names::siblings;
+use self::known::Known;
 pub use self::polled::{Gap, Hint, Polled, Positions, StartAt, TailFault};
-use super::generation::{Extent, FileKey, GenerationId, Position, Print, Verdict, read_range};
+use super::generation::{Change, Extent, FileKey, GenerationId, Position, Print, read_range};
 use super::lines;
-use super::open;
 pub use super::tracked::Batch;
 use super::tracked::{Look, Tracked};
 use crate::domain::line::{Chunk, Source};
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::ffi::OsString;
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -40,8 +41,11 @@ pub struct Tailer {
     patterns: Vec<OsString>,
     start: StartAt,
     files: Vec<Tracked>,
-    /// Files under the names that are followed whose lines are not wanted: archives, copies, no logs.
-    passed: BTreeSet<FileKey>,
+    known: Known,
+    /// The names that servers write to.
+    homes: BTreeSet<PathBuf>,
+    /// Where archives are unpacked.
+    scratch: PathBuf,
     told: HashMap<PathBuf, String>,
     next_id: GenerationId,
     next_discovery: Option<Instant>,
@@ -54,38 +58,27 @@ impl Tailer {
             patterns,
             start,
             files: Vec::new(),
-            passed: BTreeSet::new(),
+            known: Known::default(),
+            homes: BTreeSet::new(),
+            scratch: std::env::temp_dir(),
             told: HashMap::new(),
             next_id: 0,
             next_discovery: None,
         }
     }
 
-    /// Goes on where another process stopped. Every generation is looked for under its name, its rotated names and all
-    /// names that are followed; what is gone is a gap. Files that appeared meanwhile are read from their beginning.
-    pub fn resume(&mut self, positions: Positions, now: Instant) -> Vec<Gap> {
-        self.start = StartAt::Beginning;
-        self.next_id = positions.next_id;
-        self.passed = positions.passed;
-        let named = self.named(&mut Polled::default());
-        let mut gaps = Vec::new();
-        for (_, position) in positions.files {
-            let mut candidates = vec![position.path()];
-            candidates.extend(siblings(&position.path()));
-            candidates.extend(named.iter().cloned());
-            if !self.recover(&position, &candidates, now) {
-                gaps.push(gap(&position, None));
-            }
-        }
-        gaps
+    /// Unpacks what must be read from archives in this folder, in files without a name.
+    pub fn scratch(mut self, folder: &Path) -> Self {
+        folder.clone_into(&mut self.scratch);
+        self
     }
 
     /// How far everything was read, to go on there in another process.
     pub fn checkpoint(&self) -> Positions {
-        let files = self.files.iter().filter(|file| file.told);
+        let files = self.files.iter().map(|file| &file.position);
         Positions {
-            files: files.map(|f| (f.position.id, f.position.clone())).collect(),
-            passed: self.passed.clone(),
+            files: files.map(|at| (at.id, at.clone())).collect(),
+            known: self.known.clone(),
             next_id: self.next_id,
         }
     }
@@ -94,7 +87,7 @@ impl Tailer {
     pub fn hint(&mut self, hint: &Hint) {
         for file in &mut self.files {
             match hint {
-                Hint::Grown(path) if file.position.path() == *path => file.wake(),
+                Hint::Grown(path) if file.position.is_at(path) => file.wake(),
                 Hint::All => file.wake(),
                 _ => {}
             }
@@ -118,12 +111,19 @@ impl Tailer {
         files.map(|file| (&file.position.source, file.backlog_bytes()))
     }
 
+    /// Looks round once without reading anything, so that where everything begins can be written down first.
+    pub fn begin(&mut self, now: Instant) -> Polled {
+        let mut polled = Polled::default();
+        self.look_round(now, &mut polled);
+        polled
+    }
+
     /// Reads what is due, about `budget_bytes` in all, at least a batch. Never waits.
     pub fn poll(&mut self, now: Instant, budget_bytes: usize) -> Polled {
         let mut polled = Polled::default();
         if self.next_discovery.is_none_or(|at| at <= now) {
-            self.discover(now, &mut polled);
             self.next_discovery = Some(now + DISCOVERY_PAUSE);
+            self.look_round(now, &mut polled);
         }
         let mut left = budget_bytes as u64;
         while self.pass(now, &mut left, &mut polled) {}
@@ -137,7 +137,10 @@ impl Tailer {
     /// anything to read.
     fn pass(&mut self, now: Instant, left: &mut u64, polled: &mut Polled) -> bool {
         let mut busy = HashSet::new();
-        for at in 0..self.files.len() {
+        let mut at = 0;
+        while at < self.files.len() {
+            at += 1;
+            let at = at - 1;
             let source = self.files[at].position.source.clone();
             if busy.contains(&source) || !self.files[at].is_due(now) {
                 continue;
@@ -190,8 +193,9 @@ impl Tailer {
 
     fn push(&mut self, at: usize, batch: Batch, polled: &mut Polled) {
         let file = &mut self.files[at];
-        if !file.told {
-            file.told = true;
+        let header_bytes = file.position.generation.header().len();
+        if file.told != Some(header_bytes) {
+            file.told = Some(header_bytes);
             let mut opened = file.position.clone();
             opened.offset_bytes = batch.extent.start_bytes;
             opened.number = batch.extent.number;
@@ -199,62 +203,6 @@ impl Tailer {
             polled.opened.push(opened);
         }
         polled.batches.push(batch);
-    }
-
-    /// The file was truncated or rewritten under us. What was not read of it may live on in a copy.
-    fn end_generation(&mut self, at: usize, lost_bytes: u64, now: Instant, polled: &mut Polled) {
-        let old = self.files[at].position.clone();
-        let told = self.files[at].told;
-        let id = self.take_id();
-        if let Err(error) = self.files[at].begin_again(id) {
-            self.tell(&old.path(), &error.to_string(), polled);
-            self.files[at].rest(now);
-        }
-        let copied = old.offset_bytes > 0 && self.recover(&old, &siblings(&old.path()), now);
-        if copied {
-            let copy = self
-                .files
-                .iter_mut()
-                .find(|file| file.position.id == old.id);
-            copy.into_iter().for_each(|file| file.told = told);
-        } else if lost_bytes > 0 {
-            polled.gaps.push(gap(&old, Some(lost_bytes)));
-        }
-    }
-
-    /// Finds the generation of `position` among `candidates` and follows it there: the file itself, else a copy.
-    fn recover(&mut self, position: &Position, candidates: &[PathBuf], now: Instant) -> bool {
-        let files: Vec<_> = candidates
-            .iter()
-            .filter_map(|path| Some((path, open::regular(path).ok()?.0)))
-            .collect();
-        let (offset, anchor) = (position.offset_bytes, position.anchor);
-        let is_same = |file: &fs::File| {
-            let verdict = position.generation.matches(file, offset, anchor);
-            matches!(verdict, Ok(Verdict::Same))
-        };
-        let is_held = |file: &fs::File| {
-            let held = position.generation.is_held_by(file, offset, anchor);
-            offset > 0 && matches!(held, Ok(true))
-        };
-        let same = files.iter().position(|(_, file)| is_same(file));
-        let Some(at) = same.or_else(|| files.iter().position(|(_, file)| is_held(file))) else {
-            return false;
-        };
-        let Some((path, file)) = files.into_iter().nth(at) else {
-            return false;
-        };
-        let Ok(metadata) = file.metadata() else {
-            return false;
-        };
-        let mut tracked = Tracked::new(file, position.clone(), now);
-        tracked.told = true;
-        tracked.position.named(path);
-        // A copy is followed as the file it is: its key is not the original's, which may live on.
-        tracked.position.generation.held_in(&metadata);
-        self.files.push(tracked);
-        self.files.sort_by_key(|file| file.position.id);
-        true
     }
 
     fn take_id(&mut self) -> GenerationId {
@@ -266,7 +214,7 @@ impl Tailer {
     fn close_ended(&mut self, now: Instant, polled: &mut Polled) {
         let is_over = |file: &Tracked| {
             let waited = |since: Instant| now.duration_since(since) >= DETACHED_PAUSE;
-            file.detached.is_some_and(waited) && waited(file.grown)
+            file.detached.is_some_and(waited) && waited(file.grown) && file.is_read()
         };
         for at in 0..self.files.len() {
             if !is_over(&self.files[at]) {
@@ -276,10 +224,13 @@ impl Tailer {
                 self.push(at, batch, polled);
             }
         }
-        self.files.retain(|file| !is_over(file));
-        let detached = |file: &&Tracked| file.detached.is_some();
-        while self.files.iter().filter(detached).count() > DETACHED_MAX {
-            let Some(at) = self.files.iter().position(|file| file.detached.is_some()) else {
+        let (over, rest) = std::mem::take(&mut self.files)
+            .into_iter()
+            .partition(is_over);
+        self.files = rest;
+        over.into_iter().for_each(|file: Tracked| self.close(file));
+        while self.files.iter().filter(|file| file.is_held()).count() > DETACHED_MAX {
+            let Some(at) = self.files.iter().position(Tracked::is_held) else {
                 break;
             };
             let file = self.files.remove(at);
@@ -288,7 +239,17 @@ impl Tailer {
                     .gaps
                     .push(gap(&file.position, Some(file.backlog_bytes())));
             }
+            self.close(file);
         }
+    }
+
+    /// Lets go of a file; it is taken up again where it was left when it turns out to have grown.
+    fn close(&mut self, file: Tracked) {
+        if let Ok(metadata) = file.file.metadata() {
+            let (key, header) = (FileKey::of(&metadata), file.position.generation.header());
+            self.known.pass(key, header, Change::of(&metadata));
+        }
+        self.known.close(file.position);
     }
 
     /// The lines of an extent once more, to replay what was fed before a crash. A gap when they cannot be had.

@@ -42,10 +42,16 @@ pub(super) enum Look {
 pub(super) struct Tracked {
     pub(super) file: File,
     pub(super) position: Position,
-    /// No name that is followed leads here any more, since then.
+    /// Nobody opens it any more to write to it, since then: it was renamed, is a copy, or has no name.
     pub(super) detached: Option<Instant>,
-    /// The generation's opening was told to the journal.
-    pub(super) told: bool,
+    /// No name leads here: only our descriptor keeps it.
+    pub(super) nameless: bool,
+    /// It was read to its end after that.
+    pub(super) done: bool,
+    /// It is what an archive held.
+    pub(super) unpacked: bool,
+    /// How long a beginning of the generation the journal was told: it is told again when that has grown.
+    pub(super) told: Option<usize>,
     next_look: Option<Instant>,
     pause: Duration,
     size_bytes: u64,
@@ -60,7 +66,10 @@ impl Tracked {
             file,
             position,
             detached: None,
-            told: false,
+            nameless: false,
+            done: false,
+            unpacked: false,
+            told: None,
             next_look: None,
             pause: PAUSE_MIN,
             size_bytes: 0,
@@ -68,6 +77,32 @@ impl Tracked {
             settled: false,
             grown: now,
         }
+    }
+
+    /// True when its disk space is only ours.
+    pub(super) fn is_held(&self) -> bool {
+        self.nameless && !self.unpacked
+    }
+
+    /// True when the last look found nothing more.
+    pub(super) fn is_read(&self) -> bool {
+        self.next_look.is_some()
+    }
+
+    /// True when it holds too little to tell what it is: an archive of that name may come to stand in it.
+    pub(super) fn is_unbegun(&self) -> bool {
+        self.position.offset_bytes == 0 && !self.position.generation.header().tells()
+    }
+
+    /// True when the file still holds what was read of it.
+    pub(super) fn is_intact(&self) -> io::Result<bool> {
+        let Position {
+            generation,
+            offset_bytes,
+            anchor,
+            ..
+        } = &self.position;
+        generation.is_held_by(&self.file, *offset_bytes, *anchor)
     }
 
     pub(super) fn is_due(&self, now: Instant) -> bool {
@@ -85,6 +120,7 @@ impl Tracked {
     }
 
     pub(super) fn rest(&mut self, now: Instant) {
+        self.done = self.detached.is_some();
         self.next_look = Some(now + self.pause);
         self.pause = (self.pause * 2).min(PAUSE_MAX);
     }
@@ -108,10 +144,9 @@ impl Tracked {
     /// The file now holds another generation, to be read from its beginning.
     pub(super) fn begin_again(&mut self, id: GenerationId) -> io::Result<()> {
         let generation = Generation::of(&self.file)?;
-        let mut position = Position::new(id, &self.position.path(), generation);
-        position.source = self.position.source.clone();
+        let position = Position::new(id, &self.position.home(), &self.position.path(), generation);
         self.position = position;
-        self.told = false;
+        self.told = None;
         self.settled = false;
         self.size_bytes = 0;
         self.wake();

@@ -2,10 +2,12 @@
 //!
 //! In: who is to be hurt for which incident, with the suspect and the account's age. Out: leave, or the gate that
 //! refuses.
-//! Does not know: the wall clock, what the actions are. What it remembers is lost with the process; the outbox is not.
+//! Does not know: the wall clock, what the actions are. What it remembers is kept by whoever
+//! snapshots the engine.
 
 use crate::domain::ids::IncidentId;
 use crate::domain::time::Time;
+use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -47,7 +49,7 @@ pub(super) struct Hurt {
     pub(super) active_subjects: u64,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 struct Spending {
     at: Time,
     incident: IncidentId,
@@ -57,7 +59,7 @@ struct Spending {
 }
 
 /// What was spent. One for the process, in the order of the incidents.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Breaker {
     /// Of the last day, oldest first; the daily budget bounds it.
     spent: VecDeque<Spending>,

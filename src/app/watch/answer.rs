@@ -83,6 +83,16 @@ impl Answer {
         })
     }
 
+    /// What was spent so far.
+    pub(super) fn breaker(&self) -> &Breaker {
+        &self.breaker
+    }
+
+    /// Goes on with what was spent before.
+    pub(super) fn resume(&mut self, breaker: Breaker) {
+        self.breaker = breaker;
+    }
+
     /// Records, denies and tells. Gives what was newly denied. A database that does not answer makes the logs wait.
     pub(super) fn give(
         &mut self,

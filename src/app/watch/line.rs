@@ -5,10 +5,12 @@
 //!
 //! What was fed is journalled in its order, and the journal is on the disk before any effect of it leaves.
 
+mod upkeep;
+
 use super::answer::Answer;
+use super::memory::Memory;
 use super::readings::{Inside, Readings};
 use super::receivers::Receivers;
-use super::restore::{self, Memory};
 use super::{Error, Order, wall};
 use crate::app::set_up::{SetUp, load_rules};
 use crate::config::ReadFrom;
@@ -17,11 +19,11 @@ use crate::domain::line::Chunk;
 use crate::domain::time::Time;
 use crate::engine::prepare::skipped_for;
 use crate::engine::{Engine, Input, Observation};
+use crate::ingest::follow::Follower;
 use crate::ingest::generation::Extent;
-use crate::ingest::journal::{Fed, Journal};
-use crate::ingest::snapshot;
+use crate::ingest::journal::Fed;
 use crate::ingest::state::State;
-use crate::ingest::tail::{Gap, Polled, StartAt, Tailer};
+use crate::ingest::tail::{Gap, Hint, Polled, StartAt, TailFault};
 use crate::ingest::wake::Wake;
 use crate::issuers::KeyRequests;
 use crate::metrics::Metrics;
@@ -44,9 +46,6 @@ const WAIT_MAX: Duration = Duration::from_millis(100);
 /// Between snapshots: a replay after a crash is as long as this at most, or as a full journal.
 const SNAPSHOT_EVERY: Duration = Duration::from_secs(60);
 
-/// Between looks at gauges and retention.
-const CHORES_EVERY: Duration = Duration::from_secs(5);
-
 /// What the daemon's threads share.
 pub(super) struct Shared {
     pub(super) store: Arc<Store>,
@@ -62,14 +61,15 @@ pub(super) struct Shared {
 /// The thread of lines.
 pub(super) struct Line {
     set_up: SetUp,
-    state: State,
+    // Held for as long as the thread lives: the folder is ours.
+    _state: State,
     engine: Engine,
     issuers: crate::tokens::verify::Issuers,
     seen: Observation,
-    tailer: Tailer,
+    follower: Follower,
     hints: Option<Wake>,
-    journal: Journal,
-    epoch: u64,
+    /// What was last said about the state folder.
+    trouble: Option<String>,
     readings: Readings,
     answer: Answer,
     shared: Shared,
@@ -107,45 +107,57 @@ impl Line {
         } else {
             StartAt::Beginning
         };
-        let mut tailer = Tailer::new(patterns.clone(), start);
+        let now = Instant::now();
+        let (follower, left) =
+            Follower::open(state.folder(), patterns.clone(), start, now).map_err(Error::shown)?;
         let mut engine = set_up.engine(fast_path, false);
-        let mut restored = restore::restore(state.folder(), &mut engine, &mut tailer)?;
+        let mut answer = Answer::new(receivers, &shared)?;
+        if left.is_previous {
+            warn!("the newest snapshot is damaged: going on from the one before");
+        }
+        let readings = left
+            .memory
+            .as_deref()
+            .map(|memory| Memory::restore(memory, &mut engine, &mut answer));
         let hints = Wake::new(&patterns)
             .inspect_err(|error| warn!(%error, "no file notifications: logs are only polled"))
             .ok();
-        let epoch = restored.epoch;
-        let journal = Journal::begin(state.folder(), epoch).map_err(Error::shown)?;
-        let answer = Answer::new(receivers, &shared)?;
-        let now = Instant::now();
         let mut line = Self {
             issuers: set_up.issuers.clone(),
             seen: Observation::default(),
-            readings: Readings::resume(std::mem::take(&mut restored.pieces)),
-            fed: false,
+            readings: readings.unwrap_or_default(),
+            // Where everything begins is written down before anything is read.
+            fed: true,
             snapshot_at: now + SNAPSHOT_EVERY,
             chores_at: now,
             last_line: now,
             set_up,
-            state,
+            _state: state,
             engine,
-            tailer,
+            follower,
             hints,
-            journal,
-            epoch,
+            trouble: None,
             answer,
             shared,
         };
-        line.gaps(&restored.gaps);
-        line.replay(restored.records)?;
+        line.gaps(&left.gaps);
+        line.faults(&left.faults);
+        line.replay(left.records)?;
+        line.snapshot()?;
         Ok(line)
     }
 
     /// Feeds the engine what it was fed after its snapshot. What comes out a second time has the same ids.
     fn replay(&mut self, records: Vec<Fed>) -> Result<(), Error> {
-        let again = !records.is_empty();
+        if !records.is_empty() {
+            info!(
+                records = records.len(),
+                "going on where the last daemon stopped"
+            );
+        }
         for record in records {
             match record {
-                Fed::Lines(extent) => match self.tailer.reread(&extent) {
+                Fed::Lines(extent) => match self.follower.reread(&extent) {
                     Ok(chunk) => self.feed(&extent, chunk),
                     Err(gap) => self.gaps(&gap.into_iter().collect::<Vec<_>>()),
                 },
@@ -162,35 +174,32 @@ impl Line {
                 Fed::Opened(_) | Fed::Keys { .. } | Fed::Rules { .. } => {}
             }
         }
-        if again {
-            self.answer()?;
-            self.snapshot()?;
-        }
-        Ok(())
+        self.answer()
     }
 
     /// Works until told to stop; then finishes what was read.
     ///
     /// # Errors
-    /// When the journal cannot be written: going on would lose what comes after a crash.
+    /// When the memory cannot be put into bytes, which would be a mistake of ours.
     pub(super) fn run(&mut self, inbox: &Receiver<Order>) -> Result<(), Error> {
         let mut stopping = false;
         loop {
             while let Ok(order) = inbox.try_recv() {
                 stopping |= self.order(order);
             }
-            let polled = self.tailer.poll(Instant::now(), POLL_BYTES);
+            let polled = self.follower.poll(Instant::now(), POLL_BYTES);
             let more = polled.more;
-            self.take(polled)?;
+            self.take(polled);
             self.answer()?;
             self.shared.readiness.ready("sources");
             if stopping && !more {
                 info!("every line is read: ending");
                 return self.snapshot();
             }
-            if Instant::now() >= self.snapshot_at || self.journal.is_full() {
+            if Instant::now() >= self.snapshot_at || self.follower.wants_snapshot() {
                 self.snapshot()?;
             }
+            self.show_trouble();
             let decided = self.answer.decisions(&self.shared);
             self.revoked(decided)?;
             self.chores();
@@ -202,7 +211,7 @@ impl Line {
 
     fn wait(&mut self) {
         let due = self
-            .tailer
+            .follower
             .next_look()
             .map(|at| at.saturating_duration_since(Instant::now()));
         let wait = due.unwrap_or_default().min(WAIT_MAX);
@@ -210,7 +219,7 @@ impl Line {
             Some(hints) => hints
                 .wait(wait)
                 .iter()
-                .for_each(|hint| self.tailer.hint(hint)),
+                .for_each(|hint| self.follower.hint(hint)),
             None => std::thread::sleep(wait),
         }
     }
@@ -218,7 +227,11 @@ impl Line {
     /// Does what was asked; true when that is to stop.
     fn order(&mut self, order: Order) -> bool {
         match order {
-            Order::Stop => return true,
+            Order::Stop => {
+                // What was written before is read, also where nobody said so yet.
+                self.follower.hint(&Hint::All);
+                return true;
+            }
             Order::Keys(keys) => {
                 self.issuers.learn(&keys.issuer, keys.set, keys.fetched_at);
                 let issuers = Arc::new(self.issuers.clone());
@@ -244,23 +257,23 @@ impl Line {
         false
     }
 
-    /// Journals and feeds what a poll found.
-    fn take(&mut self, polled: Polled) -> Result<(), Error> {
-        for fault in &polled.faults {
-            warn!(path = %fault.path.display(), reason = fault.reason, "cannot be followed now");
-        }
+    /// Feeds what a poll found.
+    fn take(&mut self, polled: Polled) {
+        self.faults(&polled.faults);
         self.gaps(&polled.gaps);
         if polled.batches.is_empty() {
-            return Ok(());
+            return;
         }
-        let mut records: Vec<Fed> = polled.opened.into_iter().map(Fed::Opened).collect();
-        records.extend(polled.batches.iter().map(|batch| Fed::Lines(batch.extent)));
-        self.journal.append(&records).map_err(Error::shown)?;
         for batch in polled.batches {
             self.feed(&batch.extent, batch.chunk);
         }
         self.last_line = Instant::now();
-        Ok(())
+    }
+
+    fn faults(&self, faults: &[TailFault]) {
+        for fault in faults {
+            warn!(path = %fault.path.display(), reason = fault.reason, "cannot be followed now");
+        }
     }
 
     fn feed(&mut self, extent: &Extent, chunk: Chunk) {
@@ -319,7 +332,9 @@ impl Line {
         if self.seen.findings.is_empty() && incidents.is_empty() {
             return Ok(());
         }
-        self.journal.sync().map_err(Error::shown)?;
+        // A disk that takes nothing must not keep a theft from being answered: what the journal lacks after a crash is
+        // read from the logs again, and gives the same ids.
+        self.follower.sync(Instant::now());
         let findings = std::mem::take(&mut self.seen.findings);
         let denied = self
             .answer
@@ -332,8 +347,7 @@ impl Line {
         for target in targets {
             let time = wall();
             let json = serde_json::to_vec(&(&target, time.as_ms())).map_err(Error::shown)?;
-            let record = Fed::Revoked { json };
-            self.journal.append(&[record]).map_err(Error::shown)?;
+            self.follower.note(Fed::Revoked { json }, Instant::now());
             let revoked = Input::Revoked { target, time };
             self.engine.observe(revoked, &mut self.seen);
         }
@@ -345,56 +359,10 @@ impl Line {
         if !std::mem::take(&mut self.fed) {
             return Ok(());
         }
-        let folder = self.state.folder().to_owned();
-        let engine = self.engine.snapshot().map_err(Error::shown)?;
-        self.shared.metrics.state(engine.len() as f64);
-        let memory = Memory {
-            engine,
-            positions: self.tailer.checkpoint(),
-            pieces: self.readings.memory(),
-        };
-        snapshot::write(&folder, self.epoch + 1, &memory.to_bytes()?).map_err(Error::shown)?;
-        let previous = self.epoch;
-        self.epoch += 1;
-        self.journal = Journal::begin(&folder, self.epoch).map_err(Error::shown)?;
-        self.journal.prune(previous).map_err(Error::shown)
-    }
-
-    fn show_table_age(&self) {
-        let built = self
-            .set_up
-            .tables
-            .info()
-            .iter()
-            .map(|table| table.built)
-            .min();
-        if let Some(built) = built {
-            self.shared.metrics.places_table_age(wall().since_s(built));
-        }
-    }
-
-    /// Gauges, and time on a silent log.
-    fn chores(&mut self) {
-        if Instant::now() < self.chores_at {
-            return;
-        }
-        self.chores_at = Instant::now() + CHORES_EVERY;
-        self.show_table_age();
-        for (source, bytes) in self.tailer.backlog_bytes() {
-            self.shared.metrics.backlog(&source.0, bytes as f64);
-        }
-        for health in self.engine.sources() {
-            self.shared
-                .metrics
-                .identified(&health.source.0, health.identified_ratio());
-        }
-        // Event time goes on while nobody calls: from the newest event by what has passed since it was read.
-        let silent_ms = self.last_line.elapsed().as_millis() as i64;
-        if let Some(time) = self.engine.newest().map(|newest| newest.plus_ms(silent_ms)) {
-            self.engine.observe(Input::Tick(time), &mut self.seen);
-        }
-        let totals = self.engine.totals();
-        self.answer
-            .chores(&totals, &self.set_up.config, &self.shared);
+        let memory = Memory::of(&self.engine, &self.answer, &self.readings)?;
+        self.shared.metrics.state(memory.len() as f64);
+        // What was not written now is written the next time; until then the journal grows.
+        self.fed = !self.follower.snapshot(memory, Instant::now());
+        Ok(())
     }
 }

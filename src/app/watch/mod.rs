@@ -8,9 +8,9 @@
 
 mod answer;
 mod line;
+mod memory;
 mod readings;
 mod receivers;
-mod restore;
 mod rules_folder;
 
 use super::Error;

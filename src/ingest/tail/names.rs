@@ -1,139 +1,174 @@
-//! Names: which files the tailer follows now, and which are rotated names of another.
+//! Names: which files matter now, and which of them are rotated names of another.
 //!
-//! In: the patterns and what the folders hold. Out: files newly followed, files that lost their name.
-//! Does not know: what stands in the files, but for their beginnings.
-//! Source: logrotate(8), `dateext`, `copytruncate`; rotatelogs(8).
+//! In: the patterns and what the folders hold. Out: [`Listed`] files, each once.
+//! Does not know: what stands in the files.
+//! Source: logrotate(8): `dateext`, `extension`, `copytruncate`; rotatelogs(8).
 
-use super::{Polled, StartAt, Tailer};
+use super::{Polled, Tailer};
 use crate::ingest::discover;
-use crate::ingest::fault::ReadFault;
-use crate::ingest::generation::{FileKey, Generation, Position};
-use crate::ingest::tracked::{Tracked, open_log};
-use std::collections::HashMap;
-use std::fs;
-use std::io;
+use crate::ingest::generation::FileKey;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsStr;
+use std::fs::{self, Metadata};
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use std::time::Instant;
+
+/// What compressing programs add to a name.
+const PACKED_ENDINGS: &[&[u8]] = &[b".gz", b".zst", b".bz2", b".xz", b".Z"];
+
+/// A file under a name that matters.
+pub(super) struct Listed {
+    pub(super) path: PathBuf,
+    pub(super) metadata: Metadata,
+    /// The name that it is a rotated name of.
+    pub(super) home: Option<PathBuf>,
+    /// A pattern covers it.
+    pub(super) named: bool,
+}
 
 impl Tailer {
-    pub(super) fn discover(&mut self, now: Instant, polled: &mut Polled) {
-        let mut found = HashMap::new();
-        let mut order = Vec::new();
-        for path in self.named(polled) {
+    /// What the patterns name now, and the rotated names beside it, also where no pattern covers them.
+    pub(super) fn listed(&mut self, polled: &mut Polled) -> BTreeMap<FileKey, Listed> {
+        let named: BTreeSet<PathBuf> = self.named(polled).into_iter().collect();
+        self.learn_homes(&named);
+        let mut listed: BTreeMap<FileKey, Listed> = BTreeMap::new();
+        let beside = self.beside();
+        for path in named.iter().chain(beside.difference(&named)) {
             // A name that vanishes between two calls is a name that was not there.
-            let Ok(metadata) = fs::metadata(&path) else {
+            let Ok(metadata) = fs::metadata(path) else {
                 continue;
             };
-            let key = FileKey::of(&metadata);
-            if found.insert(key, path.clone()).is_none() {
-                order.push(key);
+            let found = Listed {
+                path: path.clone(),
+                home: home_of(path, &self.homes),
+                named: named.contains(path),
+                metadata,
+            };
+            if !found.metadata.is_file() && !found.named {
+                continue;
+            }
+            let key = FileKey::of(&found.metadata);
+            // Of several names of one file the one that is written to says what it is.
+            let better = |known: &Listed| known.home.is_some() && found.home.is_none();
+            if listed.get(&key).is_none_or(better) {
+                listed.insert(key, found);
             }
         }
-        self.passed.retain(|key| found.contains_key(key));
-        for file in &mut self.files {
-            match found.remove(&file.position.generation.key()) {
-                Some(path) => {
-                    file.position.named(&path);
-                    file.detached = None;
-                }
-                None if file.detached.is_none() => {
-                    file.detached = Some(now);
-                    file.wake();
-                }
-                None => {}
-            }
-        }
-        for key in order {
-            if let Some(path) = found.remove(&key).filter(|_| !self.passed.contains(&key)) {
-                self.follow(key, &path, now, polled);
-            }
-        }
-        self.start = StartAt::Beginning;
+        listed
     }
 
     /// The paths that the patterns name now.
-    pub(super) fn named(&mut self, polled: &mut Polled) -> Vec<PathBuf> {
+    fn named(&mut self, polled: &mut Polled) -> Vec<PathBuf> {
         let mut paths = Vec::new();
         for pattern in self.patterns.clone() {
             match discover::expand(&pattern) {
-                Ok(found) => paths.extend(found),
+                Ok(found) => {
+                    self.told.remove(Path::new(&pattern));
+                    paths.extend(found);
+                }
                 Err(fault) => self.tell(Path::new(&pattern), &fault.to_string(), polled),
             }
         }
         paths
     }
 
-    fn follow(&mut self, key: FileKey, path: &Path, now: Instant, polled: &mut Polled) {
-        match self.start_following(path, now) {
-            Ok(true) => {
-                self.told.remove(path);
-            }
-            Ok(false) => {
-                self.passed.insert(key);
-            }
-            Err(error) => {
-                if ReadFault::of(&error).is_some() || error.kind() == io::ErrorKind::InvalidInput {
-                    self.passed.insert(key);
-                }
-                self.tell(path, &error.to_string(), polled);
-            }
-        }
-    }
-
-    fn start_following(&mut self, path: &Path, now: Instant) -> io::Result<bool> {
-        let Some((file, metadata)) = open_log(path)? else {
-            return Ok(false);
-        };
-        if self
-            .files
+    /// The names that servers write to: those that are no rotated name of another. One that is missing between a rename
+    /// and its successor stays one.
+    fn learn_homes(&mut self, named: &BTreeSet<PathBuf>) {
+        let followed = self.files.iter().map(|file| file.position.home());
+        let mut all: BTreeSet<PathBuf> = followed.collect();
+        all.extend(named.iter().cloned());
+        all.extend(
+            self.homes
+                .iter()
+                .filter(|home| home.parent().is_some_and(Path::is_dir))
+                .cloned(),
+        );
+        self.homes = all
             .iter()
-            .any(|known| is_copy_of(known, &file, path))
-        {
-            return Ok(false);
-        }
-        let position = Position::new(self.next_id, path, Generation::of(&file)?);
-        let mut tracked = Tracked::new(file, position, now);
-        if self.start == StartAt::End {
-            tracked.skip_to_end(metadata.len())?;
-        }
-        self.take_id();
-        self.files.push(tracked);
-        Ok(true)
+            .filter(|path| home_of(path, &all).is_none())
+            .cloned()
+            .collect();
+    }
+
+    /// All rotated names of the names that are followed.
+    pub(super) fn beside(&self) -> BTreeSet<PathBuf> {
+        let folders: BTreeSet<PathBuf> = self.homes.iter().map(|home| folder_of(home)).collect();
+        let entries = folders
+            .iter()
+            .filter_map(|folder| Some((folder, fs::read_dir(folder).ok()?)))
+            .flat_map(|(folder, entries)| {
+                let entries = entries.flatten();
+                entries.map(|entry| path_in(folder, &entry.file_name()))
+            });
+        entries
+            .filter(|path| home_of(path, &self.homes).is_some())
+            .collect()
     }
 }
 
-/// True when `file` is what copytruncate made of a file that is followed: a rotated name and the same bytes.
-fn is_copy_of(known: &Tracked, file: &fs::File, path: &Path) -> bool {
-    let Position {
-        generation,
-        offset_bytes,
-        anchor,
-        ..
-    } = &known.position;
-    is_rotated_name(path, &known.position.path())
-        && *offset_bytes > 0
-        && generation
-            .is_held_by(file, *offset_bytes, *anchor)
-            .unwrap_or(false)
+fn folder_of(path: &Path) -> PathBuf {
+    path.parent().map(Path::to_owned).unwrap_or_default()
 }
 
-/// `access.log.1` and `access.log-20260504` are rotated names of `access.log`.
-fn is_rotated_name(path: &Path, original: &Path) -> bool {
-    let rest = path.as_os_str().as_encoded_bytes();
-    let rest = rest.strip_prefix(original.as_os_str().as_encoded_bytes());
-    rest.is_some_and(|rest| rest.starts_with(b".") || rest.starts_with(b"-"))
+/// A relative name without a folder stays without one, so that both spellings of a path stay equal.
+fn path_in(folder: &Path, name: &OsStr) -> PathBuf {
+    folder.join(name)
 }
 
-/// The files whose names are rotated names of `path`.
-pub(super) fn siblings(path: &Path) -> Vec<PathBuf> {
-    let Some(folder) = path.parent() else {
-        return Vec::new();
-    };
-    let Ok(entries) = fs::read_dir(folder) else {
-        return Vec::new();
-    };
-    let paths = entries.flatten().map(|entry| entry.path());
-    let mut siblings: Vec<_> = paths.filter(|other| is_rotated_name(other, path)).collect();
-    siblings.sort();
-    siblings
+/// The name of `homes` that `path` is a rotated name of: `access.log.1`, `access.log-20260504.gz`, `access.1.log` and
+/// `access-20260504.log` are rotated names of `access.log`.
+pub(super) fn home_of(path: &Path, homes: &BTreeSet<PathBuf>) -> Option<PathBuf> {
+    let folder = folder_of(path);
+    let name = path.file_name()?.as_bytes();
+    let ends = (1..name.len()).rev();
+    let prefixes = ends
+        .filter(|&end| matches!(name[end], b'.' | b'-'))
+        .map(|end| name[..end].to_owned());
+    prefixes
+        .chain(without_number(name))
+        .map(|name| path_in(&folder, OsStr::from_bytes(&name)))
+        .find(|home| homes.contains(home))
+}
+
+/// `access-20260504.log.gz` without its number or date: `access.log`.
+fn without_number(name: &[u8]) -> Option<Vec<u8>> {
+    let plain = PACKED_ENDINGS
+        .iter()
+        .find_map(|ending| name.strip_suffix(*ending))
+        .unwrap_or(name);
+    let (stem, ending) = plain.split_at(memchr::memrchr(b'.', plain)?);
+    let is_number = |b: &u8| b.is_ascii_digit() || b"._-T:".contains(b);
+    let run = stem.iter().rev().take_while(|b| is_number(b)).count();
+    let number = &stem[stem.len() - run..];
+    let at = number.iter().position(|b| b"._-".contains(b))?;
+    let cut = stem.len() - run + at;
+    let numbered = number[at..].iter().any(u8::is_ascii_digit);
+    (cut > 0 && numbered).then(|| [&stem[..cut], ending].concat())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn t11_rotated_names_lead_to_the_name_that_is_written_to() {
+        let homes = BTreeSet::from([PathBuf::from("/v/access.log"), PathBuf::from("/v/api.log")]);
+        for (name, expected) in [
+            ("/v/access.log.1", Some("/v/access.log")),
+            ("/v/access.log.2.gz", Some("/v/access.log")),
+            ("/v/access.log-20260504.gz", Some("/v/access.log")),
+            ("/v/access.1.log", Some("/v/access.log")),
+            ("/v/access-2026-05-04T10.log.zst", Some("/v/access.log")),
+            ("/v/api.log.old", Some("/v/api.log")),
+            ("/v/access.log", None),
+            ("/v/access-error.log", None),
+            ("/v/access2.log", None),
+            ("/w/access.log.1", None),
+            ("/v/.1.log", None),
+        ] {
+            let found = home_of(Path::new(name), &homes);
+            assert_eq!(found.as_deref(), expected.map(Path::new), "{name}");
+        }
+    }
 }

@@ -3,11 +3,13 @@
 //! In: nothing. Out: [`Polled`], [`Gap`], [`TailFault`], [`Hint`], [`StartAt`], [`Positions`].
 //! Does not know: how files are followed.
 
+use super::known::Known;
 use crate::domain::line::Source;
-use crate::ingest::generation::{Extent, FileKey, GenerationId, Position};
+use crate::ingest::generation::{Extent, GenerationId, Position};
+use crate::ingest::journal::Fed;
 use crate::ingest::tracked::Batch;
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 /// Where to begin with files that are there when a daemon starts for the first time. Files that appear later are
@@ -72,7 +74,7 @@ pub struct Polled {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Positions {
     pub(super) files: BTreeMap<GenerationId, Position>,
-    pub(super) passed: BTreeSet<FileKey>,
+    pub(super) known: Known,
     pub(super) next_id: GenerationId,
 }
 
@@ -81,6 +83,15 @@ impl Positions {
     pub fn open(&mut self, position: &Position) {
         self.next_id = self.next_id.max(position.id + 1);
         self.files.insert(position.id, position.clone());
+    }
+
+    /// Takes note of a record of the journal.
+    pub(in crate::ingest) fn take(&mut self, record: &Fed) {
+        match record {
+            Fed::Opened(position) => self.open(position),
+            Fed::Lines(extent) => self.advance(extent),
+            _ => {}
+        }
     }
 
     /// Takes note of lines that were fed.

@@ -1,0 +1,61 @@
+//! What the daemon remembers between snapshots of its state: the engine's memory, what was spent on
+//! answers, and lines in pieces.
+//!
+//! In: the engine, the answer, the readings. Out: bytes, and back.
+//! Does not know: how far the logs were read (see [`crate::ingest::follow`]).
+
+use super::Error;
+use super::answer::Answer;
+use super::readings::Readings;
+use crate::domain::line::Source;
+use crate::engine::Engine;
+use crate::response::breaker::Breaker;
+use crate::wrappers;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use tracing::warn;
+
+/// What a snapshot holds beside the places in the logs.
+#[derive(Serialize, Deserialize)]
+pub(super) struct Memory {
+    engine: Vec<u8>,
+    breaker: Breaker,
+    /// Pieces of lines whose ends had not come.
+    pieces: BTreeMap<Source, wrappers::Memory>,
+}
+
+impl Memory {
+    /// The memory as bytes.
+    ///
+    /// # Errors
+    /// When it cannot be written, which would be a mistake of ours.
+    pub(super) fn of(
+        engine: &Engine,
+        answer: &Answer,
+        readings: &Readings,
+    ) -> Result<Vec<u8>, Error> {
+        let memory = Self {
+            engine: engine.snapshot().map_err(Error::shown)?,
+            breaker: answer.breaker().clone(),
+            pieces: readings.memory(),
+        };
+        postcard::to_stdvec(&memory).map_err(Error::shown)
+    }
+
+    /// Takes the memory back. One that cannot be understood is said and left behind.
+    pub(super) fn restore(bytes: &[u8], engine: &mut Engine, answer: &mut Answer) -> Readings {
+        match postcard::from_bytes::<Self>(bytes) {
+            Ok(memory) => {
+                answer.resume(memory.breaker);
+                if let Err(error) = engine.restore(&memory.engine) {
+                    warn!(%error, "the snapshot is of another version: sessions begin anew");
+                }
+                Readings::resume(memory.pieces)
+            }
+            Err(error) => {
+                warn!(%error, "the snapshot cannot be understood: sessions begin anew");
+                Readings::default()
+            }
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! Recovery: finds what was not read of a generation whose file was cut, renamed or packed.
+//!
+//! In: a [`Position`] and the names where its bytes may be now. Out: a file that is followed from there.
+//! Does not know: why the generation is looked for.
+
+use super::{Gap, Positions, StartAt, Tailer, gap};
+use crate::ingest::generation::{HEADER_BYTES_MAX, Position, Verdict};
+use crate::ingest::tracked::Tracked;
+use crate::ingest::{archive, open};
+use std::collections::BTreeSet;
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::time::{Instant, SystemTime};
+
+impl Tailer {
+    /// Goes on where another process stopped. Every generation is looked for under its name, its rotated names and all
+    /// names that are followed; what is gone is a gap. Files that appeared meanwhile are read from their beginning.
+    pub fn resume(&mut self, positions: Positions, now: Instant) -> Vec<Gap> {
+        self.start = StartAt::Beginning;
+        self.next_id = positions.next_id;
+        self.known = positions.known;
+        self.homes = positions.files.values().map(Position::home).collect();
+        let listed = self.listed(&mut super::Polled::default());
+        let names: BTreeSet<PathBuf> = listed.into_values().map(|found| found.path).collect();
+        let mut gaps = Vec::new();
+        for (_, position) in positions.files {
+            if position.offset_bytes == 0 && !position.generation.header().tells() {
+                continue; // It is found as a file that turns up.
+            }
+            if !self.recover(&position, &names, now) && position.offset_bytes > 0 {
+                gaps.push(gap(&position, None));
+                self.known.close(position);
+            }
+        }
+        gaps
+    }
+
+    /// The file at `at` was truncated or rewritten under us. What was not read of it may live on in a copy.
+    pub(super) fn end_generation(
+        &mut self,
+        at: usize,
+        lost_bytes: u64,
+        now: Instant,
+        polled: &mut super::Polled,
+    ) {
+        let old = self.files[at].position.clone();
+        let told = self.files[at].told;
+        let id = self.take_id();
+        let is_home = self.homes.contains(&old.path());
+        // Nobody wrote to it since it was read to its end: then nothing can be lost with it.
+        let is_done = self.files[at].done;
+        if !is_home {
+            // An archive that is written over is judged anew, by what comes to stand in it.
+            self.files.remove(at);
+            self.next_discovery = None;
+            polled.more = true;
+        } else if let Err(error) = self.files[at].begin_again(id) {
+            self.tell(&old.path(), &error.to_string(), polled);
+            self.files[at].rest(now);
+        }
+        if self.recover(&old, &self.beside(), now) {
+            let copies = self.files.iter_mut();
+            let copy = copies.filter(|file| file.position.id == old.id);
+            copy.for_each(|file| file.told = told);
+            return;
+        }
+        let begun = old.offset_bytes > 0;
+        if lost_bytes > 0 || (begun && !is_done) {
+            polled
+                .gaps
+                .push(gap(&old, Some(lost_bytes).filter(|&lost| lost > 0)));
+        }
+        if begun {
+            self.known.close(old);
+        }
+    }
+
+    /// Finds the generation of `position` under one of `names` and follows it there: the file itself, else a copy, else
+    /// an archive of it.
+    fn recover(&mut self, position: &Position, names: &BTreeSet<PathBuf>, now: Instant) -> bool {
+        let own = BTreeSet::from([position.path(), position.home()]);
+        let mut candidates: Vec<_> = names
+            .union(&own)
+            .filter_map(|path| Some((path, open::regular(path).ok()?)))
+            .collect();
+        let newest =
+            |metadata: &fs::Metadata| metadata.modified().unwrap_or(SystemTime::UNIX_EPOCH);
+        candidates.sort_by_key(|(_, (_, metadata))| std::cmp::Reverse(newest(metadata)));
+        let (offset, anchor) = (position.offset_bytes, position.anchor);
+        let is_same = |file: &File| {
+            let verdict = position.generation.matches(file, offset, anchor);
+            matches!(verdict, Ok(Verdict::Same))
+        };
+        // A file of which nothing was read is read from its beginning, wherever it is: as a file that turns up.
+        let is_held = |file: &File| {
+            let held = position.generation.is_copied_in(file, offset, anchor);
+            matches!(held, Ok(true))
+        };
+        let files = || candidates.iter().map(|(path, (file, _))| (path, file));
+        let found = files()
+            .find(|(_, file)| is_same(file))
+            .or_else(|| files().find(|(_, file)| is_held(file)))
+            .and_then(|(path, file)| Some(((*path).clone(), file.try_clone().ok()?)));
+        let found = found.or_else(|| {
+            candidates.iter().find_map(|(path, _)| {
+                let head = packed_head(path).ok()??;
+                let begins = position.generation.header().begins(&head);
+                let file = begins.then(|| self.unpacked(path))?.ok()?;
+                is_held(&file).then(|| ((*path).clone(), file))
+            })
+        });
+        let Some((path, file)) = found else {
+            return false;
+        };
+        let Ok(metadata) = file.metadata() else {
+            return false;
+        };
+        let mut tracked = Tracked::new(file, position.clone(), now);
+        tracked.told = Some(position.generation.header().len());
+        tracked.position.named(&path);
+        // A copy is followed as the file it is: its key is not the original's, which may live on.
+        tracked.position.generation.held_in(&metadata);
+        self.files.push(tracked);
+        self.files.sort_by_key(|file| file.position.id);
+        true
+    }
+
+    /// What an archive holds, in a file without a name that ends with us.
+    pub(super) fn unpacked(&self, path: &Path) -> io::Result<File> {
+        let mut plain = tempfile::tempfile_in(&self.scratch)?;
+        io::copy(&mut archive::open(path)?.reader, &mut plain)?;
+        Ok(plain)
+    }
+}
+
+/// The first bytes of what an archive holds, as far as it is written; `None` for a file that is no archive.
+pub(super) fn packed_head(path: &Path) -> io::Result<Option<Vec<u8>>> {
+    let opened = archive::open(path)?;
+    if opened.packing == archive::Packing::Plain {
+        return Ok(None);
+    }
+    let mut head = Vec::new();
+    let read = opened.reader.take(HEADER_BYTES_MAX).read_to_end(&mut head);
+    // An archive that is still being written breaks off; what came before counts.
+    let _ = read;
+    Ok(Some(head))
+}
