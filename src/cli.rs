@@ -6,7 +6,7 @@
 
 mod setting_up;
 
-pub use setting_up::Scrub;
+pub use setting_up::{Doctor, Init, Parse, Scrub};
 
 use crate::domain::finding::Level;
 use crate::domain::ids::IncidentId;
@@ -69,6 +69,10 @@ pub enum Command {
     Watch(Watch),
     /// Shows lines as normalised events: try a format on your log
     Parse(Parse),
+    /// Looks at logs, writes tokentrip.toml, prints what the gateway should log
+    Init(Init),
+    /// Checks configuration, logs, tokens in them, keys, clock, ports and the running daemon
+    Doctor(Doctor),
     /// Rewrites logs without their tokens: a keyed hash stands in the place of each
     Scrub(Scrub),
     /// Checks, lists, explains and tests rules
@@ -200,23 +204,6 @@ pub struct Watch {
     /// Judges every line in full, to compare and to measure
     #[arg(long, hide = true)]
     pub no_fast_path: bool,
-}
-
-/// `parse`: lines as events.
-#[derive(Clone, Debug, Args)]
-#[command(after_help = "\
-Example: is this how my gateway writes?
-  head access.log | tokentrip parse --format '$remote_addr [$time_local] \"$request\" $status' -")]
-pub struct Parse {
-    /// Files, folders, patterns; `-` is standard input
-    #[arg(required = true, value_name = "PATH")]
-    pub paths: Vec<OsString>,
-    /// `auto`, a format's name, or the gateway's own log_format string
-    #[arg(long, value_name = "FORMAT")]
-    pub format: Option<String>,
-    #[command(flatten)]
-    #[allow(missing_docs, reason = "its own words are the help")]
-    pub config: ConfigFile,
 }
 
 /// `rules`: rules as code.

@@ -3,9 +3,13 @@
 //! In: arguments. Out: an exit code: 0 nothing at or above `--fail-on`, 1 something, 2 error.
 //! Does not know: how anything is done; each file says what it calls.
 
+mod doctor;
 mod error;
+mod gateways;
 mod geo;
 mod incidents;
+mod init;
+mod look;
 mod parse;
 mod pretty;
 mod pseudonyms;
@@ -69,6 +73,8 @@ fn run_command(cli: Cli) -> ExitCode {
         Command::Incidents(ask) => incidents::run(&ask, color),
         Command::Pause(file) => incidents::pause(&file, true),
         Command::Resume(file) => incidents::pause(&file, false),
+        Command::Init(options) => init::run(&options),
+        Command::Doctor(options) => doctor::run(&options),
         Command::Scrub(options) => scrub::run(&options),
         Command::Rules(ask) => about_rules(&ask),
         Command::Geo(ask) => about_places(&ask),

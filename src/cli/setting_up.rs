@@ -7,6 +7,23 @@ use clap::Args;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
+/// `parse`: lines as events.
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "\
+Example: is this how my gateway writes?
+  head access.log | tokentrip parse --format '$remote_addr [$time_local] \"$request\" $status' -")]
+pub struct Parse {
+    /// Files, folders, patterns; `-` is standard input
+    #[arg(required = true, value_name = "PATH")]
+    pub paths: Vec<OsString>,
+    /// `auto`, a format's name, or the gateway's own log_format string
+    #[arg(long, value_name = "FORMAT")]
+    pub format: Option<String>,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "its own words are the help")]
+    pub config: ConfigFile,
+}
+
 /// `scrub`: logs without tokens.
 #[derive(Clone, Debug, Args)]
 #[command(after_help = "\
@@ -40,4 +57,34 @@ pub struct Scrub {
     /// When to show progress; `auto` is on a terminal
     #[arg(long, value_enum, default_value_t, value_name = "WHEN")]
     pub progress: Progress,
+}
+
+/// `init`: from a log to a configuration.
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "\
+Nothing is changed but the new file; logs are only read.
+
+Examples:
+  tokentrip init
+  tokentrip init --to /etc/tokentrip/tokentrip.toml /var/log/nginx/access.log")]
+pub struct Init {
+    /// Logs, folders, patterns; the usual places of gateways when there is none
+    #[arg(value_name = "PATH")]
+    pub paths: Vec<OsString>,
+    /// The configuration to write; never over one that is there
+    #[arg(long, value_name = "FILE", default_value = "tokentrip.toml")]
+    pub to: PathBuf,
+}
+
+/// `doctor`: is everything there?
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "\
+Exit status: 0 all is well, 1 something should be better, 2 something cannot work.
+
+Example:
+  tokentrip doctor --config /etc/tokentrip/tokentrip.toml")]
+pub struct Doctor {
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "its own words are the help")]
+    pub config: ConfigFile,
 }

@@ -9,7 +9,7 @@
 //! section 2.3), allowed in cookies (RFC 6265, section 4.1.1), and need no escape in JSON or in quotes.
 
 use super::ids::{SessionId, SubjectId, TokenId};
-use super::token::HeaderMarks;
+use super::token::{HeaderMarks, Token};
 use std::fmt;
 use std::ops::Range;
 
@@ -58,6 +58,16 @@ fn marks(bits: u8) -> HeaderMarks {
 }
 
 impl Scrubbed {
+    /// What is left of a token.
+    pub fn of(token: &Token) -> Self {
+        Self {
+            token: token.id,
+            session: token.session,
+            subject: token.subject,
+            header: token.header,
+        }
+    }
+
     /// The first one in `text`, and where it stands.
     pub fn find(text: &str) -> Option<(Range<usize>, Self)> {
         memchr::memmem::find_iter(text.as_bytes(), OPENING).find_map(|at| {

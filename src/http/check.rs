@@ -1,6 +1,7 @@
 //! `/v1/check`: is a token of this request denied?
 //!
-//! In: the head of a request as a gateway passes it on. Out: 200, or 401 where a token is denied.
+//! In: the head of a request as a gateway passes it on. Out: 200 and the ids of the token (`X-Tokentrip`), or 401 where
+//! a token is denied.
 //! It is a denylist and no authentication: no token, or a broken one, is 200. Reads memory only.
 //! Does not know: who denied a token, or why.
 //! Source: nginx `auth_request`, Traefik ForwardAuth, Caddy `forward_auth`, Envoy `ext_authz`
@@ -9,6 +10,7 @@
 use super::fault::json;
 use crate::domain::event::{AccessEvent, Carrier, CarrierKind, Text};
 use crate::domain::ids::IdKey;
+use crate::domain::scrubbed::Scrubbed;
 use crate::domain::time::Time;
 use crate::domain::token::{CredentialPlace, Shape, Token};
 use crate::metrics::Metrics;
@@ -37,6 +39,9 @@ const CREDENTIAL_HEADERS: &[&str] = &[
     "x-ms-token-aad-access-token",
     "sec-websocket-protocol",
 ];
+
+/// Names the token for the log of a gateway that can neither decode nor hash one: ids that open nothing.
+const IDS_HEADER: &str = "x-tokentrip";
 
 /// Headers in which a gateway says which address it asks about, its own before others'.
 const URI_HEADERS: [&str; 2] = ["x-original-uri", "x-forwarded-uri"];
@@ -91,15 +96,13 @@ impl Check {
         self.denylist.len()
     }
 
-    /// True when a token that the request presents is denied at `now`.
-    fn denies(&self, mut event: AccessEvent<'_>, now: Time) -> bool {
-        if self.denylist.is_empty() && self.sensor.is_none() {
-            return false;
-        }
+    /// What is said of a request at `now`.
+    fn judge(&self, mut event: AccessEvent<'_>, now: Time) -> Judged {
         event.time = now;
         let credentials = locate(&mut event, &self.key);
         // Nobody needs so many, and a denied one could hide behind those that were looked at.
         let mut denied = credentials.len() >= CREDENTIALS_MAX;
+        let mut ids = None;
         for credential in credentials
             .iter()
             .filter(|credential| credential.place.presents())
@@ -111,6 +114,7 @@ impl Check {
             };
             let token_denied = self.denylist.denied(&token, now).is_some();
             denied |= token_denied;
+            ids.get_or_insert_with(|| Scrubbed::of(&token));
             if let Some(sensor) = &self.sensor {
                 sensor.presented(&Seen {
                     event: &event,
@@ -120,8 +124,15 @@ impl Check {
                 });
             }
         }
-        denied
+        Judged { denied, ids }
     }
+}
+
+/// What is said of a request.
+struct Judged {
+    denied: bool,
+    /// The first token that it presents.
+    ids: Option<Scrubbed>,
 }
 
 #[derive(Clone)]
@@ -141,12 +152,17 @@ pub(super) fn routes(check: Arc<Check>, metrics: Arc<Metrics>) -> Router {
 /// The body, if there is one, is left alone: a token in a form is for the gateway to send as a
 /// header.
 async fn answer(State(asked): State<Asked>, request: Request) -> Response {
-    let denied = asked.check.denies(event_of(&request), now());
+    let judged = asked.check.judge(event_of(&request), now());
     asked
         .metrics
-        .checks(if denied { "denied" } else { "allowed" }, 1);
-    if !denied {
-        return StatusCode::OK.into_response();
+        .checks(if judged.denied { "denied" } else { "allowed" }, 1);
+    if !judged.denied {
+        let mut response = StatusCode::OK.into_response();
+        let ids = judged.ids.map(|ids| HeaderValue::try_from(ids.to_string()));
+        if let Some(Ok(ids)) = ids {
+            response.headers_mut().insert(IDS_HEADER, ids);
+        }
+        return response;
     }
     let body = serde_json::json!({"error": "invalid_token", "hint": "sign in again"});
     let mut response = json(StatusCode::UNAUTHORIZED, &body);

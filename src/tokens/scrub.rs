@@ -92,12 +92,7 @@ fn change(line: &[u8], run: Range<usize>, key: &IdKey) -> Vec<Change> {
     };
     let token = token_in(Cow::Borrowed(&text), place);
     let token = token.and_then(|token| decode_raw(&token, key).ok());
-    let ids = token.map(|token| Scrubbed {
-        token: token.id,
-        session: token.session,
-        subject: token.subject,
-        header: token.header,
-    });
+    let ids = token.map(|token| Scrubbed::of(&token));
     let hash = || key.hash("remains of a token", &[text.as_bytes()]) >> 48;
     let first = Change {
         range,

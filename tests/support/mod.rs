@@ -1,6 +1,7 @@
 //! What the tests share.
 
 pub(crate) mod daemon;
+pub(crate) mod gateways;
 pub(crate) mod keycloak;
 pub(crate) mod logs;
 #[allow(dead_code, reason = "no test needs all of it")]

@@ -10,14 +10,6 @@ use crate::domain::token::Provenance;
 use crate::engine::Engine;
 use crate::sinks::ndjson::Summary;
 
-/// The log format that shows Tokentrip what it needs, for the gateway that most logs come from.
-const SNIPPET: &str = r#"    log_format tokentrip escape=json '{"time_iso8601":"$time_iso8601","remote_addr":"$remote_addr",'
-      '"http_x_forwarded_for":"$http_x_forwarded_for","request_method":"$request_method","host":"$host",'
-      '"request_uri":"$request_uri","status":$status,"body_bytes_sent":$body_bytes_sent,'
-      '"request_time":$request_time,"request_id":"$request_id","http_referer":"$http_referer",'
-      '"http_user_agent":"$http_user_agent","http_authorization":"$http_authorization"}';
-    access_log /var/log/nginx/tokentrip.log tokentrip;"#;
-
 /// What the reader of the summary should know.
 pub(super) fn warnings(engine: &Engine, set_up: &SetUp, summary: &Summary) -> Vec<String> {
     let mut warnings = Vec::new();
@@ -69,8 +61,14 @@ pub(super) fn blind(engine: &Engine, streams: &[Stream]) -> Option<Error> {
         "no credentials in {}: most default formats log no token, so there is nothing to judge",
         formats.join(", ")
     );
-    Some(Error::new(message).help(format!(
-        "log the Authorization header to a file that only Tokentrip reads (nginx):\n\n{SNIPPET}\n\n    \
-         or claims and a hash instead of the token: deploy/gateways/"
-    )))
+    let help = match streams.iter().find_map(|stream| stream.gateway) {
+        Some(gateway) => format!(
+            "have {} log {}, and no whole token:\n\n{}",
+            gateway.name,
+            gateway.holds,
+            gateway.snippet()
+        ),
+        None => "have the gateway log the token's claims, or a hash: deploy/gateways/".to_owned(),
+    };
+    Some(Error::new(message).help(help))
 }

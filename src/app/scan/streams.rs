@@ -4,6 +4,7 @@
 //! Does not know: the engine, or in which order streams are merged.
 
 use super::unpacking;
+use crate::app::gateways::Gateway;
 use crate::domain::clock::Clock;
 use crate::domain::line::{Chunk, Source};
 use crate::domain::time::Time;
@@ -101,6 +102,8 @@ pub(crate) struct Stream {
     pub(crate) reading: Reading,
     /// How sure that is.
     pub(crate) confidence: f64,
+    /// Who wrote it, as far as that can be told.
+    pub(crate) gateway: Option<&'static Gateway>,
     /// Event time of its first event.
     pub(crate) first: Time,
     /// What was around its lines, from the outside.
@@ -143,6 +146,9 @@ impl Stream {
         let (reading, confidence) = wanted
             .reading(lines_inside, clock)
             .map_err(|e| e.to_string())?;
+        let line = lines_inside.lines().find(|line| !line.text.is_empty());
+        let line = line.map(|line| line.text).unwrap_or_default();
+        let gateway = Gateway::of(&found.source.0, reading.parser.name(), line);
         let mut following = reading.clone();
         let mut times = lines_inside.lines().filter_map(|line| {
             following.parser.follow(line.text);
@@ -174,6 +180,7 @@ impl Stream {
             }),
             reading,
             confidence,
+            gateway,
             first,
             input: found.input.clone(),
             size_bytes: found.size_bytes,
@@ -217,6 +224,11 @@ impl Stream {
         };
         state.orphans += state.peeler.take_orphans();
         inside
+    }
+
+    /// The lines inside those of a chunk that was read from another part of the source.
+    pub(crate) fn inside(&self, chunk: Chunk) -> Option<Chunk> {
+        self.peel(&mut *self.state.lock().ok()?, Some(chunk))
     }
 
     /// Pieces of lines whose other pieces were not there.

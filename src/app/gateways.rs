@@ -1,0 +1,163 @@
+//! The gateways whose logs people have, and what to put into each so that its log shows tokens and gives none away.
+//!
+//! In: the name of a log, of its format, and one of its lines. Out: the [`Gateway`] that wrote it, with its snippet.
+//! Does not know: formats; two gateways may write the same one, and then the name of the log decides.
+
+use std::fmt::Write;
+
+/// One gateway, and the files of `deploy/gateways` for it.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Gateway {
+    /// What people call it.
+    pub(crate) name: &'static str,
+    /// Words in the name of its format or log.
+    words: &'static [&'static str],
+    /// What only its lines hold.
+    marks: &'static [&'static str],
+    /// Where its log usually is.
+    pub(crate) places: &'static [&'static str],
+    /// What its log holds with the snippet.
+    pub(crate) holds: &'static str,
+    /// Each file: where it goes, and what is in it.
+    files: &'static [(&'static str, &'static str)],
+}
+
+/// Every gateway there is a snippet for. nginx is last: its words and format are the most common.
+pub(crate) const ALL: &[Gateway] = &[
+    Gateway {
+        name: "HAProxy",
+        words: &["haproxy"],
+        marks: &[" haproxy["],
+        places: &["/var/log/haproxy.log"],
+        holds: "claims and a keyed hash",
+        files: &[(
+            "/etc/haproxy/haproxy.cfg",
+            include_str!("../../deploy/gateways/haproxy/tokentrip.cfg"),
+        )],
+    },
+    Gateway {
+        name: "Envoy",
+        words: &["envoy", "istio"],
+        marks: &["\"response_flags\"", "\"upstream_cluster\"", "x-envoy-"],
+        places: &["/var/log/envoy"],
+        holds: "claims that Envoy verified",
+        files: &[(
+            "/etc/envoy/envoy.yaml",
+            include_str!("../../deploy/gateways/envoy/tokentrip.yaml"),
+        )],
+    },
+    Gateway {
+        name: "Traefik",
+        words: &["traefik"],
+        marks: &[
+            "\"DownstreamStatus\"",
+            "\"entryPointName\"",
+            "@docker\" ",
+            "@file\" ",
+        ],
+        places: &["/var/log/traefik"],
+        holds: "a keyed hash that /v1/check gives",
+        files: &[
+            (
+                "/etc/traefik/traefik.yml",
+                include_str!("../../deploy/gateways/traefik/traefik.yml"),
+            ),
+            (
+                "/etc/traefik/dynamic.yml",
+                include_str!("../../deploy/gateways/traefik/dynamic.yml"),
+            ),
+        ],
+    },
+    Gateway {
+        name: "Caddy",
+        words: &["caddy"],
+        marks: &["\"http.log.access"],
+        places: &["/var/log/caddy"],
+        holds: "the token without its signature",
+        files: &[(
+            "/etc/caddy/Caddyfile",
+            include_str!("../../deploy/gateways/caddy/Caddyfile"),
+        )],
+    },
+    Gateway {
+        name: "Apache",
+        words: &["apache", "httpd"],
+        marks: &[],
+        places: &["/var/log/apache2", "/var/log/httpd"],
+        holds: "the token without its signature",
+        files: &[(
+            "/etc/apache2/conf-enabled/tokentrip.conf",
+            include_str!("../../deploy/gateways/apache/tokentrip.conf"),
+        )],
+    },
+    Gateway {
+        name: "nginx",
+        words: &["nginx", "combined"],
+        marks: &["\"body_bytes_sent\"", "\"time_iso8601\""],
+        places: &["/var/log/nginx"],
+        holds: "the token without its signature (with njs: claims and a keyed hash, deploy/gateways/nginx/njs.conf)",
+        files: &[(
+            "/etc/nginx/conf.d/tokentrip.conf, and `access_log /var/log/nginx/tokentrip.log tokentrip;` into the server",
+            include_str!("../../deploy/gateways/nginx/unsigned.conf"),
+        )],
+    },
+];
+
+impl Gateway {
+    /// The gateway that wrote a log, as far as its format, its lines or its name tell.
+    pub(crate) fn of(log: &str, format: &str, line: &str) -> Option<&'static Self> {
+        let log = log.to_ascii_lowercase();
+        let has = |text: &str, words: &[&str]| words.iter().any(|word| text.contains(word));
+        let by = |told: &dyn Fn(&Self) -> bool| ALL.iter().find(|one| told(one));
+        // `combined` says least: Apache writes it too, and only the log's name can tell.
+        by(&|one| has(line, one.marks))
+            .or_else(|| by(&|one| one.words.first().is_some_and(|word| format.contains(word))))
+            .or_else(|| by(&|one| has(&log, one.words)))
+            .or_else(|| by(&|one| has(format, one.words)))
+    }
+
+    /// The snippet, each file under the place it goes to.
+    pub(crate) fn snippet(&self) -> String {
+        let mut text = String::new();
+        for (place, file) in self.files {
+            // Writing to a String cannot fail.
+            let _ = write!(text, "--- {place}\n{file}");
+        }
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_log_is_known_by_its_lines_its_format_and_its_name_in_this_order() {
+        let name = |log, format, line| Gateway::of(log, format, line).map(|one| one.name);
+        let caddy = r#"{"logger":"http.log.access.log0","request":{}}"#;
+        assert_eq!(name("nginx/access.log", "json", caddy), Some("Caddy"));
+        assert_eq!(name("a.log", "haproxy_http", ""), Some("HAProxy"));
+        assert_eq!(
+            name("/var/log/apache2/access.log", "combined", ""),
+            Some("Apache")
+        );
+        assert_eq!(name("access.log", "combined", ""), Some("nginx"));
+        assert_eq!(name("app.log", "json", "{}"), None);
+    }
+
+    #[test]
+    fn no_snippet_writes_a_raw_token() {
+        for gateway in ALL {
+            let snippet = gateway.snippet();
+            for raw in [
+                "\"$http_authorization\"",
+                "%{Authorization}i",
+                "Authorization: keep",
+                "%REQ(AUTHORIZATION)%",
+                "hdr(Authorization)",
+            ] {
+                assert!(!snippet.contains(raw), "{} holds {raw}", gateway.name);
+            }
+        }
+    }
+}

