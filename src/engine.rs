@@ -25,7 +25,7 @@ use crate::domain::ids::{Digest, IdKey, SubjectId};
 use crate::domain::incident::{Incident, Target};
 use crate::domain::sighting::Sighting;
 use crate::domain::time::Time;
-use crate::domain::token::{Credential, CredentialPlace, Token};
+use crate::domain::token::{Credential, CredentialPlace};
 use crate::domain::usage::TokenUse;
 use crate::incidents::Incidents;
 use crate::rules::RuleSet;
@@ -353,6 +353,7 @@ impl Engine {
             origin,
             told: self.told(&token),
             foreign_issuer: self.foreign(&token),
+            foreign_audience: self.issuers.is_foreign_audience(&token),
             repeats,
         };
         let mut facts = Facts::default();
@@ -374,15 +375,6 @@ impl Engine {
         if self.state.incidents.suspects(context.prefix()) {
             self.state.incidents.note(&usage);
         }
-    }
-
-    /// True when issuers are configured and the token's is none of them.
-    fn foreign(&self, token: &Token) -> bool {
-        let own = token
-            .issuer
-            .as_deref()
-            .is_some_and(|issuer| self.issuers.is_configured(issuer));
-        !own && self.issuers.names().next().is_some()
     }
 }
 

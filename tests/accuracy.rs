@@ -8,6 +8,7 @@ mod benign;
 mod crimes;
 mod measured;
 mod oddities;
+mod red_team;
 mod rivals;
 mod scene;
 mod thefts;

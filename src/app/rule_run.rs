@@ -104,6 +104,7 @@ fn issuers(test: &RuleTest) -> Result<Issuers, String> {
         issuers
             .configure(test_log::ISSUER, &[])
             .map_err(|error| error.to_string())?;
+        issuers.expect_audiences(test_log::ISSUER, &["api".to_owned()]);
         let set = KeySet::parse(keys.as_bytes()).map_err(|error| error.to_string())?;
         issuers.learn(test_log::ISSUER, set, Time::LATEST);
     }

@@ -184,6 +184,7 @@ fn load_issuers(config: &Config) -> Result<Issuers, Error> {
         issuers
             .configure(&issuer.issuer, &algorithms)
             .map_err(Error::shown)?;
+        issuers.expect_audiences(&issuer.issuer, &issuer.audiences);
         let Some(Jwks::File(path)) = &issuer.jwks else {
             continue;
         };

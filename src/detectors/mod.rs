@@ -10,6 +10,7 @@ mod forgery;
 mod identity;
 mod leaks;
 mod lifetime;
+mod misuse;
 mod novelty;
 mod origin;
 mod pace;
@@ -28,6 +29,7 @@ use crate::sessions::subject::Subject;
 pub static ALL: &[&Detector] = &[
     &forgery::DETECTOR,
     &lifetime::DETECTOR,
+    &misuse::DETECTOR,
     &identity::DETECTOR,
     &ending::DETECTOR,
     &travel::DETECTOR,
@@ -76,6 +78,8 @@ pub struct Look<'a> {
     pub told: &'a [Told],
     /// True when issuers are configured and the token's is none of them.
     pub foreign_issuer: bool,
+    /// True when the token names audiences, its issuer's are configured, and none of them is among them.
+    pub foreign_audience: bool,
     /// True when it repeats the session's current context, answer and token: nothing about the session is new.
     pub repeats: bool,
 }

@@ -191,6 +191,15 @@ impl Engine {
         self.surroundings.describe(&prepared.event).map(Arc::new)
     }
 
+    /// True when issuers are configured and the token's is none of them.
+    pub(super) fn foreign(&self, token: &Token) -> bool {
+        let own = token
+            .issuer
+            .as_deref()
+            .is_some_and(|issuer| self.issuers.is_configured(issuer));
+        !own && self.issuers.names().next().is_some()
+    }
+
     /// What already stands under the token's `(iss, jti)`.
     pub(super) fn issued_before(&mut self, token: &Token) -> Option<Clash> {
         let issuer = token.issuer.as_deref().unwrap_or_default();

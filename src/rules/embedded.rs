@@ -35,6 +35,8 @@ pub const ALL: &[(&str, &str)] = &[
     ("many_countries", include_str!("../../rules/many_countries.yml")),
     ("many_subjects_from_source", include_str!("../../rules/many_subjects_from_source.yml")),
     ("many_subjects_refused", include_str!("../../rules/many_subjects_refused.yml")),
+    ("misuse_audience", include_str!("../../rules/misuse_audience.yml")),
+    ("misuse_type", include_str!("../../rules/misuse_type.yml")),
     ("network_and_client_changed", include_str!("../../rules/network_and_client_changed.yml")),
     ("network_changed", include_str!("../../rules/network_changed.yml")),
     ("no_expiry", include_str!("../../rules/no_expiry.yml")),

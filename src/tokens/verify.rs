@@ -41,6 +41,8 @@ pub struct UnknownAlgorithm(pub String);
 #[derive(Clone, Debug, Default)]
 pub struct Issuers {
     issuers: BTreeMap<Arc<str>, Arc<Issuer>>,
+    /// Whom the tokens of an issuer may be for, where that is configured.
+    audiences: BTreeMap<Arc<str>, Arc<[Box<str>]>>,
 }
 
 #[derive(Clone, Debug)]
@@ -106,6 +108,25 @@ impl Issuers {
         };
         Arc::make_mut(known).learn(set, fetched_at);
         true
+    }
+
+    /// Says whom an issuer's tokens may be for. Without any, they may be for everybody.
+    pub fn expect_audiences(&mut self, issuer: &str, audiences: &[String]) {
+        if !audiences.is_empty() {
+            let audiences = audiences.iter().map(|text| text.as_str().into()).collect();
+            self.audiences.insert(issuer.into(), audiences);
+        }
+    }
+
+    /// True when the token names audiences, its issuer's are configured, and none of them is among them. Several
+    /// audiences stand in one text with spaces between.
+    pub fn is_foreign_audience(&self, token: &Token) -> bool {
+        let expected = token.issuer.as_deref().and_then(|i| self.audiences.get(i));
+        let Some((expected, named)) = expected.zip(token.audience.as_deref()) else {
+            return false;
+        };
+        let own = |name: &str| expected.iter().any(|audience| **audience == *name);
+        !own(named) && !named.split(' ').any(own)
     }
 
     /// True when the issuer is configured.

@@ -21,8 +21,7 @@ pub(super) static ALL: &[Theft] = &[
 ];
 
 fn slow(scene: &mut Scene<'_>) {
-    let mut session = scene.at_home(Some(Style::Sid));
-    session.life_s = 24 * 3600;
+    let session = scene.at_home_for(1);
     let ip = scene.far("residential", 800.0);
     let agent = other_client(scene, &scene.me.desktop.clone());
     let from = scene.log.requests.len();

@@ -211,6 +211,15 @@ impl<'a> Scene<'a> {
         session
     }
 
+    /// The same with tokens that live a day or longer.
+    pub(super) fn at_home_for(&mut self, days: i64) -> Session {
+        let mut session = self.session_of(Style::Sid, self.start_ms);
+        session.life_s = days * 24 * 3600;
+        let me = self.me.clone();
+        self.browse(&session, me.home, &me.desktop, self.start_ms, 28, 10);
+        session
+    }
+
     pub(super) fn far(&mut self, kind: &str, km: f64) -> IpAddr {
         let city = self.me.city.clone();
         self.world.far(&mut self.rng, kind, &city, km)
