@@ -1,16 +1,18 @@
 //! The reference work: one log, every line judged by every rule, beside what else could be done with it.
 //!
-//! `cargo bench --bench reference` prints one table: lines a second of CPU time (user and system) and peak memory.
-//! `TOKENTRIP_BENCH_LINES` says how many lines (1,000,000). Programs that are not installed are left out.
+//! `cargo bench --bench reference` prints one table: lines a second of CPU time (user and system), CPU and wall time, and
+//! peak memory, of the same lines as JSON, combined, gzip and zstd; then the start-up, and, where valgrind is there, the
+//! instructions that one more line costs, which repeat on a busy machine too and are held to a bound.
+//! `TOKENTRIP_BENCH_LINES` says how many lines (1,000,000). Programs that are not installed are named and left out.
 
 mod traffic;
 
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, BufWriter, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Command, ExitCode, Stdio};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use traffic::Traffic;
 
 /// Linux counts a process's time in hundredths, whatever the kernel's own clock: `USER_HZ`, proc(5).
@@ -19,73 +21,191 @@ const TICKS_PER_S: f64 = 100.0;
 /// Address and token are the 8th and the 44th piece between quotes.
 const LAST_ADDRESS_PER_TOKEN: &str = r#"{ last[$44] = $8 } END { print length(last) }"#;
 
-fn main() -> io::Result<()> {
+/// In the combined log, the 1st piece before a space and the 8th between quotes.
+const LAST_ADDRESS_PER_TOKEN_COMBINED: &str =
+    r#"{ split($1, who, " "); last[$8] = who[1] } END { print length(last) }"#;
+
+/// Lines of the two logs whose difference tells what a line costs beside start-up and first uses.
+const COUNTED_LINES: [usize; 2] = [10_000, 20_000];
+
+/// Few enough to have begun, all of them, long before the shorter log ends.
+const COUNTED_SESSIONS: usize = 500;
+
+/// Instructions that one more line of a log may cost. About 12,500 were counted without link-time optimisation; the rest
+/// is for compilers and processors, which differ. What breaks it is a new pass over every line.
+const INSTRUCTIONS_PER_LINE_MAX: u64 = 16_000;
+
+fn main() -> io::Result<ExitCode> {
     let lines = std::env::var("TOKENTRIP_BENCH_LINES").ok();
     let lines: usize = lines
         .and_then(|text| text.parse().ok())
         .unwrap_or(1_000_000);
-    let log = written(lines)?;
-    let bytes = fs::metadata(&log)?.len();
-    let mut out = io::stdout().lock();
-    writeln!(out, "{lines} lines, {} bytes each\n", bytes / lines as u64)?;
-    writeln!(
-        out,
-        "{:<28} {:>13} {:>8} {:>9}",
-        "", "lines/CPU s", "CPU s", "peak MB"
-    )?;
-    let mut row = |name: &str, cost: Cost| {
-        let speed = lines as f64 / cost.cpu_s.max(0.01);
-        let memory = cost.peak_kb as f64 / 1024.0;
-        writeln!(
-            out,
-            "{name:<28} {speed:>13.0} {:>8.2} {memory:>9.1}",
-            cost.cpu_s
-        )
+    let mut table = Table {
+        out: io::stdout().lock(),
+        lines,
+        missing: Vec::new(),
     };
-    let tokentrip = env!("CARGO_BIN_EXE_tokentrip");
+    let json = written("json", || Traffic::new(lines), lines)?;
+    let combined = written("combined", || Traffic::new(lines).combined(), lines)?;
+    table.head("JSON", &json)?;
     for jobs in ["1", "2"] {
-        let mut scan = Command::new(tokentrip);
-        scan.args(["scan", "--output", "ndjson", "--jobs", jobs])
-            .arg(&log);
-        row(&format!("tokentrip scan --jobs {jobs}"), child(&mut scan)?)?;
+        table.child(
+            &format!("tokentrip scan --jobs {jobs}"),
+            &mut scan(jobs, &json),
+        )?;
     }
-    row("serde_json::Value", values(&log)?)?;
-    let others: [(&str, &[&str]); 4] = [
-        ("mawk", &["-F\"", LAST_ADDRESS_PER_TOKEN]),
-        ("rg", &["-c", "203\\.0\\.113\\.66"]),
-        ("wc", &["-l"]),
-        ("pigz", &["-1", "-k", "-f"]),
-    ];
-    for (program, arguments) in others {
-        match child(Command::new(program).args(arguments).arg(&log)) {
-            Ok(cost) => row(&format!("{program} {}", arguments[0]), cost)?,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => return Err(error),
+    table.row("serde_json::Value", values(&json)?)?;
+    table.peer("mawk", &["-F\"", LAST_ADDRESS_PER_TOKEN], &json)?;
+    table.peer("rg", &["-c", "203\\.0\\.113\\.66"], &json)?;
+    table.peer("wc", &["-l"], &json)?;
+    for (packer, pack, unpack, ending) in [
+        ("pigz", &["-1", "-k", "-f"][..], "-dc", "log.gz"),
+        ("zstd", &["-1", "-k", "-f", "-q"], "-dc", "log.zst"),
+    ] {
+        let packed = json.with_extension(ending);
+        if !packed.exists() && run(Command::new(packer).args(pack).arg(&json))?.is_none() {
+            table.missing.push(packer);
+            continue;
+        }
+        table.peer(packer, &[unpack], &packed)?;
+        table.child(
+            &format!("tokentrip scan, {ending}"),
+            &mut scan("2", &packed),
+        )?;
+    }
+    table.head("combined", &combined)?;
+    table.child("tokentrip scan --jobs 1", &mut scan("1", &combined))?;
+    table.peer(
+        "mawk",
+        &["-F\"", LAST_ADDRESS_PER_TOKEN_COMBINED],
+        &combined,
+    )?;
+    table.peer("rg", &["-c", "203\\.0\\.113\\.66"], &combined)?;
+    table.lines = 1;
+    let first = written("json", || Traffic::new(1), 1)?;
+    table.head("one line, which is the start-up", &first)?;
+    table.child("tokentrip scan --jobs 1", &mut scan("1", &first))?;
+    let within = table.instructions()?;
+    table.end()?;
+    Ok(if within {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+fn scan(jobs: &str, log: &Path) -> Command {
+    let mut scan = Command::new(env!("CARGO_BIN_EXE_tokentrip"));
+    scan.args(["scan", "--output", "ndjson", "--jobs", jobs])
+        .arg(log);
+    scan
+}
+
+/// What is printed.
+struct Table {
+    out: io::StdoutLock<'static>,
+    lines: usize,
+    missing: Vec<&'static str>,
+}
+
+impl Table {
+    fn head(&mut self, name: &str, log: &Path) -> io::Result<()> {
+        let bytes = fs::metadata(log)?.len() / self.lines as u64;
+        writeln!(self.out, "\n{name}: {} lines of {bytes} bytes", self.lines)?;
+        writeln!(
+            self.out,
+            "{:<28} {:>13} {:>8} {:>8} {:>9}",
+            "", "lines/CPU s", "CPU s", "wall s", "peak MB"
+        )
+    }
+
+    fn row(&mut self, name: &str, cost: Cost) -> io::Result<()> {
+        let speed = self.lines as f64 / cost.cpu_s.max(0.01);
+        let memory = cost.peak_kb as f64 / 1024.0;
+        let (cpu_s, wall_s) = (cost.cpu_s, cost.wall_s);
+        writeln!(
+            self.out,
+            "{name:<28} {speed:>13.0} {cpu_s:>8.2} {wall_s:>8.2} {memory:>9.1}"
+        )
+    }
+
+    fn child(&mut self, name: &str, command: &mut Command) -> io::Result<()> {
+        match run(command)? {
+            Some(cost) => self.row(name, cost),
+            None => Err(io::ErrorKind::NotFound.into()),
         }
     }
-    let packed = log.with_extension("log.gz");
-    if packed.exists() {
-        row(
-            "pigz -dc",
-            child(Command::new("pigz").arg("-dc").arg(&packed))?,
-        )?;
-        let mut scan = Command::new(tokentrip);
-        scan.args(["scan", "--output", "ndjson", "--jobs", "2"])
-            .arg(&packed);
-        row("tokentrip scan, gzip", child(&mut scan)?)?;
+
+    /// Another program, if it is installed.
+    fn peer(&mut self, program: &'static str, arguments: &[&str], log: &Path) -> io::Result<()> {
+        match run(Command::new(program).args(arguments).arg(log))? {
+            Some(cost) => self.row(&format!("{program} {}", arguments[0]), cost),
+            None => {
+                self.missing.push(program);
+                Ok(())
+            }
+        }
     }
-    Ok(())
+
+    /// Prints how many instructions one more line costs; false when they are too many.
+    fn instructions(&mut self) -> io::Result<bool> {
+        let [few, more] = COUNTED_LINES;
+        let log = |lines| {
+            let traffic = || Traffic::of_sessions(lines, COUNTED_SESSIONS);
+            written("counted", traffic, lines)
+        };
+        let counted = [instructions_of(&log(few)?)?, instructions_of(&log(more)?)?];
+        let [Some(of_few), Some(of_more)] = counted else {
+            self.missing.push("valgrind");
+            return Ok(true);
+        };
+        let per_line = of_more.saturating_sub(of_few) / (more - few) as u64;
+        writeln!(
+            self.out,
+            "\ninstructions of one more line: {per_line}, at most {INSTRUCTIONS_PER_LINE_MAX}"
+        )?;
+        Ok(per_line <= INSTRUCTIONS_PER_LINE_MAX)
+    }
+
+    fn end(&mut self) -> io::Result<()> {
+        self.missing.dedup();
+        if !self.missing.is_empty() {
+            writeln!(self.out, "\nnot installed: {}", self.missing.join(", "))?;
+        }
+        Ok(())
+    }
+}
+
+/// Instructions of one scan, all threads; `None` without valgrind.
+fn instructions_of(log: &Path) -> io::Result<Option<u64>> {
+    let scan = scan("1", log);
+    let mut counting = Command::new("valgrind");
+    counting
+        .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
+        .arg(scan.get_program())
+        .args(scan.get_args())
+        .stdout(Stdio::null());
+    let said = match counting.output() {
+        Ok(output) => String::from_utf8_lossy(&output.stderr).into_owned(),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let count = said
+        .lines()
+        .find_map(|line| line.split("Collected :").nth(1));
+    Ok(count.and_then(|count| count.trim().parse().ok()))
 }
 
 /// The log in the build folder, made when it is not there.
-fn written(lines: usize) -> io::Result<PathBuf> {
-    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("reference-{lines}.log"));
+fn written(format: &str, traffic: impl FnOnce() -> Traffic, lines: usize) -> io::Result<PathBuf> {
+    let name = format!("reference-{format}-{lines}.log");
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
     if path.exists() {
         return Ok(path);
     }
     let part = path.with_extension("part");
     let mut file = BufWriter::new(File::create(&part)?);
-    let (mut traffic, mut line) = (Traffic::new(lines), String::new());
+    let (mut traffic, mut line) = (traffic(), String::new());
     while traffic.write_line(&mut line) {
         file.write_all(line.as_bytes())?;
         line.clear();
@@ -97,28 +217,35 @@ fn written(lines: usize) -> io::Result<PathBuf> {
 
 struct Cost {
     cpu_s: f64,
+    wall_s: f64,
     peak_kb: u64,
 }
 
-/// Runs a program to its end. Its peak memory is what was seen of it last, a few milliseconds before the end.
-fn child(command: &mut Command) -> io::Result<Cost> {
-    let before = own_times()?.children_s;
-    let mut child = command
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()?;
+/// Runs a program to its end; `None` when it is not installed. Its peak memory is what was seen of it last, a few
+/// milliseconds before the end.
+fn run(command: &mut Command) -> io::Result<Option<Cost>> {
+    let (before, begun) = (own_times()?.children_s, Instant::now());
+    let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn();
+    let mut child = match child {
+        Ok(child) => child,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error),
+    };
     let mut peak_kb = 0;
     while child.try_wait()?.is_none() {
         peak_kb = peak_kb.max(peak_of(&child.id().to_string()));
         thread::sleep(Duration::from_millis(5));
     }
-    let cpu_s = own_times()?.children_s - before;
-    Ok(Cost { cpu_s, peak_kb })
+    Ok(Some(Cost {
+        cpu_s: own_times()?.children_s - before,
+        wall_s: begun.elapsed().as_secs_f64(),
+        peak_kb,
+    }))
 }
 
 /// Parses every line into a `Value` and does nothing with it, in this process.
 fn values(log: &Path) -> io::Result<Cost> {
-    let before = own_times()?.own_s;
+    let (before, begun) = (own_times()?.own_s, Instant::now());
     let mut reader = BufReader::with_capacity(1 << 18, File::open(log)?);
     let mut line = Vec::new();
     let mut objects = 0;
@@ -131,6 +258,7 @@ fn values(log: &Path) -> io::Result<Cost> {
     let cpu_s = own_times()?.own_s - before;
     Ok(Cost {
         cpu_s,
+        wall_s: begun.elapsed().as_secs_f64(),
         peak_kb: peak_of("self"),
     })
 }

@@ -1,7 +1,7 @@
 //! A made-up log: one hour at a gateway, always the same.
 //!
-//! In: a number of lines. Out: nginx JSON lines of about 850 bytes with tokens of 439, of 45,000 sessions of 50,000 users;
-//! a few tokens are stolen. Signatures are random: nobody is configured to check them.
+//! In: a number of lines. Out: lines of nginx, as JSON (about 850 bytes) or combined, with tokens of 439, of 45,000 sessions
+//! of 50,000 users; a few tokens are stolen. Signatures are random: nobody is configured to check them.
 //! Does not know: what is done with it.
 
 #![allow(
@@ -106,16 +106,31 @@ pub(crate) struct Traffic {
     random: Random,
     lines: usize,
     next: usize,
+    combined: bool,
 }
 
 impl Traffic {
     /// That many lines in one hour.
     pub(crate) fn new(lines: usize) -> Self {
+        Self::of_sessions(lines, SESSIONS)
+    }
+
+    /// The same of fewer sessions.
+    pub(crate) fn of_sessions(lines: usize, sessions: usize) -> Self {
         Self {
-            tokens: (0..SESSIONS).map(token).collect(),
+            tokens: (0..sessions).map(token).collect(),
             random: Random::new(1),
             lines,
             next: 0,
+            combined: false,
+        }
+    }
+
+    /// The same requests in the combined format, with the Authorization header behind it.
+    pub(crate) fn combined(self) -> Self {
+        Self {
+            combined: true,
+            ..self
         }
     }
 
@@ -124,7 +139,7 @@ impl Traffic {
         if self.next == self.lines {
             return false;
         }
-        let session = self.random.below(SESSIONS);
+        let session = self.random.below(self.tokens.len());
         let late = self.next * 2 > self.lines;
         let stolen = late && session.is_multiple_of(STOLEN_EVERY) && self.random.below(2) == 0;
         let (address, agent) = match stolen {
@@ -147,26 +162,32 @@ impl Traffic {
     ) {
         let path = PATHS[self.random.below(PATHS.len())];
         let status = if self.random.below(50) == 0 { 404 } else { 200 };
-        let written = writeln!(
-            text,
-            concat!(
-                r#"{{"time_iso8601":"2026-05-04T{:02}:{:02}:{:02}+00:00","remote_addr":"{}","#,
-                r#""request_method":"GET","request_uri":"{}","host":"api.example.com","#,
-                r#""status":"{}","body_bytes_sent":"{}","request_time":"0.{:03}","#,
-                r#""http_user_agent":"{}","http_accept_language":"pt-PT","#,
-                r#""http_authorization":"Bearer {}"}}"#
-            ),
-            10 + second / 3_600,
-            second / 60 % 60,
-            second % 60,
-            address,
-            path,
-            status,
-            500 + self.random.below(9_000),
-            self.random.below(200),
-            agent,
-            self.tokens[session]
-        );
+        let bytes = 500 + self.random.below(9_000);
+        let took_ms = self.random.below(200);
+        let (hour, minute, second) = (10 + second / 3_600, second / 60 % 60, second % 60);
+        let token = &self.tokens[session];
+        let written = if self.combined {
+            writeln!(
+                text,
+                concat!(
+                    r#"{} - - [04/May/2026:{:02}:{:02}:{:02} +0000] "GET {} HTTP/1.1" {} {} "-" "{}" "#,
+                    r#""Bearer {}""#
+                ),
+                address, hour, minute, second, path, status, bytes, agent, token
+            )
+        } else {
+            writeln!(
+                text,
+                concat!(
+                    r#"{{"time_iso8601":"2026-05-04T{:02}:{:02}:{:02}+00:00","remote_addr":"{}","#,
+                    r#""request_method":"GET","request_uri":"{}","host":"api.example.com","#,
+                    r#""status":"{}","body_bytes_sent":"{}","request_time":"0.{:03}","#,
+                    r#""http_user_agent":"{}","http_accept_language":"pt-PT","#,
+                    r#""http_authorization":"Bearer {}"}}"#
+                ),
+                hour, minute, second, address, path, status, bytes, took_ms, agent, token
+            )
+        };
         written.expect("a string grows");
     }
 }
