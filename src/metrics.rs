@@ -238,12 +238,12 @@ mod tests {
     use std::io::Write;
     use std::process::{Command, Stdio};
 
-    /// The contract's names; `checks_total` and `orphans_total` and those of messages came later.
+    /// The contract's names; those of checks, orphans, messages and an unwritable state came later.
     const CONTRACT: &str = "lines_read_total bytes_read_total lines_skipped_total orphans_total \
         messages_received_total messages_dropped_total events_total \
         uses_total findings_total incidents_total incidents_open actions_total alerts_total \
         event_lag_seconds detection_latency_seconds containment_latency_seconds backlog_bytes \
-        gap_bytes_total identified_ratio sessions state_bytes evictions_total outbox_depth \
+        gap_bytes_total identified_ratio sessions state_bytes state_unwritten evictions_total outbox_depth \
         dead_letters breaker_open denylist_size checks_total revocation_drift_total \
         places_table_age_seconds build_info";
 

@@ -2,7 +2,7 @@
 //!
 //! In: a line. Out: [`AccessEvent`] by the format that most lines are in, else by the first other one that makes a
 //! whole request of it.
-//! Does not know: which formats there are; [`super::detect`] says.
+//! Does not know: which formats there are; [`super::detect()`] says.
 
 use super::detect::shape;
 use super::{LineFormat, Parser};
