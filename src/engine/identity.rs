@@ -39,7 +39,7 @@ impl Engine {
                 self.state.stores.identity.spend(refresh, &told);
             }
             for session in self.sessions_of(claim(Claim::Iss), claim(Claim::Sid)) {
-                self.end(session, &told);
+                self.end(session, &told, !prepared.event.unvouched);
                 self.state.incidents.tell(session, &told);
             }
         }
@@ -76,9 +76,10 @@ impl Engine {
         found
     }
 
-    /// A logout at the provider ends the session as one at the gateway does.
-    fn end(&mut self, session: SessionId, told: &Told) {
-        if !matches!(told.kind, EventKind::Logout | EventKind::Revoked) {
+    /// A logout at the provider ends the session as one at the gateway does. One that anybody could have sent ends
+    /// nothing: the session's own next use would look like a thief's.
+    fn end(&mut self, session: SessionId, told: &Told, vouched: bool) {
+        if !vouched || !matches!(told.kind, EventKind::Logout | EventKind::Revoked) {
             return;
         }
         if let Some(session) = self.state.stores.sessions.get_mut(session)

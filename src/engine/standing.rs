@@ -7,7 +7,7 @@
 use crate::detectors::{PathClass, Standing};
 use crate::domain::context::{ClientKind, Context};
 use crate::domain::event::AccessEvent;
-use crate::domain::token::{Provenance, Token, Verdict};
+use crate::domain::token::{Form, Provenance, Token, Verdict};
 use crate::sessions::TokenEntry;
 
 /// What the gateway's answer says.
@@ -30,7 +30,7 @@ pub(super) fn forgery(token: &Token, verdict: Verdict) -> bool {
 }
 
 /// Why the use may be believed. A line that anybody could have written authorises nothing: the token in it may be
-/// genuine, its use there need not be.
+/// genuine, its use there need not be. Nor do ids alone, which a client that has read them can put into its query.
 pub(super) fn provenance(
     event: &AccessEvent<'_>,
     token: &Token,
@@ -39,7 +39,8 @@ pub(super) fn provenance(
     path: PathClass,
 ) -> Provenance {
     let of_line = provenance_of_line(token, verdict, standing, path);
-    match event.unvouched {
+    let ids_alone = token.form == Form::Hash && token.issuer.is_none();
+    match event.unvouched || ids_alone {
         true => of_line.min(Provenance::Presumed),
         false => of_line,
     }
@@ -102,4 +103,47 @@ pub(super) fn opens_link(
 /// 3.3.5), and who is named in the log showed something else.
 pub(super) fn opens_its_path(event: &AccessEvent<'_>) -> bool {
     event.succeeded() && event.method.as_deref() != Some("OPTIONS") && event.user.is_none()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::ids::IdKey;
+    use crate::domain::scrubbed::Scrubbed;
+    use crate::tokens::decode::decode;
+    use crate::tokens::locate::locate;
+    use crate::tokens::mint::mint;
+    use serde_json::json;
+
+    fn only_token(query: String) -> Token {
+        let key = IdKey::public([7; 32]);
+        let mut event = AccessEvent {
+            path: Some("/api".into()),
+            query: Some(query.into()),
+            ..AccessEvent::default()
+        };
+        let credentials = locate(&mut event, &key);
+        assert_eq!(credentials.len(), 1);
+        decode(&credentials[0], &key).unwrap()
+    }
+
+    #[test]
+    fn ids_in_a_query_never_authorise_even_on_a_protected_path() {
+        let claims = json!({"iss": "https://idp.example.com/", "sub": "alice", "sid": "s"});
+        let whole = only_token(format!("t={}", mint(&claims, "rsa-2048")));
+        let ids = only_token(format!("t={}", Scrubbed::of(&whole)));
+        assert_eq!(ids.session, whole.session);
+        let event = AccessEvent::default();
+        let standing = Standing {
+            accepted: true,
+            refused: false,
+        };
+        let path = PathClass {
+            protected: true,
+            ..PathClass::default()
+        };
+        let of = |token| provenance(&event, token, Verdict::NotConfigured, standing, path);
+        assert_eq!(of(&whole), Provenance::Accepted);
+        assert_eq!(of(&ids), Provenance::Presumed);
+    }
 }

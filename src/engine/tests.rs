@@ -88,6 +88,10 @@ impl Kit {
 
     /// One line in the format of that name.
     pub(super) fn raw_line(&mut self, format: &str, line: &str) {
+        self.line_of(Parser::named(format).unwrap(), line);
+    }
+
+    pub(super) fn line_of(&mut self, parser: Parser, line: &str) {
         let line = line.to_owned();
         let chunk = Chunk::split(
             Source("log".into()),
@@ -96,7 +100,6 @@ impl Kit {
             1,
         );
         self.offset_bytes += chunk.byte_len() + 1;
-        let parser = Parser::named(format).unwrap();
         let reading = Reading {
             parser,
             trusted: TrustedProxies::default(),

@@ -2,6 +2,7 @@
 
 use super::super::tests::{Kit, kit};
 use crate::domain::event::EventKind;
+use crate::formats::Parser;
 use crate::tokens::mint::mint;
 use serde_json::{Value, json};
 
@@ -61,6 +62,22 @@ fn a_logout_at_the_identity_provider_ends_the_session_at_the_gateway() {
     keycloak(&mut kit, "10:01:00", "LOGOUT", "");
     kit.line(200, TOKYO, "python-requests/2.31.0", &token(), 200);
     assert!(kit.found("after_logout"), "{:?}", kit.rules());
+}
+
+#[test]
+fn a_logout_that_anybody_could_have_sent_ends_nothing() {
+    let mut kit = kit();
+    for at_s in [10, 20, 40] {
+        kit.line(at_s, LISBON, BROWSER, &token(), 200);
+    }
+    let anybody = Parser::named("keycloak").unwrap().with_doubt(true);
+    kit.line_of(
+        anybody,
+        "2026-05-04 10:01:00,000 DEBUG [org.keycloak.events] (t) type=\"LOGOUT\", realmId=\"r\", \
+         userId=\"alice\", sessionId=\"session-1\", ipAddress=\"192.0.2.7\"",
+    );
+    kit.line(200, TOKYO, "python-requests/2.31.0", &token(), 200);
+    assert!(!kit.found("after_logout"), "{:?}", kit.rules());
 }
 
 #[test]
