@@ -150,6 +150,8 @@ metrics! {
     Gauge sessions() "sessions" "Sessions remembered.";
     Gauge state() "state_bytes" "Memory of the engine's stores.";
     Gauge state_unwritten() "state_unwritten" "1 while the state folder takes nothing.";
+    Gauge unstored() "unstored" "Findings, incidents and deliveries that the database has not taken yet.";
+    Gauge source_faults(reason) "source_faults" "Files and folders that cannot be followed now, by reason.";
     Counter evictions(store, reason) "evictions_total" "Entries forgotten to keep a store bounded.";
     Gauge outbox_depth() "outbox_depth" "Actions and alerts waiting to be delivered.";
     Gauge dead_letters() "dead_letters" "Actions and alerts that were given up.";
@@ -243,7 +245,7 @@ mod tests {
         messages_received_total messages_dropped_total events_total \
         uses_total findings_total incidents_total incidents_open actions_total alerts_total \
         event_lag_seconds detection_latency_seconds containment_latency_seconds backlog_bytes \
-        gap_bytes_total identified_ratio sessions state_bytes state_unwritten evictions_total outbox_depth \
+        gap_bytes_total identified_ratio sessions state_bytes state_unwritten unstored source_faults evictions_total outbox_depth \
         dead_letters breaker_open denylist_size checks_total revocation_drift_total \
         places_table_age_seconds build_info";
 

@@ -707,3 +707,99 @@ fn t74_a_stamp_from_the_future_moves_no_other_line_and_is_counted() {
         );
     }
 }
+
+/// A story as IIS writes it, with the columns in this order.
+fn iis(log: &str, columns: &[&str]) -> String {
+    let mut text = format!("#Fields: {}\n", columns.join(" "));
+    for line in log.lines() {
+        let line: Value = serde_json::from_str(line).unwrap();
+        let of = |name: &str| line[name].as_str().unwrap().replace(' ', "+");
+        let second: i64 = of("msec").split('.').next().unwrap().parse().unwrap();
+        let since = second - MORNING_S;
+        let time = format!(
+            "{:02}:{:02}:{:02}",
+            10 + since / 3600,
+            since / 60 % 60,
+            since % 60
+        );
+        let value = |column: &&str| match *column {
+            "date" => "2026-05-04".to_owned(),
+            "time" => time.clone(),
+            "c-ip" => of("remote_addr"),
+            "cs-method" => of("request_method"),
+            "cs-uri-stem" => of("request_uri"),
+            "sc-status" => of("status"),
+            "cs(User-Agent)" => of("http_user_agent"),
+            "cs(Authorization)" => of("http_authorization"),
+            _ => "-".to_owned(),
+        };
+        let values: Vec<String> = columns.iter().map(value).collect();
+        text += &format!("{}\n", values.join(" "));
+    }
+    text
+}
+
+const COLUMNS: [&str; 8] = [
+    "date",
+    "time",
+    "c-ip",
+    "cs-method",
+    "cs-uri-stem",
+    "sc-status",
+    "cs(User-Agent)",
+    "cs(Authorization)",
+];
+
+const OTHER_COLUMNS: [&str; 9] = [
+    "cs(Authorization)",
+    "date",
+    "time",
+    "s-sitename",
+    "cs(User-Agent)",
+    "sc-status",
+    "cs-uri-stem",
+    "cs-method",
+    "c-ip",
+];
+
+#[test]
+fn t28_columns_that_change_in_the_middle_of_a_file_and_before_a_restart_are_understood() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("u_ex.log");
+    let (first, second) = (theft("ann", MORNING_S), theft("ben", MORNING_S + 900));
+    let other = iis(&second, &OTHER_COLUMNS);
+    let text = iis(&first, &COLUMNS) + &other;
+    fs::write(&log, &text).unwrap();
+    let (records, said, _) = scan(&[&log]);
+    let plain = file(folder.path(), "plain.json", &lines_of(&(first + &second)));
+    assert_eq!(rules(&records), rules(&scan(&[&plain]).0), "{said}");
+    // The daemon that is to see the thief never read which columns there are.
+    let config = format!(
+        "[[source]]\npath = \"{}\"\n[[issuer]]\nissuer = \"{ISSUER}\"\n[state]\nfolder = \"state\"\n",
+        log.display()
+    );
+    let cut = text.len() - other.lines().last().unwrap().len() - 1;
+    fs::write(&log, "").unwrap();
+    let append = |text: &str| {
+        let mut file = File::options().append(true).open(&log).unwrap();
+        file.write_all(text.as_bytes()).unwrap();
+    };
+    for part in [
+        &text[..300],
+        &text[300..cut - 2000],
+        &text[cut - 2000..cut],
+        &text[cut..],
+    ] {
+        let daemon = Daemon::start(folder.path(), &config);
+        append(part);
+        let ends = part.matches('\n').count() as f64;
+        until("the lines", || {
+            (daemon.metric("tokentrip_lines_read_total", &[]) >= ends).then_some(())
+        });
+        if part == &text[cut..] {
+            incident_of(&daemon, "ben");
+            assert_eq!(daemon.metric("tokentrip_lines_skipped_total", &[]), 0.0);
+        }
+        daemon.kill();
+    }
+}

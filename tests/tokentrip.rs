@@ -8,6 +8,7 @@
 mod accuracy;
 mod architecture;
 mod cli;
+mod faults;
 mod gateway;
 mod gateways;
 mod messages;
@@ -15,6 +16,7 @@ mod readme;
 mod response;
 mod scrub;
 mod setting_up;
+mod soak;
 mod sources;
 mod stories;
 mod support;

@@ -3,76 +3,14 @@
 //! In: logs that grow, files that are renamed, signals. Out: findings in its store, its pages, its log and exit codes.
 
 use crate::support::daemon::{Daemon, tokentrip, until};
+use crate::support::house::{append, house, scanned, stored};
 use crate::support::logs::{BROWSER, ISSUER, LISBON, MORNING_S, line, theft, token};
-use rusqlite::Connection;
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::Write;
-use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::SystemTime;
-use tempfile::TempDir;
-
-/// A folder with an empty log and the issuer's keys, and a configuration for them.
-fn house() -> (TempDir, String) {
-    let folder = tempfile::tempdir().unwrap();
-    let at = |name: &str| folder.path().join(name);
-    fs::write(
-        at("keys.json"),
-        include_str!("fixtures/keys/public.jwks.json"),
-    )
-    .unwrap();
-    fs::write(at("access.log"), "").unwrap();
-    let config = format!(
-        "[[source]]\npath = \"{}\"\n[[issuer]]\nissuer = \"{ISSUER}\"\njwks = \"keys.json\"\n\
-         [state]\nfolder = \"state\"\n",
-        at("access.log").display()
-    );
-    (folder, config)
-}
-
-fn append(log: &Path, bytes: &[u8]) {
-    let mut file = File::options().append(true).create(true).open(log).unwrap();
-    file.write_all(bytes).unwrap();
-}
-
-/// Rule, id, line and position of a finding.
-fn edge(finding: &Value) -> String {
-    let (at, rule, id) = (
-        &finding["evidence"][0]["offset"],
-        &finding["rule"],
-        &finding["id"],
-    );
-    format!("{at} {rule} {id}")
-}
-
-/// What the daemon's store holds, once the daemon has ended.
-fn stored(folder: &Path) -> BTreeSet<String> {
-    let store = Connection::open(folder.join("state/store.db")).unwrap();
-    let mut all = store.prepare("SELECT json FROM findings").unwrap();
-    let rows = all.query_map([], |row| row.get::<_, String>(0)).unwrap();
-    rows.map(|row| edge(&serde_json::from_str(&row.unwrap()).unwrap()))
-        .collect()
-}
-
-/// What a scan with the daemon's configuration finds in the log, and its incidents.
-fn scanned(folder: &Path) -> (BTreeSet<String>, BTreeSet<String>) {
-    let mut scan = tokentrip();
-    scan.args(["scan", "--config"])
-        .arg(folder.join("tokentrip.toml"));
-    let output = scan.arg(folder.join("access.log")).output().unwrap();
-    let out = String::from_utf8(output.stdout).unwrap();
-    let records: Vec<Value> = out
-        .lines()
-        .map(|line| serde_json::from_str(line).unwrap())
-        .collect();
-    let of = |kind: &'static str| records.iter().filter(move |record| record["type"] == kind);
-    let incidents = of("incident")
-        .map(|incident| incident["id"].to_string())
-        .collect();
-    (of("finding").map(edge).collect(), incidents)
-}
 
 /// A generator of numbers that are random enough to cut a file with (Marsaglia, "Xorshift RNGs", 2003).
 struct Dice(u64);

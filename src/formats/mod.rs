@@ -261,6 +261,11 @@ impl Parser {
         }
     }
 
+    /// True when lines may describe those after them.
+    pub fn hears(&self) -> bool {
+        self.format.has_directives()
+    }
+
     /// Hears all lines of a chunk at once: how the chunk after it begins.
     pub fn follow_chunk(&mut self, chunk: &Chunk) {
         if self.format.has_directives() {

@@ -16,31 +16,46 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 /// What must be there before the daemon does its work: sources opened, rules loaded, keys fetched.
 #[derive(Debug, Default)]
-pub struct Readiness(Mutex<BTreeMap<String, Option<String>>>);
+pub struct Readiness(Mutex<BTreeMap<String, Part>>);
+
+/// What a part says of itself.
+#[derive(Clone, Debug)]
+enum Part {
+    Ready,
+    /// It does its work as far as it can.
+    Impaired(String),
+    NotReady(String),
+}
 
 impl Readiness {
     /// A daemon that waits for `parts`.
     pub fn waiting_for(parts: &[&str]) -> Self {
-        let waiting = |part: &&str| ((*part).to_owned(), Some("not yet".to_owned()));
+        let waiting = |part: &&str| ((*part).to_owned(), Part::NotReady("not yet".to_owned()));
         Self(Mutex::new(parts.iter().map(waiting).collect()))
     }
 
     /// A part does its work.
     pub fn ready(&self, part: &str) {
-        self.set(part, None);
+        self.set(part, Part::Ready);
     }
 
     /// A part does not, for this reason, which must hold no secret.
     pub fn not_ready(&self, part: &str, reason: impl Into<String>) {
-        self.set(part, Some(reason.into()));
+        self.set(part, Part::NotReady(reason.into()));
     }
 
-    fn set(&self, part: &str, reason: Option<String>) {
+    /// A part does only some of its work, for this reason, which must hold no secret. The daemon stays ready: a log
+    /// that cannot be read is no reason to ask it nothing.
+    pub fn impaired(&self, part: &str, reason: impl Into<String>) {
+        self.set(part, Part::Impaired(reason.into()));
+    }
+
+    fn set(&self, name: &str, part: Part) {
         let mut parts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        parts.insert(part.to_owned(), reason);
+        parts.insert(name.to_owned(), part);
     }
 
-    fn reasons(&self) -> BTreeMap<String, Option<String>> {
+    fn parts(&self) -> BTreeMap<String, Part> {
         self.0
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -83,17 +98,21 @@ async fn metrics_text(State(health): State<Health>) -> Response {
 }
 
 async fn readyz(State(health): State<Health>) -> Response {
-    let reasons = health.readiness.reasons();
-    let ready = reasons.values().all(Option::is_none);
+    let parts = health.readiness.parts();
+    let ready = !parts.values().any(|part| matches!(part, Part::NotReady(_)));
     let status = if ready {
         StatusCode::OK
     } else {
         StatusCode::SERVICE_UNAVAILABLE
     };
-    let state = |reason: Option<String>| reason.unwrap_or_else(|| "ready".to_owned());
-    let parts: BTreeMap<_, _> = reasons
+    let said = |part| match part {
+        Part::Ready => "ready".to_owned(),
+        Part::Impaired(reason) => format!("impaired: {reason}"),
+        Part::NotReady(reason) => reason,
+    };
+    let parts: BTreeMap<_, _> = parts
         .into_iter()
-        .map(|(part, why)| (part, state(why)))
+        .map(|(name, part)| (name, said(part)))
         .collect();
     json(status, &serde_json::json!({"ready": ready, "parts": parts}))
 }

@@ -9,7 +9,7 @@
 
 use super::journal::{self, Fed, Journal, JournalFault};
 use super::snapshot::{self, SnapshotFault};
-use super::tail::{Gap, Hint, Polled, Positions, StartAt, TailFault, Tailer};
+use super::tail::{Gap, Hint, Obstacle, Polled, Positions, StartAt, TailFault, Tailer};
 use crate::domain::line::{Chunk, Source};
 use crate::ingest::generation::Extent;
 use serde::{Deserialize, Serialize};
@@ -24,6 +24,9 @@ const WAITING_MAX: usize = 1 << 20;
 
 /// Between tries to write to a disk that took nothing.
 const RETRY_PAUSE: Duration = Duration::from_secs(1);
+
+/// Between tries to take a snapshot, which may be large.
+const SNAPSHOT_PAUSE: Duration = Duration::from_secs(5);
 
 /// Why the state cannot be read.
 #[derive(Debug, Error)]
@@ -66,6 +69,8 @@ pub struct Follower {
     waiting: Vec<Fed>,
     trouble: Option<String>,
     retry_at: Option<Instant>,
+    /// After a snapshot that was not taken.
+    snapshot_at: Option<Instant>,
 }
 
 impl Follower {
@@ -112,6 +117,7 @@ impl Follower {
             waiting: Vec::new(),
             trouble: None,
             retry_at: None,
+            snapshot_at: None,
         };
         Ok((follower, left))
     }
@@ -189,9 +195,10 @@ impl Follower {
     }
 
     /// True when it is time for a snapshot: the journal is long, or somebody took it away.
-    pub fn wants_snapshot(&self) -> bool {
+    pub fn wants_snapshot(&self, now: Instant) -> bool {
         let journal = self.journal.as_ref();
-        journal.is_some_and(|journal| journal.is_full() || journal.is_gone())
+        self.snapshot_at.is_none_or(|at| at <= now)
+            && journal.is_some_and(|journal| journal.is_full() || journal.is_gone())
     }
 
     /// Writes down the caller's memory together with how far everything was read. False when the disk does not take it.
@@ -204,6 +211,7 @@ impl Follower {
             });
         if let Err(error) = written {
             self.trouble = Some(error);
+            self.snapshot_at = Some(now + SNAPSHOT_PAUSE);
             return false;
         }
         let previous = self.epoch;
@@ -231,6 +239,11 @@ impl Follower {
     /// When the next look is due; `None` when it is due now.
     pub fn next_look(&self) -> Option<Instant> {
         self.tailer.next_look()
+    }
+
+    /// What keeps files from being followed now, and where.
+    pub fn faults(&self) -> impl Iterator<Item = (&Path, Obstacle)> {
+        self.tailer.faults()
     }
 
     /// Bytes seen and not read yet, by source.

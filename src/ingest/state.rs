@@ -7,7 +7,7 @@
 use crate::domain::ids::IdKey;
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use thiserror::Error;
 
@@ -52,24 +52,44 @@ pub enum StateFault {
 pub struct State {
     folder: PathBuf,
     id_key: IdKey,
+    /// What the key is made of, for a folder that somebody took away.
+    key_bytes: [u8; KEY_BYTES],
     // Held locked for as long as it lives; the system lets go when the process ends, however it ends.
-    _lock: File,
+    lock: File,
 }
 
 impl State {
     /// Opens the folder, makes it when it is missing, locks it, and reads or draws the installation's key.
     pub fn open(folder: &Path) -> Result<Self, StateFault> {
-        DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(folder)
-            .map_err(|error| fault(folder, error))?;
+        make(folder)?;
         let lock = lock(folder)?;
+        let key_bytes = key_bytes(&folder.join("key"))?;
         Ok(Self {
-            id_key: id_key(&folder.join("key"))?,
+            id_key: id_key_of(&key_bytes),
+            key_bytes,
             folder: folder.to_owned(),
-            _lock: lock,
+            lock,
         })
+    }
+
+    /// Makes the folder anew when somebody took it away, with the same key, and locks it. True when it was gone.
+    ///
+    /// # Errors
+    /// When it cannot be made, or another daemon has it by now.
+    pub fn restore(&mut self) -> Result<bool, StateFault> {
+        let path = self.folder.join("lock");
+        let there = fs::metadata(&path).map(|metadata| metadata.ino());
+        let ours = self.lock.metadata().map(|metadata| metadata.ino());
+        if there.is_ok_and(|there| ours.is_ok_and(|ours| ours == there)) {
+            return Ok(false);
+        }
+        make(&self.folder)?;
+        self.lock = lock(&self.folder)?;
+        let key = self.folder.join("key");
+        if !key.exists() {
+            write_key(&key, &self.key_bytes).map_err(|error| fault(&key, error))?;
+        }
+        Ok(true)
     }
 
     /// The folder.
@@ -96,6 +116,11 @@ pub fn existing_key(folder: &Path) -> Result<Option<IdKey>, StateFault> {
     } else {
         Ok(None)
     }
+}
+
+fn make(folder: &Path) -> Result<(), StateFault> {
+    let made = DirBuilder::new().recursive(true).mode(0o700).create(folder);
+    made.map_err(|error| fault(folder, error))
 }
 
 fn fault(path: &Path, error: io::Error) -> StateFault {
@@ -129,12 +154,25 @@ fn lock(folder: &Path) -> Result<File, StateFault> {
         }
         Err(TryLockError::Error(error)) => return Err(failed(error)),
     }
-    file.set_len(0).map_err(failed)?;
-    writeln!(file, "{}", std::process::id()).map_err(failed)?;
+    // For the message only: a full disk keeps nobody from holding the folder.
+    let _ = file
+        .set_len(0)
+        .and_then(|()| writeln!(file, "{}", std::process::id()));
     Ok(file)
 }
 
 fn id_key(path: &Path) -> Result<IdKey, StateFault> {
+    key_bytes(path).map(|bytes| id_key_of(&bytes))
+}
+
+fn id_key_of(key: &[u8; KEY_BYTES]) -> IdKey {
+    let (mut id, mut probe) = ([0; 32], [0; 32]);
+    id.copy_from_slice(&key[..32]);
+    probe.copy_from_slice(&key[32..]);
+    IdKey::new(id, probe)
+}
+
+fn key_bytes(path: &Path) -> Result<[u8; KEY_BYTES], StateFault> {
     let failed = |error| fault(path, error);
     let bytes = match fs::read(path) {
         Ok(bytes) => bytes,
@@ -147,22 +185,24 @@ fn id_key(path: &Path) -> Result<IdKey, StateFault> {
             path: path.to_owned(),
         });
     }
-    let Ok(key) = <[u8; KEY_BYTES]>::try_from(bytes.as_slice()) else {
-        return Err(StateFault::KeyLength {
+    bytes
+        .as_slice()
+        .try_into()
+        .map_err(|_| StateFault::KeyLength {
             path: path.to_owned(),
             bytes: bytes.len(),
-        });
-    };
-    let (mut id, mut probe) = ([0; 32], [0; 32]);
-    id.copy_from_slice(&key[..32]);
-    probe.copy_from_slice(&key[32..]);
-    Ok(IdKey::new(id, probe))
+        })
 }
 
-/// Draws the key and writes it whole or not at all.
 fn draw_key(path: &Path) -> io::Result<Vec<u8>> {
     let mut bytes = vec![0; KEY_BYTES];
     getrandom::fill(&mut bytes).map_err(|error| io::Error::other(error.to_string()))?;
+    write_key(path, &bytes)?;
+    Ok(bytes)
+}
+
+/// Writes the key whole or not at all.
+fn write_key(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let beside = path.with_extension("new");
     let mut file = OpenOptions::new()
         .create(true)
@@ -170,10 +210,9 @@ fn draw_key(path: &Path) -> io::Result<Vec<u8>> {
         .truncate(true)
         .mode(0o600)
         .open(&beside)?;
-    file.write_all(&bytes)?;
+    file.write_all(bytes)?;
     file.sync_all()?;
-    fs::rename(&beside, path)?;
-    Ok(bytes)
+    fs::rename(&beside, path)
 }
 
 #[cfg(test)]
@@ -194,6 +233,23 @@ mod tests {
         drop(state);
         let again = State::open(&folder).unwrap();
         assert_eq!(again.id_key().hash("test", &[]), id, "the key persists");
+    }
+
+    #[test]
+    fn a_folder_that_is_taken_away_is_made_again_with_the_same_key() {
+        let folder = tempfile::tempdir().unwrap();
+        let folder = folder.path().join("state");
+        let mut state = State::open(&folder).unwrap();
+        assert!(!state.restore().unwrap());
+        let key = fs::read(folder.join("key")).unwrap();
+        fs::remove_dir_all(&folder).unwrap();
+        assert!(state.restore().unwrap());
+        assert!(!state.restore().unwrap());
+        assert_eq!(fs::read(folder.join("key")).unwrap(), key);
+        assert!(matches!(
+            State::open(&folder),
+            Err(StateFault::Locked { .. })
+        ));
     }
 
     #[test]

@@ -12,9 +12,11 @@ mod look_round;
 mod names;
 mod polled;
 mod recover;
+mod told;
 
 use self::known::Known;
-pub use self::polled::{Gap, Hint, Polled, Positions, StartAt, TailFault};
+pub use self::polled::{Gap, Hint, Obstacle, Polled, Positions, StartAt, TailFault};
+use self::told::Told;
 use super::generation::{Change, Extent, FileKey, GenerationId, Position, Print, read_range};
 use super::lines;
 pub use super::tracked::Batch;
@@ -46,7 +48,7 @@ pub struct Tailer {
     homes: BTreeSet<PathBuf>,
     /// Where archives are unpacked.
     scratch: PathBuf,
-    told: HashMap<PathBuf, String>,
+    told: HashMap<PathBuf, Told>,
     next_id: GenerationId,
     next_discovery: Option<Instant>,
 }
@@ -184,7 +186,7 @@ impl Tailer {
             }
             Err(error) => {
                 let path = self.files[at].position.path();
-                self.tell(&path, &error.to_string(), polled);
+                self.tell(&path, Obstacle::of(&error), &error.to_string(), now, polled);
                 self.files[at].rest(now);
                 true
             }
@@ -222,6 +224,12 @@ impl Tailer {
             }
             if let Ok(Some(batch)) = self.files[at].flush() {
                 self.push(at, batch, polled);
+            }
+            // What a failing disk did not give.
+            let unread = self.files[at].unread_bytes();
+            if unread > 0 {
+                let gap = gap(&self.files[at].position, Some(unread));
+                polled.gaps.push(gap);
             }
         }
         let (over, rest) = std::mem::take(&mut self.files)
@@ -272,16 +280,6 @@ impl Tailer {
             read_range(&file.file, extent.start_bytes, extent.end_bytes).map_err(|_| lost())?;
         let source = &file.position.source;
         Ok(lines::chunk_of(source, bytes, extent.start_bytes, extent.number).0)
-    }
-
-    fn tell(&mut self, path: &Path, reason: &str, polled: &mut Polled) {
-        let before = self.told.insert(path.to_owned(), reason.to_owned());
-        if before.as_deref() != Some(reason) {
-            polled.faults.push(TailFault {
-                path: path.to_owned(),
-                reason: reason.to_owned(),
-            });
-        }
     }
 }
 

@@ -4,11 +4,11 @@
 //! Does not know: other files, names, rotation schemes.
 
 use super::fault::ReadFault;
-use super::generation::{Extent, Generation, GenerationId, Position, Print, read_range};
+use super::generation::{Extent, FileKey, Generation, GenerationId, Position, Print, read_range};
 use super::lines::{self, CHUNK_BYTES, Cut, LINE_BYTES_MAX};
 use super::{archive, open};
 use crate::domain::line::{Chunk, Source};
-use std::fs::{File, Metadata};
+use std::fs::{self, File, Metadata};
 use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
@@ -113,6 +113,20 @@ impl Tracked {
         self.next_look
     }
 
+    /// Takes the key that the system gives the file now: an overlay file system gives another birth time when it
+    /// copies a file up.
+    pub(super) fn know_key(&mut self) {
+        if let Ok(metadata) = self.file.metadata() {
+            self.position.generation.held_in(&metadata);
+        }
+    }
+
+    /// True when its last known name still leads to it.
+    pub(super) fn has_name(&self) -> bool {
+        let named = fs::metadata(self.position.path());
+        named.is_ok_and(|named| FileKey::of(&named) == self.position.generation.key())
+    }
+
     /// Makes the next look come at once.
     pub(super) fn wake(&mut self) {
         self.next_look = None;
@@ -128,6 +142,12 @@ impl Tracked {
     /// Bytes seen and not read.
     pub(super) fn backlog_bytes(&self) -> u64 {
         self.size_bytes.saturating_sub(self.position.offset_bytes)
+    }
+
+    /// Bytes that are there and were not read, as the system says.
+    pub(super) fn unread_bytes(&self) -> u64 {
+        let there = self.file.metadata().map_or(0, |metadata| metadata.len());
+        there.saturating_sub(self.position.offset_bytes)
     }
 
     /// Passes everything up to the last line end: what was there before anyone was interested.

@@ -8,8 +8,10 @@ use super::discover::is_glob;
 use super::tail::Hint;
 use notify::event::{EventKind, ModifyKind};
 use notify::{RecommendedWatcher, RecursiveMode, Watcher};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
+use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -21,12 +23,14 @@ const HINTS_MAX: usize = 1024;
 
 /// Watches the folders of the sources.
 pub struct Wake {
-    // Watches for as long as it lives.
-    _watcher: RecommendedWatcher,
+    watcher: RecommendedWatcher,
+    patterns: Vec<OsString>,
+    /// The folders that are watched, and which folder that was then.
+    watched: BTreeMap<PathBuf, u64>,
     hints: Receiver<Hint>,
     overflown: Arc<AtomicBool>,
     /// Folders that could not be watched: their files are only polled.
-    pub unwatched: Vec<PathBuf>,
+    unwatched: usize,
 }
 
 impl Wake {
@@ -35,24 +39,46 @@ impl Wake {
         let (sender, hints) = sync_channel(HINTS_MAX);
         let overflown = Arc::new(AtomicBool::new(false));
         let flag = Arc::clone(&overflown);
-        let mut watcher =
-            notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
-                for hint in hints_of(event) {
-                    send(&sender, hint, &flag);
-                }
-            })?;
-        let mut unwatched = Vec::new();
-        for folder in folders(patterns) {
-            if watcher.watch(&folder, RecursiveMode::NonRecursive).is_err() {
-                unwatched.push(folder);
+        let watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
+            for hint in hints_of(event) {
+                send(&sender, hint, &flag);
             }
-        }
-        Ok(Self {
-            _watcher: watcher,
+        })?;
+        let mut wake = Self {
+            watcher,
+            patterns: patterns.to_vec(),
+            watched: BTreeMap::new(),
             hints,
             overflown,
-            unwatched,
-        })
+            unwatched: 0,
+        };
+        wake.renew();
+        Ok(wake)
+    }
+
+    /// Watches folders that are new, were made anew, or could not be watched before. Gives how many are only polled.
+    pub fn renew(&mut self) -> usize {
+        self.unwatched = 0;
+        for folder in folders(&self.patterns) {
+            // A folder that is not there is no want of watches.
+            let Ok(metadata) = fs::metadata(&folder) else {
+                self.watched.remove(&folder);
+                continue;
+            };
+            if self.watched.get(&folder) == Some(&metadata.ino()) {
+                continue;
+            }
+            match self.watcher.watch(&folder, RecursiveMode::NonRecursive) {
+                Ok(()) => drop(self.watched.insert(folder, metadata.ino())),
+                Err(_) => self.unwatched += 1,
+            }
+        }
+        self.unwatched
+    }
+
+    /// How many folders are only polled.
+    pub fn unwatched(&self) -> usize {
+        self.unwatched
     }
 
     /// Waits for a hint, at most `timeout`, and gives all that have come.
@@ -116,12 +142,35 @@ mod tests {
     use super::*;
 
     #[test]
+    fn t49_an_overflow_of_the_systems_queue_is_a_look_at_everything() {
+        let lost = notify::Event::new(EventKind::Other).set_flag(notify::event::Flag::Rescan);
+        assert_eq!(hints_of(Ok(lost)), [Hint::All]);
+        assert_eq!(hints_of(Err(notify::Error::generic("gone"))), [Hint::All]);
+    }
+
+    #[test]
+    fn t42_a_folder_that_is_made_anew_is_watched_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let logs = folder.path().join("logs");
+        let mut wake = Wake::new(&[logs.join("*.log").into()]).unwrap();
+        for _ in 0..2 {
+            fs::create_dir(&logs).unwrap();
+            assert_eq!(wake.renew(), 0);
+            fs::write(logs.join("a.log"), "one\n").unwrap();
+            let hints = wake.wait(Duration::from_secs(10));
+            assert!(!hints.is_empty());
+            fs::remove_dir_all(&logs).unwrap();
+            wake.renew();
+        }
+    }
+
+    #[test]
     fn a_line_that_is_written_wakes_at_once() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("access.log");
-        std::fs::write(&path, "one\n").unwrap();
+        fs::write(&path, "one\n").unwrap();
         let wake = Wake::new(&[folder.path().join("*.log").into()]).unwrap();
-        std::fs::write(&path, "two\n").unwrap();
+        fs::write(&path, "two\n").unwrap();
         let hints = wake.wait(Duration::from_secs(10));
         assert!(hints.contains(&Hint::Grown(path)), "{hints:?}");
     }

@@ -8,7 +8,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -21,6 +21,9 @@ const FILE_AGE_MAX: Duration = Duration::from_secs(24 * 3600);
 /// Files kept, the one that is written included: a quarter of a gigabyte, or a week.
 const FILES_MAX: u32 = 8;
 
+/// Between looks whether the file is still there.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
 /// What a line feed inside a message becomes, as rsyslog writes control characters.
 const LINE_FEED: &[u8] = b"#012";
 
@@ -31,6 +34,7 @@ pub(super) struct Spool {
     file: File,
     bytes: u64,
     begun: Instant,
+    looked: Instant,
 }
 
 impl Spool {
@@ -54,11 +58,18 @@ impl Spool {
             file,
             bytes,
             begun: Instant::now(),
+            looked: Instant::now(),
         })
     }
 
     /// Writes whole lines.
     pub(super) fn write(&mut self, lines: &[u8]) -> io::Result<()> {
+        if self.looked.elapsed() >= LOOK_EVERY {
+            self.looked = Instant::now();
+            if self.is_gone() {
+                *self = Self::open(&self.path)?;
+            }
+        }
         if self.bytes >= FILE_BYTES_MAX || (self.bytes > 0 && self.begun.elapsed() >= FILE_AGE_MAX)
         {
             self.turn()?;
@@ -70,6 +81,12 @@ impl Spool {
         }
         self.bytes += lines.len() as u64;
         Ok(())
+    }
+
+    /// True when somebody took the file away: what is written to it would be lost.
+    fn is_gone(&self) -> bool {
+        let there = fs::metadata(&self.path).map(|metadata| metadata.ino());
+        there.ok() != self.file.metadata().map(|metadata| metadata.ino()).ok()
     }
 
     /// Waits until everything written is on the disk.
@@ -145,6 +162,18 @@ mod tests {
             fs::read_to_string(&path).unwrap(),
             "<1>a#012b\ntorn\n<2>c\n"
         );
+    }
+
+    #[test]
+    fn a_spool_that_is_taken_away_is_begun_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("spool/udp.log");
+        let mut spool = Spool::open(&path).unwrap();
+        spool.write(b"one\n").unwrap();
+        fs::remove_dir_all(folder.path().join("spool")).unwrap();
+        spool.looked -= LOOK_EVERY;
+        spool.write(b"two\n").unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "two\n");
     }
 
     #[test]

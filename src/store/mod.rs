@@ -18,6 +18,7 @@ pub use record::{Batch, Recorded, Undone};
 use crate::domain::time::Time;
 use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior};
 use std::fs::OpenOptions;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -36,6 +37,20 @@ pub struct Store {
     writer: Mutex<Connection>,
     /// Readers see the last commit (WAL), so that a long page never delays a denial.
     reader: Mutex<Connection>,
+    path: PathBuf,
+    /// The inode that was opened.
+    inode: Mutex<u64>,
+}
+
+/// What became of a database whose file somebody took away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Restored {
+    /// Nobody took it.
+    Untouched,
+    /// It is there again with all that it held.
+    Whole,
+    /// It is there again and empty: what it held could not be read any more.
+    Empty,
 }
 
 /// What can go wrong with the database.
@@ -93,14 +108,41 @@ impl Store {
     /// # Errors
     /// When the file cannot be opened, is damaged, or comes from a newer version.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
-        create_private(path)?;
-        let writer = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
-        prepare(&writer, path).map_err(|error| judge(error, path))?;
-        let reader = connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+        let (writer, reader, inode) = open_both(path)?;
         Ok(Self {
             writer: Mutex::new(writer),
             reader: Mutex::new(reader),
+            path: path.to_owned(),
+            inode: Mutex::new(inode),
         })
+    }
+
+    /// Makes the database anew where somebody took its file away, from what SQLite still has open.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub fn restore(&self) -> Result<Restored, StoreError> {
+        let mut inode = self.inode.lock().unwrap_or_else(PoisonError::into_inner);
+        if std::fs::metadata(&self.path).is_ok_and(|there| there.ino() == *inode) {
+            return Ok(Restored::Untouched);
+        }
+        let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        for ending in ["-wal", "-shm"] {
+            // Of another database, or gone.
+            let _ = std::fs::remove_file(format!("{}{ending}", self.path.display()));
+        }
+        let copied = create_private(&self.path).and_then(|()| {
+            let name = self.path.to_string_lossy();
+            Ok(writer.execute("VACUUM INTO ?1", [name]).map(drop)?)
+        });
+        if copied.is_err() {
+            let _ = std::fs::remove_file(&self.path);
+        }
+        let (new_writer, new_reader, new_inode) = open_both(&self.path)?;
+        *writer = new_writer;
+        *self.reader() = new_reader;
+        *inode = new_inode;
+        Ok(copied.map_or(Restored::Empty, |()| Restored::Whole))
     }
 
     /// True when actions are paused.
@@ -151,6 +193,19 @@ impl Store {
     fn reader(&self) -> MutexGuard<'_, Connection> {
         self.reader.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn open_both(path: &Path) -> Result<(Connection, Connection, u64), StoreError> {
+    create_private(path)?;
+    let writer = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    prepare(&writer, path).map_err(|error| judge(error, path))?;
+    let reader = connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+    let inode = std::fs::metadata(path).map(|metadata| metadata.ino());
+    let inode = inode.map_err(|error| StoreError::Open {
+        path: path.into(),
+        source: error.into(),
+    })?;
+    Ok((writer, reader, inode))
 }
 
 fn paused(connection: &Connection) -> rusqlite::Result<bool> {

@@ -16,9 +16,15 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 const POLL: Duration = Duration::from_millis(20);
 
-/// The program, not yet run, in an environment without settings of its own.
+/// The program, not yet run, in an environment without settings of its own. `TOKENTRIP_PROGRAM` names another build of
+/// it.
 pub(crate) fn tokentrip() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_tokentrip"));
+    let named = std::env::var("TOKENTRIP_PROGRAM");
+    by(named.as_deref().unwrap_or(env!("CARGO_BIN_EXE_tokentrip")))
+}
+
+fn by(program: &str) -> Command {
+    let mut command = Command::new(program);
     for (name, _) in std::env::vars_os() {
         if name.to_string_lossy().starts_with("TOKENTRIP_") {
             command.env_remove(name);
@@ -29,8 +35,17 @@ pub(crate) fn tokentrip() -> Command {
 }
 
 /// Asks until there is an answer; fails the test when there is none in time.
-pub(crate) fn until<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
-    let deadline = Instant::now() + PATIENCE;
+pub(crate) fn until<T>(what: &str, ask: impl FnMut() -> Option<T>) -> T {
+    until_for(PATIENCE, what, ask)
+}
+
+/// The same with a patience of the caller's own.
+pub(crate) fn until_for<T>(
+    patience: Duration,
+    what: &str,
+    mut ask: impl FnMut() -> Option<T>,
+) -> T {
+    let deadline = Instant::now() + patience;
     loop {
         if let Some(answer) = ask() {
             return answer;
@@ -74,22 +89,38 @@ impl Daemon {
     /// Starts one with this configuration, below which `[server]` is added, and waits until it is ready.
     pub(crate) fn start(folder: &Path, config: &str) -> Self {
         let daemon = Self::launch(folder, config);
+        daemon.wait_until_ready();
+        daemon
+    }
+
+    /// Waits until it is ready.
+    pub(crate) fn wait_until_ready(&self) {
+        let daemon = self;
         until("a daemon that is ready", || {
             let answer = daemon.get("/readyz").filter(|(status, _)| *status == 200);
             assert!(answer.is_some() || daemon.lives(), "{}", daemon.log());
             answer
         });
-        daemon
     }
 
     /// Starts one and waits for nothing.
     pub(crate) fn launch(folder: &Path, config: &str) -> Self {
+        Self::launch_by(&[], folder, config)
+    }
+
+    /// Starts one by a program that changes something and then becomes the daemon: its name and arguments.
+    pub(crate) fn launch_by(by: &[&str], folder: &Path, config: &str) -> Self {
         let port = free_port();
         let config = format!("{config}\n[server]\nlisten = \"127.0.0.1:{port}\"\n");
         fs::write(folder.join("tokentrip.toml"), config).unwrap();
         let log = folder.join("daemon.stderr");
         let stderr = File::options().create(true).append(true).open(&log);
-        let child = tokentrip()
+        let mut command = tokentrip();
+        if let [program, arguments @ ..] = by {
+            command = self::by(program);
+            command.args(arguments).arg(tokentrip().get_program());
+        }
+        let child = command
             .args(["watch", "--config"])
             .arg(folder.join("tokentrip.toml"))
             .env("RUST_LOG", "trace")
@@ -105,7 +136,8 @@ impl Daemon {
         Path::new("/proc").join(self.pid()).join("exe").exists()
     }
 
-    fn pid(&self) -> String {
+    /// Its process.
+    pub(crate) fn pid(&self) -> String {
         self.child.id().to_string()
     }
 

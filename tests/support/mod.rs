@@ -2,6 +2,8 @@
 
 pub(crate) mod daemon;
 pub(crate) mod gateways;
+pub(crate) mod hook;
+pub(crate) mod house;
 pub(crate) mod keycloak;
 pub(crate) mod logs;
 #[allow(dead_code, reason = "no test needs all of it")]
@@ -11,6 +13,8 @@ pub(crate) mod nginx;
 pub(crate) mod population;
 #[allow(dead_code, reason = "no test needs all of it")]
 pub(crate) mod stories;
+#[allow(dead_code, reason = "the benchmark of latency shares it")]
+pub(crate) mod traffic;
 
 /// Compares with a file below `fixtures/`. With `TOKENTRIP_BLESS` set, writes it instead.
 #[track_caller]

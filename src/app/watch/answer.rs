@@ -5,6 +5,7 @@
 
 use super::line::Shared;
 use super::receivers::Receivers;
+use super::unstored::Unstored;
 use super::{Error, wall};
 use crate::config::Config;
 use crate::domain::action::{Action, Delivery, Outcome, Standing};
@@ -17,13 +18,10 @@ use crate::response::breaker::Breaker;
 use crate::response::dispatch;
 use crate::response::plan::{self, Situation};
 use crate::sinks::{self, Event};
-use crate::store::Batch;
+use crate::store::{Recorded, StoreError};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::{Duration, Instant};
 use tracing::{error, info};
-
-/// Between tries when the database does not take a batch.
-const STORE_PAUSE: Duration = Duration::from_secs(1);
 
 /// Between looks for what is older than the retention allows.
 const PRUNE_EVERY: Duration = Duration::from_secs(3600);
@@ -62,6 +60,9 @@ pub(super) struct Answer {
     evicted: HashMap<&'static str, u64>,
     uses: [u64; 5],
     prune_at: Instant,
+    unstored: Unstored,
+    /// It was said that the database takes nothing.
+    says_unstored: bool,
 }
 
 impl Answer {
@@ -80,6 +81,8 @@ impl Answer {
             evicted: HashMap::new(),
             uses: [0; 5],
             prune_at: Instant::now(),
+            unstored: Unstored::default(),
+            says_unstored: false,
         })
     }
 
@@ -93,11 +96,13 @@ impl Answer {
         self.breaker = breaker;
     }
 
-    /// Records, denies and tells. Gives what was newly denied. A database that does not answer makes the logs wait.
+    /// Records, denies and tells what was found in lines that were read at `read`. Gives what was newly denied. What
+    /// the database does not take waits; a denial does not.
     pub(super) fn give(
         &mut self,
-        findings: &[Finding],
+        findings: Vec<Finding>,
         mut incidents: Vec<Incident>,
+        read: Instant,
         engine: &Engine,
         shared: &Shared,
     ) -> Vec<Target> {
@@ -109,63 +114,94 @@ impl Answer {
             actions.extend(planned);
             deliveries.extend(self.alerts(incident).into_iter().map(Delivery::Alert));
         }
-        let batch = Batch {
-            findings,
-            incidents: &incidents,
-            deliveries: &deliveries,
-        };
-        let recorded = loop {
-            match shared.store.record(batch, wall()) {
-                Ok(recorded) => break recorded,
-                Err(error) => {
-                    error!(%error, "findings cannot be stored: the logs wait");
-                    shared
-                        .readiness
-                        .not_ready("store", "the database does not take findings");
-                    std::thread::sleep(STORE_PAUSE);
-                }
-            }
-        };
-        shared.readiness.ready("store");
+        let found = findings.len();
+        self.unstored.add(findings, incidents, deliveries);
+        let recorded = self.store(shared);
         dispatch::contain(&shared.denylist, &actions);
-        shared.wake.notify_one();
-        for finding in findings
-            .iter()
-            .filter(|finding| recorded.findings.contains(&finding.id))
-        {
+        (0..found).for_each(|_| {
             shared
                 .metrics
-                .findings(&finding.rule, finding.level.name(), 1);
-            shared
-                .metrics
-                .detection_latency(begun.elapsed().as_secs_f64());
-            if finding.facts.contains_key("fault.after_revocation") {
-                shared.metrics.revocation_drift(1);
-            }
-        }
-        for incident in incidents
-            .iter()
-            .filter(|i| recorded.incidents.contains(&i.id))
-        {
-            shared.metrics.incidents(incident.level.name(), 1);
-            info!(id = %incident.id, level = incident.level.name(), "incident");
-        }
-        let new = |action: &&Action| {
+                .detection_latency(read.elapsed().as_secs_f64())
+        });
+        let is_new = |action: &&Action| {
+            let recorded = recorded.as_ref();
             action.standing == Standing::Go
                 && action.denied_until.is_some()
-                && recorded.deliveries.contains(&action.id)
+                && recorded.is_none_or(|recorded| recorded.deliveries.contains(&action.id))
         };
-        let denied: Vec<Target> = actions
-            .iter()
-            .filter(new)
-            .map(|a| a.target.clone())
-            .collect();
+        let new = actions.iter().filter(is_new);
+        let denied: Vec<Target> = new.map(|action| action.target.clone()).collect();
         if !denied.is_empty() {
             shared
                 .metrics
                 .containment_latency(begun.elapsed().as_secs_f64());
         }
         denied
+    }
+
+    /// Stores what waits, or says why it waits on.
+    fn store(&mut self, shared: &Shared) -> Option<Recorded> {
+        let waited = self.says_unstored;
+        let stored = match self.unstored.store(&shared.store) {
+            Ok(stored) => stored,
+            Err(error) => {
+                self.cannot_store(&error, shared);
+                return None;
+            }
+        };
+        shared.readiness.ready("store");
+        shared.metrics.unstored(0.0);
+        if std::mem::take(&mut self.says_unstored) {
+            info!("the database takes findings again: nothing was lost");
+        }
+        let recorded = &stored.recorded;
+        shared.wake.notify_one();
+        let new = |finding: &&Finding| recorded.findings.contains(&finding.id);
+        for finding in stored.findings.iter().filter(new) {
+            let (rule, level) = (&finding.rule, finding.level.name());
+            shared.metrics.findings(rule, level, 1);
+            if finding.facts.contains_key("fault.after_revocation") {
+                shared.metrics.revocation_drift(1);
+            }
+        }
+        let new = recorded.incidents.iter();
+        for incident in new.filter_map(|id| stored.incidents.get(id)) {
+            shared.metrics.incidents(incident.level.name(), 1);
+            if !waited {
+                info!(id = %incident.id, level = incident.level.name(), "incident");
+            }
+        }
+        Some(stored.recorded)
+    }
+
+    fn cannot_store(&mut self, error: &StoreError, shared: &Shared) {
+        shared.metrics.unstored(self.unstored.len() as f64);
+        if !std::mem::replace(&mut self.says_unstored, true) {
+            error!(%error, "findings cannot be stored: they wait in memory, detection goes on");
+            let said = "the database takes no findings; they wait in memory";
+            shared.readiness.not_ready("store", said);
+        }
+        // Nobody can look them up, so the log is where they are.
+        for incident in self.unstored.not_said() {
+            info!(id = %incident.id, level = incident.level.name(), "incident");
+        }
+    }
+
+    /// Tries again to store what waits, when that is due.
+    pub(super) fn retry(&mut self, shared: &Shared) {
+        if self.unstored.is_due() {
+            self.store(shared);
+        }
+    }
+
+    /// True while something waits that only a replay could find again.
+    pub(super) fn waits(&self) -> bool {
+        self.unstored.len() > 0
+    }
+
+    /// True when no more may wait.
+    pub(super) fn is_full(&self) -> bool {
+        self.unstored.is_full()
     }
 
     /// Plans again when the incident asks for more than before; else keeps what was said then.

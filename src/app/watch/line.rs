@@ -62,12 +62,14 @@ pub(super) struct Shared {
 pub(super) struct Line {
     set_up: SetUp,
     // Held for as long as the thread lives: the folder is ours.
-    _state: State,
+    state: State,
     engine: Engine,
     issuers: crate::tokens::verify::Issuers,
     seen: Observation,
     follower: Follower,
     hints: Option<Wake>,
+    /// Folders that are only polled, as was said.
+    unwatched: usize,
     /// What was last said about the state folder.
     trouble: Option<String>,
     readings: Readings,
@@ -77,6 +79,8 @@ pub(super) struct Line {
     snapshot_at: Instant,
     chores_at: Instant,
     last_line: Instant,
+    /// When the lines that are judged now were read.
+    read_at: Instant,
 }
 
 impl Line {
@@ -119,9 +123,7 @@ impl Line {
             .memory
             .as_deref()
             .map(|memory| Memory::restore(memory, &mut engine, &mut answer));
-        let hints = Wake::new(&patterns)
-            .inspect_err(|error| warn!(%error, "no file notifications: logs are only polled"))
-            .ok();
+        let hints = Wake::new(&patterns).ok();
         let mut line = Self {
             issuers: set_up.issuers.clone(),
             seen: Observation::default(),
@@ -131,11 +133,13 @@ impl Line {
             snapshot_at: now + SNAPSHOT_EVERY,
             chores_at: now,
             last_line: now,
+            read_at: now,
             set_up,
-            _state: state,
+            state,
             engine,
             follower,
             hints,
+            unwatched: 0,
             trouble: None,
             answer,
             shared,
@@ -187,16 +191,13 @@ impl Line {
             while let Ok(order) = inbox.try_recv() {
                 stopping |= self.order(order);
             }
-            let polled = self.follower.poll(Instant::now(), POLL_BYTES);
-            let more = polled.more;
-            self.take(polled);
-            self.answer()?;
-            self.shared.readiness.ready("sources");
+            let more = self.read()?;
             if stopping && !more {
-                info!("every line is read: ending");
-                return self.snapshot();
+                return self.end();
             }
-            if Instant::now() >= self.snapshot_at || self.follower.wants_snapshot() {
+            let asked = self.follower.wants_snapshot(Instant::now());
+            if asked || Instant::now() >= self.snapshot_at {
+                self.fed |= asked;
                 self.snapshot()?;
             }
             self.show_trouble();
@@ -207,6 +208,30 @@ impl Line {
                 self.wait();
             }
         }
+    }
+
+    /// Reads, judges and answers; true when there is more to be read at once.
+    fn read(&mut self) -> Result<bool, Error> {
+        self.answer.retry(&self.shared);
+        if self.answer.is_full() {
+            return Ok(false);
+        }
+        self.read_at = Instant::now();
+        let polled = self.follower.poll(self.read_at, POLL_BYTES);
+        let more = polled.more;
+        self.take(polled);
+        self.answer()?;
+        Ok(more)
+    }
+
+    fn end(&mut self) -> Result<(), Error> {
+        match self.answer.waits() {
+            false => info!("every line is read: ending"),
+            true => {
+                warn!("ending with findings that were not stored: the next start finds them again")
+            }
+        }
+        self.snapshot()
     }
 
     fn wait(&mut self) {
@@ -336,9 +361,8 @@ impl Line {
         // read from the logs again, and gives the same ids.
         self.follower.sync(Instant::now());
         let findings = std::mem::take(&mut self.seen.findings);
-        let denied = self
-            .answer
-            .give(&findings, incidents, &self.engine, &self.shared);
+        let (answer, engine) = (&mut self.answer, &self.engine);
+        let denied = answer.give(findings, incidents, self.read_at, engine, &self.shared);
         self.revoked(denied)
     }
 
@@ -356,7 +380,8 @@ impl Line {
 
     fn snapshot(&mut self) -> Result<(), Error> {
         self.snapshot_at = Instant::now() + SNAPSHOT_EVERY;
-        if !std::mem::take(&mut self.fed) {
+        // What was found is in the memory, so a replay after a snapshot would not find it again.
+        if self.answer.waits() || !std::mem::take(&mut self.fed) {
             return Ok(());
         }
         let memory = Memory::of(&self.engine, &self.answer, &self.readings)?;

@@ -6,13 +6,10 @@
 
 use super::Error;
 use super::answer::Answer;
-use super::readings::Readings;
-use crate::domain::line::Source;
+use super::readings::{Readings, Remembered};
 use crate::engine::Engine;
 use crate::response::breaker::Breaker;
-use crate::wrappers;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
 use tracing::warn;
 
 /// What a snapshot holds beside the places in the logs.
@@ -20,8 +17,7 @@ use tracing::warn;
 pub(super) struct Memory {
     engine: Vec<u8>,
     breaker: Breaker,
-    /// Pieces of lines whose ends had not come.
-    pieces: BTreeMap<Source, wrappers::Memory>,
+    readings: Remembered,
 }
 
 impl Memory {
@@ -37,7 +33,7 @@ impl Memory {
         let memory = Self {
             engine: engine.snapshot().map_err(Error::shown)?,
             breaker: answer.breaker().clone(),
-            pieces: readings.memory(),
+            readings: readings.memory(),
         };
         postcard::to_stdvec(&memory).map_err(Error::shown)
     }
@@ -50,7 +46,7 @@ impl Memory {
                 if let Err(error) = engine.restore(&memory.engine) {
                     warn!(%error, "the snapshot is of another version: sessions begin anew");
                 }
-                Readings::resume(memory.pieces)
+                Readings::resume(memory.readings)
             }
             Err(error) => {
                 warn!(%error, "the snapshot cannot be understood: sessions begin anew");

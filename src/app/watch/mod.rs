@@ -12,6 +12,7 @@ mod memory;
 mod readings;
 mod receivers;
 mod rules_folder;
+mod unstored;
 
 use super::Error;
 use super::set_up::SetUp;
@@ -20,6 +21,7 @@ use crate::cli::Watch;
 use crate::config::{Config, Jwks};
 use crate::domain::time::Time;
 use crate::http::{Check, Options, Parts, Readiness, Server};
+use crate::ingest::open::allow_many_files;
 use crate::ingest::state::State;
 use crate::issuers::{FetchedKeys, KeySource, Location, Pace, Refresher};
 use crate::listeners::{Count, Counter, Listener, Listeners};
@@ -64,6 +66,7 @@ pub(crate) enum Order {
 /// With what is wrong with the set-up; nothing was started then.
 pub(crate) fn run(options: &Watch) -> Result<u8, Error> {
     log_to_stderr();
+    allow_many_files();
     let mut state = None;
     let mut set_up = SetUp::load(
         options.config.config.as_deref(),

@@ -9,9 +9,12 @@ use crate::app::set_up::SetUp;
 use crate::domain::clock::Clock;
 use crate::domain::line::{Chunk, Source};
 use crate::engine::prepare::Reading;
+use crate::ingest::open;
 use crate::metrics::Metrics;
 use crate::wrappers::{Memory, Peeler};
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
+use std::io::Read;
 use std::path::Path;
 use tracing::{error, info, warn};
 
@@ -19,9 +22,24 @@ use tracing::{error, info, warn};
 #[derive(Default)]
 pub(super) struct Readings {
     known: HashMap<Source, (Reading, Peeler)>,
-    /// What a daemon before this one remembered of sources that gave nothing yet.
-    remembered: BTreeMap<Source, Memory>,
+    /// What a daemon before this one remembered of sources that gave nothing yet, and what is to be remembered.
+    remembered: Remembered,
 }
+
+/// What must be known of the sources to go on in the middle of them.
+#[derive(Clone, Default, Serialize, Deserialize)]
+pub(super) struct Remembered {
+    /// Pieces of lines whose ends had not come.
+    pieces: BTreeMap<Source, Memory>,
+    /// The line that says what stands in those after it (`#Fields:` of W3C logs).
+    described: BTreeMap<Source, String>,
+}
+
+/// How much of a file's beginning is looked at for the line that describes the others.
+const HEAD_BYTES: u64 = 16 << 10;
+
+/// What such a line begins with.
+const DESCRIBES: &str = "#Fields:";
 
 impl Readings {
     /// The lines inside a chunk and how they are read; `None` while nothing recognises them, which the next chunk may
@@ -39,7 +57,12 @@ impl Readings {
         };
         metrics.orphans(&source.0, peeler.take_orphans());
         let now = reading.clone();
-        reading.parser.follow_chunk(&chunk);
+        if reading.parser.hears() {
+            reading.parser.follow_chunk(&chunk);
+            let described = description(chunk.lines().map(|line| line.text));
+            let described = described.map(|line| (source, line));
+            self.remembered.described.extend(described);
+        }
         Some(Inside {
             reading: now,
             chunk,
@@ -53,17 +76,22 @@ impl Readings {
             .inspect_err(|error| error!(source = &*source.0, %error, "cannot be read"))
             .ok()?;
         let clock = Clock::new(wanted.zone.clone(), wall());
-        let peeler = match self.remembered.get(source) {
+        let peeler = match self.remembered.pieces.get(source) {
             Some(memory) => Peeler::resume(memory.clone(), &clock),
             None => Peeler::detect(wanted.wrapper, chunk, &clock),
         };
         let inside = peeler.sample(chunk, SAMPLE_LINES, &clock);
         let lines = inside.as_ref().unwrap_or(chunk);
-        let (reading, confidence) = wanted
-            .reading(lines, clock)
+        let described = self.described(lines);
+        let headed = described.as_deref().map(|line| headed(line, lines));
+        let (mut reading, confidence) = wanted
+            .reading(headed.as_ref().unwrap_or(lines), clock)
             .inspect_err(|error| warn!(source = &*source.0, %error, "format not recognised"))
             .ok()?;
-        self.remembered.remove(source);
+        self.remembered.pieces.remove(source);
+        described
+            .iter()
+            .for_each(|line| reading.parser.follow(line));
         let (format, wrappers) = (reading.parser.name(), peeler.names().collect::<Vec<_>>());
         info!(
             source = &*source.0,
@@ -75,24 +103,56 @@ impl Readings {
         Some((reading, peeler))
     }
 
-    /// What to remember of the sources in the middle of a line.
-    pub(super) fn memory(&self) -> BTreeMap<Source, Memory> {
+    /// The line that describes these, which stands before them: as remembered, or at the file's beginning.
+    fn described(&self, lines: &Chunk) -> Option<String> {
+        let source = lines.source();
+        let remembered = self.remembered.described.get(source).cloned();
+        let begins = lines
+            .lines()
+            .next()
+            .is_none_or(|line| line.offset_bytes == 0);
+        remembered.or_else(|| {
+            let (file, _) = open::regular(Path::new(&*source.0))
+                .ok()
+                .filter(|_| !begins)?;
+            let mut head = Vec::new();
+            file.take(HEAD_BYTES).read_to_end(&mut head).ok()?;
+            description(String::from_utf8_lossy(&head).lines())
+        })
+    }
+
+    /// What to remember of the sources.
+    pub(super) fn memory(&self) -> Remembered {
         let mut memory = self.remembered.clone();
         let wrapped = self
             .known
             .iter()
             .filter(|(_, (_, peeler))| !peeler.is_empty());
-        memory.extend(wrapped.map(|(source, (_, peeler))| (source.clone(), peeler.memory())));
+        let pieces = wrapped.map(|(source, (_, peeler))| (source.clone(), peeler.memory()));
+        memory.pieces.extend(pieces);
         memory
     }
 
     /// Goes on with what was remembered.
-    pub(super) fn resume(remembered: BTreeMap<Source, Memory>) -> Self {
+    pub(super) fn resume(remembered: Remembered) -> Self {
         Self {
             known: HashMap::new(),
             remembered,
         }
     }
+}
+
+/// The last of these lines that describes those after it.
+fn description<'t>(lines: impl Iterator<Item = &'t str>) -> Option<String> {
+    let describing = lines.filter(|line| line.starts_with(DESCRIBES));
+    describing.last().map(str::to_owned)
+}
+
+/// The first lines of a chunk behind the line that describes them.
+fn headed(described: &str, lines: &Chunk) -> Chunk {
+    let first = lines.lines().take(SAMPLE_LINES).map(|line| line.text);
+    let text: Vec<&str> = [described].into_iter().chain(first).collect();
+    Chunk::split(lines.source().clone(), text.join("\n").into_bytes(), 0, 1)
 }
 
 /// The lines inside a chunk.

@@ -6,7 +6,7 @@
 use super::known::{Kinship, kinship_of_archive, kinship_of_copy};
 use super::names::Listed;
 use super::recover::packed_head;
-use super::{Polled, StartAt, Tailer};
+use super::{Obstacle, Polled, StartAt, Tailer};
 use crate::ingest::fault::ReadFault;
 use crate::ingest::generation::{
     Change, FileKey, Generation, HEADER_BYTES_MAX, Position, Print, read_range,
@@ -33,11 +33,16 @@ impl Tailer {
     /// Looks through the folders.
     pub(super) fn look_round(&mut self, now: Instant, polled: &mut Polled) {
         let first = !std::mem::replace(&mut self.known.looked, true);
-        let mut listed = self.listed(polled);
+        self.forget_told(now);
+        let mut listed = self.listed(now, polled);
+        self.files.iter_mut().for_each(Tracked::know_key);
         self.known.forget(&listed.keys().copied().collect());
         self.files.retain_mut(|file| {
             let key = file.position.generation.key();
             let found = listed.get(&key);
+            if found.is_none() && file.has_name() {
+                return true; // Its folder could not be listed, for want of a descriptor or a right.
+            }
             let written_to = found.is_some_and(|found| found.home.is_none());
             if found.is_some() && !written_to && file.is_unbegun() {
                 return false;
@@ -92,7 +97,8 @@ impl Tailer {
                     self.known.pass(key, Print::default(), change);
                 }
                 if found.named {
-                    self.tell(&found.path, &error.to_string(), polled);
+                    let obstacle = Obstacle::of(&error);
+                    self.tell(&found.path, obstacle, &error.to_string(), now, polled);
                 }
             }
         }

@@ -4,14 +4,16 @@
 //! Does not know: what stands in the files.
 //! Source: logrotate(8): `dateext`, `extension`, `copytruncate`; rotatelogs(8).
 
-use super::{Polled, Tailer};
-use crate::ingest::discover;
+use super::{Obstacle, Polled, Tailer};
+use crate::ingest::discover::{self, DiscoverFault};
 use crate::ingest::generation::FileKey;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::fs::{self, Metadata};
+use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 /// What compressing programs add to a name.
 const PACKED_ENDINGS: &[&[u8]] = &[b".gz", b".zst", b".bz2", b".xz", b".Z"];
@@ -28,8 +30,12 @@ pub(super) struct Listed {
 
 impl Tailer {
     /// What the patterns name now, and the rotated names beside it, also where no pattern covers them.
-    pub(super) fn listed(&mut self, polled: &mut Polled) -> BTreeMap<FileKey, Listed> {
-        let named: BTreeSet<PathBuf> = self.named(polled).into_iter().collect();
+    pub(super) fn listed(
+        &mut self,
+        now: Instant,
+        polled: &mut Polled,
+    ) -> BTreeMap<FileKey, Listed> {
+        let named: BTreeSet<PathBuf> = self.named(now, polled).into_iter().collect();
         self.learn_homes(&named);
         let mut listed: BTreeMap<FileKey, Listed> = BTreeMap::new();
         let beside = self.beside();
@@ -58,15 +64,19 @@ impl Tailer {
     }
 
     /// The paths that the patterns name now.
-    fn named(&mut self, polled: &mut Polled) -> Vec<PathBuf> {
+    fn named(&mut self, now: Instant, polled: &mut Polled) -> Vec<PathBuf> {
         let mut paths = Vec::new();
         for pattern in self.patterns.clone() {
-            match discover::expand(&pattern) {
+            let path = Path::new(&pattern);
+            match expanded(&pattern) {
                 Ok(found) => {
-                    self.told.remove(Path::new(&pattern));
+                    self.told.remove(path);
                     paths.extend(found);
                 }
-                Err(fault) => self.tell(Path::new(&pattern), &fault.to_string(), polled),
+                Err(fault) => {
+                    let obstacle = obstacle(path, &fault);
+                    self.tell(path, obstacle, &fault.to_string(), now, polled);
+                }
             }
         }
         paths
@@ -104,6 +114,40 @@ impl Tailer {
         entries
             .filter(|path| home_of(path, &self.homes).is_some())
             .collect()
+    }
+}
+
+/// What a pattern names. A glob that finds nothing because its folder cannot be listed is a fault.
+fn expanded(pattern: &OsStr) -> Result<Vec<PathBuf>, DiscoverFault> {
+    let found = discover::expand(pattern)?;
+    let fixed = || {
+        let mut folders = Path::new(pattern).ancestors().skip(1);
+        folders.find(|folder| !discover::is_glob(folder.as_os_str()))
+    };
+    match fixed().filter(|_| found.is_empty() && discover::is_glob(pattern)) {
+        Some(folder) if !folder.as_os_str().is_empty() => match first_entry(folder) {
+            Ok(()) => Ok(found),
+            Err(error) => Err(DiscoverFault::Unreadable {
+                path: folder.to_owned(),
+                error,
+            }),
+        },
+        _ => Ok(found),
+    }
+}
+
+/// A disk that fails may say so only when a name is asked for.
+fn first_entry(folder: &Path) -> io::Result<()> {
+    fs::read_dir(folder)?.next().transpose().map(drop)
+}
+
+fn obstacle(path: &Path, fault: &DiscoverFault) -> Obstacle {
+    match fault {
+        DiscoverFault::Unreadable { path: at, error } => match Obstacle::of(error) {
+            Obstacle::File if at != path || !folder_of(path).is_dir() => Obstacle::Folder,
+            obstacle => obstacle,
+        },
+        _ => Obstacle::Content,
     }
 }
 

@@ -1,15 +1,17 @@
 //! What goes into and comes out of the tailer.
 //!
-//! In: nothing. Out: [`Polled`], [`Gap`], [`TailFault`], [`Hint`], [`StartAt`], [`Positions`].
+//! In: nothing. Out: [`Polled`], [`Gap`], [`TailFault`], [`Obstacle`], [`Hint`], [`StartAt`], [`Positions`].
 //! Does not know: how files are followed.
 
 use super::known::Known;
 use crate::domain::line::Source;
+use crate::ingest::fault::ReadFault;
 use crate::ingest::generation::{Extent, GenerationId, Position};
 use crate::ingest::journal::Fed;
 use crate::ingest::tracked::Batch;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::io;
 use std::path::PathBuf;
 
 /// Where to begin with files that are there when a daemon starts for the first time. Files that appear later are
@@ -44,6 +46,69 @@ pub struct Gap {
     pub offset_bytes: u64,
     /// How many; `None` when nobody can know.
     pub bytes: Option<u64>,
+}
+
+/// What keeps a file from being followed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Obstacle {
+    /// It is not there, though its folder is.
+    File,
+    /// Its folder is not there.
+    Folder,
+    /// It may not be read.
+    Permission,
+    /// As many files are open as may be.
+    Descriptors,
+    /// It is no log.
+    Content,
+    /// The disk or the system failed.
+    System,
+}
+
+impl Obstacle {
+    /// All of them.
+    pub const ALL: [Self; 6] = [
+        Self::File,
+        Self::Folder,
+        Self::Permission,
+        Self::Descriptors,
+        Self::Content,
+        Self::System,
+    ];
+
+    /// What an error means.
+    pub fn of(error: &io::Error) -> Self {
+        // ENFILE and EMFILE (errno(3)), for which the library has no kind.
+        const TOO_MANY: [i32; 2] = [23, 24];
+        let too_many = error
+            .raw_os_error()
+            .is_some_and(|code| TOO_MANY.contains(&code));
+        match error.kind() {
+            _ if too_many => Self::Descriptors,
+            _ if ReadFault::of(error).is_some() => Self::Content,
+            io::ErrorKind::InvalidInput => Self::Content,
+            io::ErrorKind::NotFound => Self::File,
+            io::ErrorKind::PermissionDenied => Self::Permission,
+            _ => Self::System,
+        }
+    }
+
+    /// Its name in counts.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::File => "file_not_found",
+            Self::Folder => "folder_not_found",
+            Self::Permission => "permission",
+            Self::Descriptors => "too_many_open_files",
+            Self::Content => "no_log",
+            Self::System => "system",
+        }
+    }
+
+    /// True when somebody should know: a file may come later and a file that is no log is none of ours.
+    pub fn blinds(self) -> bool {
+        !matches!(self, Self::File | Self::Content)
+    }
 }
 
 /// A file that cannot be followed now. It is tried again; told once for each reason.

@@ -3,7 +3,7 @@
 //! In: a [`Position`] and the names where its bytes may be now. Out: a file that is followed from there.
 //! Does not know: why the generation is looked for.
 
-use super::{Gap, Positions, StartAt, Tailer, gap};
+use super::{Gap, Obstacle, Positions, StartAt, Tailer, gap};
 use crate::ingest::generation::{HEADER_BYTES_MAX, Position, Verdict};
 use crate::ingest::tracked::Tracked;
 use crate::ingest::{archive, open};
@@ -21,7 +21,7 @@ impl Tailer {
         self.next_id = positions.next_id;
         self.known = positions.known;
         self.homes = positions.files.values().map(Position::home).collect();
-        let listed = self.listed(&mut super::Polled::default());
+        let listed = self.listed(now, &mut super::Polled::default());
         let names: BTreeSet<PathBuf> = listed.into_values().map(|found| found.path).collect();
         let mut gaps = Vec::new();
         for (_, position) in positions.files {
@@ -56,7 +56,8 @@ impl Tailer {
             self.next_discovery = None;
             polled.more = true;
         } else if let Err(error) = self.files[at].begin_again(id) {
-            self.tell(&old.path(), &error.to_string(), polled);
+            let obstacle = Obstacle::of(&error);
+            self.tell(&old.path(), obstacle, &error.to_string(), now, polled);
             self.files[at].rest(now);
         }
         if self.recover(&old, &self.beside(), now) {

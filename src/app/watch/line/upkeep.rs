@@ -6,9 +6,13 @@
 use super::Line;
 use crate::app::watch::wall;
 use crate::engine::Input;
+use crate::ingest::discover::source_of;
+use crate::ingest::tail::Obstacle;
+use crate::ingest::wake::Wake;
+use crate::store::Restored;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
-use tracing::{error, info};
+use tracing::{error, info, warn};
 
 /// Between looks at gauges and retention.
 const CHORES_EVERY: Duration = Duration::from_secs(5);
@@ -37,6 +41,65 @@ impl Line {
         self.trouble = trouble;
     }
 
+    /// Makes the state anew where somebody took it away.
+    fn restore(&mut self) {
+        match self.state.restore() {
+            Ok(true) => {
+                error!("the state folder was taken away: it is made again, with the same key");
+                // What is known goes into it at once.
+                self.fed = true;
+                self.snapshot_at = Instant::now();
+            }
+            Ok(false) => {}
+            Err(fault) => return error!(%fault, "the state folder is gone"),
+        }
+        match self.shared.store.restore() {
+            Ok(Restored::Untouched) => {}
+            Ok(Restored::Whole) => error!("the database was taken away: it is written again"),
+            Ok(Restored::Empty) => {
+                error!("the database was taken away and could not be read any more: it begins anew")
+            }
+            Err(fault) => error!(%fault, "the database is gone"),
+        }
+    }
+
+    /// Looks for new folders to be told of changes in.
+    fn keep_watching(&mut self) {
+        let unwatched = match &mut self.hints {
+            Some(hints) => hints.renew(),
+            None => {
+                let patterns = self.set_up.config.sources.iter();
+                let patterns: Vec<_> = patterns.map(|source| source.path.clone().into()).collect();
+                self.hints = Wake::new(&patterns).ok();
+                self.hints.as_ref().map_or(patterns.len(), Wake::unwatched)
+            }
+        };
+        self.shared
+            .metrics
+            .source_faults("only_polled", unwatched as f64);
+        let readiness = &self.shared.readiness;
+        if unwatched == self.unwatched {
+            return;
+        }
+        self.unwatched = unwatched;
+        match unwatched {
+            0 => {
+                info!("all folders tell of their changes");
+                readiness.ready("notifications");
+            }
+            _ => {
+                warn!(
+                    folders = unwatched,
+                    "no file notifications: only polled; raise fs.inotify.max_user_watches"
+                );
+                readiness.impaired(
+                    "notifications",
+                    format!("{unwatched} folders are only polled"),
+                );
+            }
+        }
+    }
+
     fn show_table_age(&self) {
         let built = self
             .set_up
@@ -50,6 +113,29 @@ impl Line {
         }
     }
 
+    /// Says which files cannot be followed now.
+    fn show_source_faults(&self) {
+        let mut counts = Obstacle::ALL.map(|obstacle| (obstacle, 0_u32));
+        let mut blind = None;
+        for (path, met) in self.follower.faults() {
+            let count = counts.iter_mut().filter(|(obstacle, _)| *obstacle == met);
+            count.for_each(|(_, count)| *count += 1);
+            blind = blind.or(met.blinds().then_some((path, met)));
+        }
+        for (obstacle, count) in counts {
+            let metrics = &self.shared.metrics;
+            metrics.source_faults(obstacle.name(), f64::from(count));
+        }
+        let readiness = &self.shared.readiness;
+        match blind {
+            None => readiness.ready("sources"),
+            Some((path, met)) => {
+                let source = source_of(path);
+                readiness.impaired("sources", format!("{}: {}", source.0, met.name()));
+            }
+        }
+    }
+
     /// Gauges, and time on a silent log.
     pub(super) fn chores(&mut self) {
         if Instant::now() < self.chores_at {
@@ -57,6 +143,9 @@ impl Line {
         }
         self.chores_at = Instant::now() + CHORES_EVERY;
         self.show_table_age();
+        self.show_source_faults();
+        self.keep_watching();
+        self.restore();
         let mut backlog = BTreeMap::<_, u64>::new();
         for (source, bytes) in self.follower.backlog_bytes() {
             *backlog.entry(source).or_default() += bytes;
