@@ -304,8 +304,10 @@ fn every_rule_is_registered_under_its_files_name() {
 fn every_format_provider_and_sink_has_its_file_and_its_fixtures() {
     let formats: Vec<_> = formats::ALL.iter().map(|format| format.name).collect();
     each_has_file_and_fixtures("formats", "formats", &formats);
-    each_has_file_and_fixtures("providers", "response/providers", providers::ALL);
-    each_has_file_and_fixtures("sinks", "sinks", sinks::ALL);
+    let providers: Vec<_> = providers::ALL.iter().map(|kind| kind.name).collect();
+    each_has_file_and_fixtures("providers", "response/providers", &providers);
+    let sinks: Vec<_> = sinks::ALL.iter().map(|kind| kind.name).collect();
+    each_has_file_and_fixtures("sinks", "sinks", &sinks);
 }
 
 #[test]

@@ -16,6 +16,7 @@ mod readme;
 mod response;
 mod scrub;
 mod setting_up;
+mod sinks;
 mod soak;
 mod sources;
 mod stories;

@@ -6,6 +6,7 @@
 
 use super::Error;
 use super::pretty::{self, Palette};
+use super::receivers::Receivers;
 use crate::cli::{Color, ConfigFile, Decision, Incidents, Output};
 use crate::config::{Config, environment_of_process};
 use crate::domain::finding::Level;
@@ -13,6 +14,7 @@ use crate::domain::ids::IncidentId;
 use crate::domain::incident::{Incident, State};
 use crate::outbound::now;
 use crate::sinks::ndjson::{self, Record};
+use crate::sinks::{self, Event};
 use crate::store::{Query, Store};
 use std::io::{self, IsTerminal, Write};
 
@@ -64,9 +66,16 @@ pub(super) fn pause(config: &ConfigFile, pause: bool) -> Result<u8, Error> {
     say(&format!("actions are {word}"))
 }
 
-fn open(config: &ConfigFile) -> Result<Store, Error> {
-    let config = Config::load(config.config.as_deref(), &environment_of_process());
-    let path = config.map_err(Error::shown)?.state.folder.join("store.db");
+fn configured(file: &ConfigFile) -> Result<Config, Error> {
+    Config::load(file.config.as_deref(), &environment_of_process()).map_err(Error::shown)
+}
+
+fn open(file: &ConfigFile) -> Result<Store, Error> {
+    store_of(&configured(file)?)
+}
+
+fn store_of(config: &Config) -> Result<Store, Error> {
+    let path = config.state.folder.join("store.db");
     if !path.exists() {
         return Err(
             Error::new(format!("there is no store at {}", path.display())).help(
@@ -170,18 +179,23 @@ fn undo(decision: &Decision) -> Result<u8, Error> {
     ))
 }
 
+/// Closes an incident, and tells everybody who was told that it opened.
 fn resolve(decision: &Decision, false_positive: bool) -> Result<u8, Error> {
-    let state = if false_positive {
-        State::FalsePositive
-    } else {
-        State::Resolved
+    let config = configured(&decision.config)?;
+    let store = store_of(&config)?;
+    let incident = store.incident(decision.id).map_err(Error::shown)?;
+    let mut incident = incident.ok_or_else(|| unknown(decision.id))?;
+    incident.state = match false_positive {
+        true => State::FalsePositive,
+        false => State::Resolved,
     };
-    let store = open(&decision.config)?;
-    known(&store, decision.id)?;
+    let receivers = Receivers::new(&config)?;
+    let alerts = sinks::alerts(&receivers.sinks, Event::Resolved, &incident);
+    let (id, state) = (incident.id, incident.state);
     store
-        .set_state(decision.id, state, &decision.by, now())
+        .set_state(id, state, alerts, &decision.by, now())
         .map_err(Error::shown)?;
-    say(&format!("{} is {}", decision.id, state.name()))
+    say(&format!("{id} is {}", state.name()))
 }
 
 /// The incident's level, or the error that there is none.

@@ -13,6 +13,7 @@ mod look;
 mod parse;
 mod pretty;
 mod pseudonyms;
+mod receivers;
 mod rule_run;
 mod rules;
 mod scan;

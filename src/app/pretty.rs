@@ -5,10 +5,10 @@
 
 mod fitted;
 
-use self::fitted::{UNBROKEN, grouped, plain, unbroken, wrapped};
+use self::fitted::{UNBROKEN, unbroken, wrapped};
 use crate::domain::finding::Level;
-use crate::domain::incident::{Coverage, Incident, Side, Target};
-use crate::domain::time::Time;
+use crate::domain::incident::Incident;
+use crate::sinks::brief::{self, grouped, plain};
 use crate::sinks::ndjson::Summary;
 use clap::builder::styling::{AnsiColor, Style};
 use std::collections::BTreeSet;
@@ -20,8 +20,6 @@ const WIDTH: usize = 100;
 const MARGIN: usize = 15;
 /// Lines of one row: the rest is in NDJSON.
 const ROW_LINES_MAX: usize = 3;
-/// Paths and targets named in a row.
-const NAMED_MAX: usize = 3;
 
 /// How the parts of the text look.
 #[derive(Clone, Copy, Debug, Default)]
@@ -121,33 +119,18 @@ impl Page<'_> {
             level,
             &incident.title,
         )?;
-        self.row("", Style::new(), &since(incident))?;
+        self.row("", Style::new(), &brief::since(incident))?;
         if told {
             self.labelled("now", &incident.next)?;
             return writeln!(self.out);
         }
-        if let Some(subject) = &incident.subject {
-            let issuer = incident.issuer.as_deref().unwrap_or("an unknown issuer");
-            self.labelled("who", &format!("{subject} at {issuer}"))?;
+        for (label, text) in brief::rows(incident) {
+            let style = match label {
+                "now" => self.palette.bold,
+                _ => self.palette.dim,
+            };
+            self.row(label, style, &text)?;
         }
-        if let Some(victim) = &incident.victim {
-            self.labelled("holder", &side(victim))?;
-        }
-        self.labelled("suspect", &suspect(incident))?;
-        let rules: Vec<_> = incident.rules.keys().map(AsRef::as_ref).collect();
-        self.labelled("because of", &rules.join(", "))?;
-        let steps = &incident.steps;
-        self.labelled("1 password", &steps.password.advice)?;
-        self.labelled("2 revoke", &revoke(incident))?;
-        self.labelled("3 breach", &breach(incident))?;
-        if let Some(cause) = steps.root_cause.hypotheses.first() {
-            let text = format!(
-                "{}; seen: {}; fix: {}",
-                cause.hint, cause.evidence, cause.fix
-            );
-            self.labelled("4 root cause", &text)?;
-        }
-        self.row("now", self.palette.bold, &incident.next)?;
         writeln!(self.out)
     }
 
@@ -235,129 +218,6 @@ impl Page<'_> {
         }
         Ok(())
     }
-}
-
-/// `i-…  score 100  2026-05-04 10:11:12 to 10:40:01 UTC, still active`.
-fn since(incident: &Incident) -> String {
-    let (from, to) = (clock(incident.opened), clock(incident.updated));
-    let span = match to.strip_prefix(&from[..11]) {
-        _ if from == to => from,
-        Some(same_day) => format!("{from} to {same_day}"),
-        None => format!("{from} to {to}"),
-    };
-    let active = if incident.suspect_active {
-        ", still active"
-    } else {
-        ""
-    };
-    format!(
-        "{}  score {}  {span} UTC{active}",
-        incident.id, incident.score
-    )
-}
-
-/// `2026-05-04 10:11:12`.
-fn clock(time: Time) -> String {
-    time.to_string()
-        .chars()
-        .take(19)
-        .map(|c| if c == 'T' { ' ' } else { c })
-        .collect()
-}
-
-fn side(side: &Side) -> String {
-    let parts = [listed(&side.networks), listed(&side.clients)];
-    joined(&parts)
-}
-
-fn suspect(incident: &Incident) -> String {
-    let suspect = &incident.suspect;
-    let ips: Vec<String> = suspect.ips.iter().map(ToString::to_string).collect();
-    joined(&[
-        listed(&ips),
-        listed(&suspect.networks),
-        listed(&suspect.clients),
-    ])
-}
-
-fn joined(parts: &[String]) -> String {
-    let said: Vec<_> = parts
-        .iter()
-        .filter(|part| !part.is_empty())
-        .cloned()
-        .collect();
-    said.join("; ")
-}
-
-/// The first few, and how many more.
-fn listed(items: &[String]) -> String {
-    let mut text = items
-        .iter()
-        .take(NAMED_MAX)
-        .cloned()
-        .collect::<Vec<_>>()
-        .join(", ");
-    if items.len() > NAMED_MAX {
-        text.push_str(&format!(" and {} more", items.len() - NAMED_MAX));
-    }
-    text
-}
-
-fn revoke(incident: &Incident) -> String {
-    let step = &incident.steps.revoke;
-    let names: Vec<String> = step.targets.iter().map(target).collect();
-    match (names.is_empty(), incident.live_until.as_deref()) {
-        (true, _) => step.advice.clone(),
-        (false, Some(until)) => {
-            let until = until.get(..16).unwrap_or(until).replace('T', " ");
-            format!(
-                "{} (live until {until} UTC): {}",
-                listed(&names),
-                step.advice
-            )
-        }
-        (false, None) => format!("{}: {}", listed(&names), step.advice),
-    }
-}
-
-fn target(target: &Target) -> String {
-    match target {
-        Target::Jti { jti, .. } => format!("jti {jti}"),
-        Target::Sid { sid, .. } => format!("sid {sid}"),
-        Target::Token { token, .. } => token.to_string(),
-        Target::Subject { sub, .. } => format!("all of {sub}"),
-    }
-}
-
-fn breach(incident: &Incident) -> String {
-    let step = &incident.steps.breach;
-    let mut text = format!(
-        "requests {}, writes {}, bytes {}, denied {}",
-        grouped(step.requests),
-        grouped(step.writes),
-        grouped(step.bytes),
-        grouped(step.denied)
-    );
-    if step.other_subjects_count > 0 {
-        let whose = match incident.children.is_empty() {
-            true => "other subjects",
-            false => "subjects",
-        };
-        let count = grouped(step.other_subjects_count);
-        text.push_str(&format!(", {whose} {count}"));
-    }
-    let paths: Vec<String> = step
-        .paths
-        .iter()
-        .map(|(path, count)| format!("{path} {count}×"))
-        .collect();
-    if !paths.is_empty() {
-        text.push_str(&format!(": {}", listed(&paths)));
-    }
-    if matches!(step.status, Coverage::Partial { .. }) {
-        text.push_str(" (partial)");
-    }
-    text
 }
 
 /// `impossible_travel 3, new_client 1`, most first.

@@ -21,8 +21,9 @@ mod sources;
 mod values;
 
 pub use crate::domain::action::Mode;
+pub use crate::outbound::{Secret, SecretError};
 pub use issuers::{Algorithm, Issuer, Jwks};
-pub use receivers::{Provider, ProviderKind, Secret, SecretError, Sink, SinkKind};
+pub use receivers::{Provider, Sink};
 pub use response::{Override, Response, Rules};
 pub use server::{Places, Privacy, Server, State};
 pub use sources::{ReadFrom, Source};

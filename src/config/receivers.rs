@@ -1,7 +1,7 @@
 //! `[[provider]]` and `[[sink]]`: who acts, and who is told.
 //!
-//! In: the sections. Out: [`Provider`]s and [`Sink`]s, with [`Secret`]s that are still where they
-//! were.
+//! In: the sections, and the keys that each kind asks for. Out: [`Provider`]s and [`Sink`]s with [`Options`], whose
+//! secrets are still where they were.
 //! Does not know: what a provider or a sink does with them.
 
 use super::issuers::secure_url;
@@ -9,227 +9,129 @@ use super::reader::Section;
 use super::values::word_of;
 use crate::domain::finding::Level;
 use crate::domain::mistake::Mistake;
-use std::path::PathBuf;
+use crate::outbound::Secret;
+use crate::outbound::options::{Key, Options, Takes, Value};
+use crate::{response::providers, sinks};
 
 /// Who acts.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Provider {
     /// Its name in metrics and in the audit: as configured, else the kind.
     pub name: String,
     /// The issuer whose tokens it answers for; `None` for all.
     pub issuer: Option<String>,
-    /// What it is.
-    pub kind: ProviderKind,
-}
-
-/// What a provider is, with what it needs.
-#[derive(Clone, Debug, PartialEq)]
-pub enum ProviderKind {
-    /// A Keycloak server, by its Admin REST API.
-    Keycloak {
-        /// Where it is, without `/realms/…`.
-        base_url: String,
-        /// The realm of the subjects.
-        realm: String,
-        /// A confidential client with a service account that may manage users.
-        client_id: String,
-        /// Its secret.
-        client_secret: Secret,
-    },
-    /// A signed call to a service of one's own (Standard Webhooks).
-    Webhook {
-        /// Where to call.
-        url: String,
-        /// The key of the signature.
-        secret: Secret,
-    },
+    /// What it is: one of [`providers::ALL`].
+    pub kind: &'static str,
+    /// What it needs.
+    pub options: Options,
 }
 
 /// Who is told.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sink {
     /// Its name in metrics: as configured, else the kind.
     pub name: String,
     /// Incidents below this are not sent.
     pub level_min: Level,
-    /// What it is.
-    pub kind: SinkKind,
+    /// What it is: one of [`sinks::ALL`].
+    pub kind: &'static str,
+    /// What it needs.
+    pub options: Options,
 }
 
-/// What a sink is, with what it needs.
-#[derive(Clone, Debug, PartialEq)]
-pub enum SinkKind {
-    /// A signed call (Standard Webhooks).
-    Webhook {
-        /// Where to call.
-        url: String,
-        /// The key of the signature.
-        secret: Secret,
-    },
-    /// A file that incidents are appended to, one JSON object a line.
-    File {
-        /// The file.
-        path: PathBuf,
-    },
-}
-
-/// Where a secret is. It is read when it is used, so that a changed one needs no restart, and is
-/// never kept here.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Secret {
-    /// The file's text without the line ending.
-    File(PathBuf),
-    /// The variable's text.
-    Variable(String),
-}
-
-/// Why a secret cannot be had.
-#[derive(Debug, thiserror::Error)]
-pub enum SecretError {
-    /// Its file cannot be read.
-    #[error("cannot read the secret in {}: {source}", file.display())]
-    Unreadable {
-        /// The file.
-        file: PathBuf,
-        /// What the system says.
-        source: std::io::Error,
-    },
-    /// Its variable is not set.
-    #[error("variable `{0}` with the secret is not set")]
-    Unset(String),
-    /// There is nothing in it.
-    #[error("the secret in {0} is empty")]
-    Empty(String),
-}
-
-impl Secret {
-    /// The secret.
-    ///
-    /// # Errors
-    /// When it is gone or empty.
-    pub fn read(&self) -> Result<String, SecretError> {
-        let (text, place) = match self {
-            Self::File(file) => {
-                let unreadable = |source| SecretError::Unreadable {
-                    file: file.clone(),
-                    source,
-                };
-                let text = std::fs::read_to_string(file).map_err(unreadable)?;
-                (text, file.display().to_string())
-            }
-            Self::Variable(name) => {
-                let text = std::env::var(name).map_err(|_| SecretError::Unset(name.clone()))?;
-                (text, format!("variable `{name}`"))
-            }
-        };
-        match text.trim_end_matches(['\r', '\n']) {
-            "" => Err(SecretError::Empty(place)),
-            secret => Ok(secret.to_owned()),
-        }
-    }
-}
-
-type Read<T> = fn(&Section<'_>) -> Option<T>;
-
-const PROVIDERS: &[(&str, Read<ProviderKind>)] = &[
-    ("keycloak", read_keycloak),
-    ("webhook", read_webhook_provider),
-];
-
-const SINKS: &[(&str, Read<SinkKind>)] =
-    &[("webhook", read_webhook_sink), ("file", read_file_sink)];
+/// A kind: its name, and its keys.
+type Kind = (&'static str, &'static [Key]);
 
 pub(super) fn read_providers(root: &Section<'_>) -> Vec<Provider> {
-    root.sections("provider")
-        .iter()
-        .filter_map(read_provider)
-        .collect()
+    let kinds = providers::ALL.iter().map(|kind| (kind.name, kind.keys));
+    let kinds: Vec<Kind> = kinds.collect();
+    let sections = root.sections("provider");
+    let read = |section: &Section<'_>| {
+        let (name, (kind, keys)) = kind(section, &kinds)?;
+        let issuer = section.text("issuer").map(|given| given.value);
+        let options = options(section, keys);
+        section.end();
+        Some(Provider {
+            name,
+            issuer,
+            kind,
+            options: options?,
+        })
+    };
+    sections.iter().filter_map(read).collect()
 }
 
 pub(super) fn read_sinks(root: &Section<'_>) -> Vec<Sink> {
-    root.sections("sink").iter().filter_map(read_sink).collect()
-}
-
-fn read_provider(section: &Section<'_>) -> Option<Provider> {
-    let (name, read) = kind(section, PROVIDERS)?;
-    let issuer = section.text("issuer").map(|given| given.value);
-    let kind = read(section);
-    section.end();
-    Some(Provider {
-        name,
-        issuer,
-        kind: kind?,
-    })
-}
-
-fn read_sink(section: &Section<'_>) -> Option<Sink> {
-    let (name, read) = kind(section, SINKS)?;
+    let kinds = sinks::ALL.iter().map(|kind| (kind.name, kind.keys));
+    let kinds: Vec<Kind> = kinds.collect();
     let levels = Level::ALL.map(|level| (level.name(), level));
-    // What is below is not worth a person's time, by the meaning of the levels.
-    let level_min = section.word("level_min", &levels).unwrap_or(Level::Medium);
-    let kind = read(section);
-    section.end();
-    Some(Sink {
-        name,
-        level_min,
-        kind: kind?,
-    })
+    let sections = root.sections("sink");
+    let read = |section: &Section<'_>| {
+        let (name, (kind, keys)) = kind(section, &kinds)?;
+        // What is below is not worth a person's time, by the meaning of the levels.
+        let level_min = section.word("level_min", &levels).unwrap_or(Level::Medium);
+        let options = options(section, keys);
+        section.end();
+        Some(Sink {
+            name,
+            level_min,
+            kind,
+            options: options?,
+        })
+    };
+    sections.iter().filter_map(read).collect()
 }
 
-/// The name of a receiver and how to read the rest of it. Without a kind nothing can be said about
-/// the other keys.
-fn kind<T: Copy>(section: &Section<'_>, kinds: &[(&str, T)]) -> Option<(String, T)> {
+/// The name of a receiver and its kind. Without a kind nothing can be said about the other keys.
+fn kind(section: &Section<'_>, kinds: &[Kind]) -> Option<(String, Kind)> {
+    let words: Vec<_> = kinds.iter().map(|kind| (kind.0, *kind)).collect();
     let first = kinds.first().map_or("", |(kind, _)| kind);
     let given = section.required("kind", &format!("\"{first}\""))?;
-    let read = section.parse(&given, |text| word_of(text, "kind", kinds))?;
+    let kind = section.parse(&given, |text| word_of(text, "kind", &words))?;
     let name = section
         .text("name")
         .map_or(given.value, |given| given.value);
-    Some((name, read))
+    Some((name, kind))
 }
 
-fn read_keycloak(section: &Section<'_>) -> Option<ProviderKind> {
-    let base_url = url(section, "base_url", "\"https://keycloak.example.com\"");
-    let realm = section.required("realm", "\"main\"");
-    let client_id = section.required("client_id", "\"tokentrip\"");
-    let client_secret = secret(
-        section,
-        ["client_secret", "client_secret_file", "client_secret_env"],
-    );
-    Some(ProviderKind::Keycloak {
-        base_url: base_url?.trim_end_matches('/').to_owned(),
-        realm: realm?.value,
-        client_id: client_id?.value,
-        client_secret: client_secret?,
-    })
+/// What the keys were given; every mistake in them is told, not the first alone.
+fn options(section: &Section<'_>, keys: &[Key]) -> Option<Options> {
+    let given: Vec<_> = keys.iter().map(|key| (key, value(section, key))).collect();
+    let complete = |(key, value): &(&Key, Option<Value>)| value.is_some() || key.example.is_empty();
+    let complete = given.iter().all(complete);
+    let values = given
+        .into_iter()
+        .filter_map(|(key, value)| Some((key.name, value?)));
+    complete.then(|| Options(values.collect()))
 }
 
-fn read_webhook_provider(section: &Section<'_>) -> Option<ProviderKind> {
-    let (url, secret) = read_webhook(section)?;
-    Some(ProviderKind::Webhook { url, secret })
-}
-
-fn read_webhook_sink(section: &Section<'_>) -> Option<SinkKind> {
-    let (url, secret) = read_webhook(section)?;
-    Some(SinkKind::Webhook { url, secret })
-}
-
-fn read_webhook(section: &Section<'_>) -> Option<(String, Secret)> {
-    let url = url(section, "url", "\"https://hooks.example.com/tokentrip\"");
-    let secret = secret(section, ["secret", "secret_file", "secret_env"]);
-    Some((url?, secret?))
-}
-
-fn read_file_sink(section: &Section<'_>) -> Option<SinkKind> {
-    let given = section.required("path", "\"/var/log/tokentrip/incidents.ndjson\"")?;
-    Some(SinkKind::File {
-        path: section.located(&given.value),
-    })
-}
-
-fn url(section: &Section<'_>, key: &'static str, example: &str) -> Option<String> {
-    let given = section.required(key, example)?;
-    section.parse(&given, secure_url)
+fn value(section: &Section<'_>, key: &Key) -> Option<Value> {
+    let is_secret = matches!(key.takes, Takes::Secret(_));
+    if !is_secret && !key.example.is_empty() && !section.has_any(&[key.name]) {
+        section.missing(key.name, key.example);
+    }
+    match key.takes {
+        Takes::Text => section.text(key.name).map(|given| Value::Text(given.value)),
+        Takes::Texts => {
+            let texts = section.texts(key.name).into_iter().map(|given| given.value);
+            let texts: Vec<_> = texts.collect();
+            (!texts.is_empty()).then_some(Value::Texts(texts))
+        }
+        Takes::Url => section.parsed(key.name, secure_url).map(Value::Text),
+        Takes::Path => {
+            let given = section.text(key.name)?;
+            Some(Value::Path(section.located(&given.value)))
+        }
+        Takes::Word(words) => {
+            let words: Vec<_> = words.iter().map(|word| (*word, *word)).collect();
+            let word = section.word(key.name, &words)?;
+            Some(Value::Text(word.to_owned()))
+        }
+        Takes::Secret(names) => match key.example {
+            "" => optional_secret(section, names).map(Value::Secret),
+            _ => secret(section, names).map(Value::Secret),
+        },
+    }
 }
 
 /// The secret under one of three keys: written out, which is refused; in a file; in a variable.

@@ -4,9 +4,10 @@
 //! Does not know: sockets, tables, the store.
 
 use super::reader::Section;
-use super::receivers::{Secret, optional_secret};
+use super::receivers::optional_secret;
 use super::sources::network;
 use crate::domain::mistake::Mistake;
+use crate::outbound::Secret;
 use ipnet::IpNet;
 use std::net::SocketAddr;
 use std::path::PathBuf;

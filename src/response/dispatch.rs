@@ -11,7 +11,7 @@ use crate::domain::action::{Action, Delivery, GATEWAY, Outcome, Standing};
 use crate::domain::ids::ActionId;
 use crate::domain::time::Time;
 use crate::outbound;
-use crate::sinks::Sink;
+use crate::sinks::Receiver;
 use crate::store::{Leased, Settled, Store, StoreError};
 use std::sync::Arc;
 use std::time::Duration;
@@ -122,7 +122,7 @@ pub struct Dispatcher {
     /// Who acts.
     pub providers: Vec<Arc<dyn Provider>>,
     /// Who is told.
-    pub sinks: Vec<Arc<dyn Sink>>,
+    pub sinks: Vec<Receiver>,
     /// When to try again.
     pub backoff: Backoff,
     /// Who counts.
@@ -213,8 +213,8 @@ impl Dispatcher {
             }
             Delivery::Alert(alert) => {
                 let mut sinks = self.sinks.iter();
-                match sinks.find(|sink| *sink.name() == alert.sink) {
-                    Some(sink) => sink.deliver(alert).await,
+                match sinks.find(|receiver| receiver.name == alert.sink) {
+                    Some(receiver) => receiver.sink.deliver(alert).await,
                     None => gone(),
                 }
             }

@@ -1,48 +1,47 @@
-//! A file that incidents are appended to, one JSON object a line.
+//! A file that incidents are appended to, one line each.
 //!
-//! In: an [`Incident`]. Out: lines as [`ndjson`] writes them. A crash in the middle of a delivery may repeat a line.
+//! In: an [`Incident`]. Out: lines in a [`Dialect`]. A crash in the middle of a delivery may repeat a line.
 //! Does not know: rotation; the file is opened anew for each line, so any rotation works.
 
-use super::{Event, Sink, ndjson};
+use super::dialect::Dialect;
+use super::{Event, Kind, Sink};
 use crate::domain::action::{Alert, Outcome};
-use crate::domain::finding::Level;
 use crate::domain::incident::Incident;
 use crate::outbound::Attempt;
+use crate::outbound::options::{Key, Takes};
 use std::fs::OpenOptions;
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::sync::Arc;
 
+/// `kind = "file"`.
+pub const KIND: Kind = Kind {
+    name: "file",
+    keys: &[
+        Key::needed(
+            "path",
+            Takes::Path,
+            "\"/var/log/tokentrip/incidents.ndjson\"",
+        ),
+        Dialect::KEY,
+    ],
+    make: |options, _| {
+        let path = options.path("path")?.to_owned();
+        let dialect = Dialect::of(options).unwrap_or(Dialect::Ndjson);
+        Ok(Arc::new(File { path, dialect }))
+    },
+};
+
 /// A file.
 #[derive(Debug)]
-pub struct File {
-    name: Arc<str>,
-    level_min: Level,
+struct File {
     path: PathBuf,
-}
-
-impl File {
-    /// A sink that appends to `path`.
-    pub fn new(name: Arc<str>, level_min: Level, path: PathBuf) -> Self {
-        Self {
-            name,
-            level_min,
-            path,
-        }
-    }
+    dialect: Dialect,
 }
 
 impl Sink for File {
-    fn name(&self) -> &Arc<str> {
-        &self.name
-    }
-
-    fn level_min(&self) -> Level {
-        self.level_min
-    }
-
-    fn body(&self, _: Event, incident: &Incident) -> String {
-        ndjson::line(&ndjson::Record::Incident(incident)).unwrap_or_default()
+    fn body(&self, event: Event, incident: &Incident) -> String {
+        self.dialect.line(event, incident)
     }
 
     fn deliver<'a>(&'a self, alert: &'a Alert) -> Attempt<'a> {

@@ -3,33 +3,93 @@
 //! In: an [`Incident`] and what happened to it. Out: [`Alert`]s for the outbox, and their delivery.
 //! Does not know: the outbox, how often something was tried.
 
+pub mod alertmanager;
+pub mod brief;
+pub mod cef;
+pub mod dialect;
+pub mod ecs;
 pub mod file;
 pub mod ndjson;
+pub mod ocsf;
+pub mod pagerduty;
+pub mod slack;
+pub mod smtp;
+pub mod syslog;
 pub mod webhook;
 
 use crate::domain::action::Alert;
 use crate::domain::finding::Level;
 use crate::domain::incident::Incident;
-use crate::outbound::Attempt;
+use crate::outbound::options::{Key, Options, OptionsError};
+use crate::outbound::{Attempt, Caller};
 use std::fmt::Debug;
 use std::sync::Arc;
 
-/// Every kind of sink, by its name in the configuration.
-pub const ALL: &[&str] = &["file", "webhook"];
+/// Every kind of sink.
+pub const ALL: &[&Kind] = &[
+    &alertmanager::KIND,
+    &file::KIND,
+    &pagerduty::KIND,
+    &slack::KIND,
+    &smtp::KIND,
+    &syslog::KIND,
+    &webhook::KIND,
+];
 
-/// One configured sink.
-pub trait Sink: Debug + Send + Sync {
+/// A sink, or why nothing can be made of its keys.
+pub type Made = Result<Arc<dyn Sink>, OptionsError>;
+
+/// One kind of sink.
+#[derive(Debug)]
+pub struct Kind {
     /// Its name in the configuration.
-    fn name(&self) -> &Arc<str>;
+    pub name: &'static str,
+    /// The keys it reads.
+    pub keys: &'static [Key],
+    /// Makes one of what the keys were given.
+    pub make: fn(&Options, &Caller) -> Made,
+}
 
-    /// What is below this is not sent.
-    fn level_min(&self) -> Level;
-
+/// A way to tell somebody.
+pub trait Sink: Debug + Send + Sync {
     /// The message, as it is kept in the outbox: without tokens, and the same at every attempt.
     fn body(&self, event: Event, incident: &Incident) -> String;
 
     /// Sends a message of [`Sink::body`].
     fn deliver<'a>(&'a self, alert: &'a Alert) -> Attempt<'a>;
+}
+
+/// One configured sink.
+#[derive(Clone, Debug)]
+pub struct Receiver {
+    /// Its name in the configuration.
+    pub name: Arc<str>,
+    /// What is below this is not sent.
+    pub level_min: Level,
+    /// How it is told.
+    pub sink: Arc<dyn Sink>,
+}
+
+impl Receiver {
+    /// The sink of a kind.
+    ///
+    /// # Errors
+    /// When there is no such kind, or nothing can be made of what its keys were given.
+    pub fn new(
+        name: &str,
+        level_min: Level,
+        kind: &str,
+        options: &Options,
+        caller: &Caller,
+    ) -> Result<Self, OptionsError> {
+        let known = ALL.iter().find(|known| known.name == kind);
+        let known = known.ok_or_else(|| OptionsError::Wrong("kind", kind.to_owned()))?;
+        Ok(Self {
+            name: name.into(),
+            level_min,
+            sink: (known.make)(options, caller)?,
+        })
+    }
 }
 
 /// What happened to an incident.
@@ -39,6 +99,8 @@ pub enum Event {
     Opened,
     /// Its level or its state changed.
     Updated,
+    /// Somebody closed it: it is resolved, or was none.
+    Resolved,
 }
 
 impl Event {
@@ -47,28 +109,38 @@ impl Event {
         match self {
             Self::Opened => "incident.opened",
             Self::Updated => "incident.updated",
+            Self::Resolved => "incident.resolved",
+        }
+    }
+
+    /// What happened, for people.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Opened => "New",
+            Self::Updated => "Changed",
+            Self::Resolved => "Closed",
         }
     }
 }
 
 /// The alerts of an event, one for each sink that wants it. Of updates, one is sent for each level and state: more
 /// requests by the same thief wake nobody twice.
-pub fn alerts(sinks: &[Arc<dyn Sink>], event: Event, incident: &Incident) -> Vec<Alert> {
+pub fn alerts(receivers: &[Receiver], event: Event, incident: &Incident) -> Vec<Alert> {
     let what = match event {
         Event::Opened => event.name().to_owned(),
-        Event::Updated => {
+        Event::Updated | Event::Resolved => {
             let (level, state) = (incident.level.name(), incident.state.name());
             format!("{} {level} {state}", event.name())
         }
     };
-    let wanted = sinks
+    let wanted = receivers
         .iter()
-        .filter(|sink| incident.level >= sink.level_min());
-    let alert = |sink: &Arc<dyn Sink>| Alert {
-        id: Alert::id_of(incident.id, &what, sink.name()),
+        .filter(|receiver| incident.level >= receiver.level_min);
+    let alert = |receiver: &Receiver| Alert {
+        id: Alert::id_of(incident.id, &what, &receiver.name),
         incident: incident.id,
-        sink: sink.name().clone(),
-        body: sink.body(event, incident),
+        sink: receiver.name.clone(),
+        body: receiver.sink.body(event, incident),
     };
     wanted.map(alert).collect()
 }

@@ -5,16 +5,33 @@
 //! receiver knows a message again.
 //! Source: <https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md>.
 
-use super::{Event, Sink, ndjson};
+use super::{Event, Kind, Sink, ndjson};
 use crate::domain::action::{Alert, Outcome};
-use crate::domain::finding::{Level, rfc3339};
+use crate::domain::finding::rfc3339;
 use crate::domain::incident::Incident;
 use crate::domain::time::Time;
+use crate::outbound::options::{Key, Options, OptionsError, Takes};
 use crate::outbound::{self, Attempt, Caller, Endpoint, Secret};
 use aws_lc_rs::hmac;
 use data_encoding::BASE64;
 use serde::Serialize;
 use std::sync::Arc;
+
+/// `kind = "webhook"`.
+pub const KIND: Kind = Kind {
+    name: "webhook",
+    keys: KEYS,
+    make: |options, caller| {
+        let hook = Hook::new(options, caller)?;
+        Ok(Arc::new(Webhook { hook }))
+    },
+};
+
+/// What a hook reads from the configuration.
+pub(crate) const KEYS: &[Key] = &[
+    Key::needed("url", Takes::Url, "\"https://hooks.example.com/tokentrip\""),
+    Key::secret(["secret", "secret_file", "secret_env"]),
+];
 
 /// The prefix of a symmetric secret whose rest is base64.
 const SECRET_PREFIX: &str = "whsec_";
@@ -31,27 +48,27 @@ pub(crate) struct Message<'a, T> {
 
 /// A place that takes signed messages.
 #[derive(Clone, Debug)]
-pub struct Hook {
+pub(crate) struct Hook {
     endpoint: Endpoint,
     secret: Secret,
     caller: Caller,
 }
 
 impl Hook {
-    /// A place, its secret (`whsec_` and base64, or any text), and what makes the call.
-    pub fn new(endpoint: Endpoint, secret: Secret, caller: Caller) -> Self {
-        Self {
-            endpoint,
-            secret,
-            caller,
-        }
+    /// A place and its secret (`whsec_` and base64, or any text) under [`KEYS`], and what makes the call.
+    pub(crate) fn new(options: &Options, caller: &Caller) -> Result<Self, OptionsError> {
+        Ok(Self {
+            endpoint: options.endpoint("url")?,
+            secret: options.needed_secret("secret")?,
+            caller: caller.clone(),
+        })
     }
 
     /// Posts a JSON body under an id.
     pub(crate) async fn post(&self, id: &str, body: &str) -> Outcome {
         let secret = match self.secret.read() {
             Ok(secret) => secret,
-            Err(outcome) => return outcome,
+            Err(error) => return error.into(),
         };
         let timestamp_s = outbound::now().as_s();
         let request = self.caller.client().post(self.endpoint.url());
@@ -83,32 +100,11 @@ pub fn sign(secret: &str, id: &str, timestamp_s: i64, body: &str) -> String {
 
 /// A webhook that is told about incidents.
 #[derive(Debug)]
-pub struct Webhook {
-    name: Arc<str>,
-    level_min: Level,
+struct Webhook {
     hook: Hook,
 }
 
-impl Webhook {
-    /// A sink that posts to `hook`.
-    pub fn new(name: Arc<str>, level_min: Level, hook: Hook) -> Self {
-        Self {
-            name,
-            level_min,
-            hook,
-        }
-    }
-}
-
 impl Sink for Webhook {
-    fn name(&self) -> &Arc<str> {
-        &self.name
-    }
-
-    fn level_min(&self) -> Level {
-        self.level_min
-    }
-
     fn body(&self, event: Event, incident: &Incident) -> String {
         let message = Message {
             kind: event.name(),

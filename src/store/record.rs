@@ -5,7 +5,7 @@
 
 use super::audit::{self, Entry};
 use super::{Store, StoreError};
-use crate::domain::action::{Action, Delivery, GATEWAY, Standing};
+use crate::domain::action::{Action, Alert, Delivery, GATEWAY, Standing};
 use crate::domain::finding::Finding;
 use crate::domain::ids::{ActionId, FindingId, IncidentId};
 use crate::domain::incident::{Incident, State, Target};
@@ -131,7 +131,7 @@ impl Store {
         })
     }
 
-    /// Sets where an incident stands, on a person's word; false when there is no such incident.
+    /// Sets where an incident stands, on a person's word, and tells of it; false when there is no such incident.
     ///
     /// # Errors
     /// Those of the database.
@@ -139,6 +139,7 @@ impl Store {
         &self,
         incident: IncidentId,
         state: State,
+        alerts: Vec<Alert>,
         by: &str,
         now: Time,
     ) -> Result<bool, StoreError> {
@@ -149,6 +150,9 @@ impl Store {
             )? > 0;
             if known {
                 audit::append(tx, now, &Entry::of(state.name()).incident(incident).by(by))?;
+                for alert in alerts {
+                    put_delivery(tx, &Delivery::Alert(alert), now)?;
+                }
             }
             Ok(known)
         })

@@ -106,7 +106,7 @@ fn a_replay_of_the_same_batch_changes_nothing() {
     let state = |state| {
         fixture
             .store
-            .set_state(incident.id, state, "carol", at(1))
+            .set_state(incident.id, state, Vec::new(), "carol", at(1))
             .unwrap();
     };
     state(State::Resolved);
@@ -305,7 +305,7 @@ fn the_audit_chain_shows_a_change_and_outlives_forgetting() {
     for (s, by) in [(2, "carol"), (3, "dave"), (4, "erin")] {
         fixture
             .store
-            .set_state(incident.id, State::Resolved, by, at(s))
+            .set_state(incident.id, State::Resolved, Vec::new(), by, at(s))
             .unwrap();
     }
     let verify = || fixture.store.audit_verify().unwrap();

@@ -132,7 +132,7 @@ fn upstream() -> u16 {
 }
 
 /// A program that `tests/all` put below the target folder.
-fn peer(name: &str) -> Command {
+pub(crate) fn peer(name: &str) -> Command {
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
     let program = target.join("peers/bin").join(name);
     assert!(

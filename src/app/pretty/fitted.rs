@@ -1,45 +1,10 @@
 //! Text fitted to the columns of a terminal.
 //!
-//! In: text that may hold anything. Out: lines of a width, without tokens and without what moves a
-//! cursor.
+//! In: plain text. Out: lines of a width.
 //! Does not know: incidents, colours.
-//! Source: Unicode Standard Annex 9, section 2 (explicit directional formatting characters).
 
-use crate::domain::mask::mask;
-
-/// Stands for a space that does not break; [`plain`] lets no control character through.
+/// Stands for a space that does not break; plain text has no control character.
 pub(super) const UNBROKEN: &str = "\u{1}";
-
-/// A number with a comma before every three digits.
-pub(super) fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut out = String::new();
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            out.push(',');
-        }
-        out.push(digit);
-    }
-    out
-}
-
-/// Text without tokens and without what moves a cursor or turns a line.
-pub(super) fn plain(text: &str) -> String {
-    let hidden = |c: char| {
-        c.is_control()
-            || matches!(
-                c,
-                '\u{200b}'..='\u{200f}'
-                    | '\u{2028}'..='\u{202e}'
-                    | '\u{2060}'..='\u{206f}'
-                    | '\u{feff}'
-            )
-    };
-    mask(text)
-        .chars()
-        .map(|c| if hidden(c) { '·' } else { c })
-        .collect()
-}
 
 /// A command stays on one line, so that it can be copied: the spaces inside backticks do not break.
 pub(super) fn unbroken(text: &str) -> String {
@@ -101,9 +66,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_row_is_cut_at_the_width_and_never_moves_the_cursor() {
+    fn a_row_is_cut_at_the_width() {
         assert_eq!(wrapped("one two three", 7, 2), ["one two", "three"]);
         assert_eq!(wrapped("abcdefghij k", 4, 2), ["abcd", "efg…"]);
-        assert_eq!(plain("a\u{1b}[2Jb\u{202e}"), "a·[2Jb·");
     }
 }

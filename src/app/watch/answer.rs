@@ -4,9 +4,9 @@
 //! Does not know: how a line was judged, how a call is made.
 
 use super::line::Shared;
-use super::receivers::Receivers;
 use super::unstored::Unstored;
 use super::{Error, wall};
+use crate::app::receivers::Receivers;
 use crate::config::Config;
 use crate::domain::action::{Action, Delivery, Outcome, Standing};
 use crate::domain::finding::{Finding, Level};

@@ -6,9 +6,10 @@
 //! Source: <https://www.keycloak.org/docs-api/latest/rest-api/index.html>; Keycloak's `sub` is the user's id and its
 //! `sid` the session's; client credentials, RFC 6749, section 4.4.
 
-use super::Provider;
+use super::{Kind, Provider, Setting};
 use crate::domain::action::{Action, Outcome, Step};
 use crate::domain::incident::Target;
+use crate::outbound::options::{Key, OptionsError, Takes};
 use crate::outbound::{Answer, Attempt, Caller, Endpoint, Secret};
 use reqwest::{Method, Url};
 use serde_json::{Value, json};
@@ -18,28 +19,28 @@ use tokio::sync::Mutex;
 /// The required action that makes a user choose a new password at the next login.
 const UPDATE_PASSWORD: &str = "UPDATE_PASSWORD";
 
-/// What a Keycloak provider needs.
-#[derive(Debug)]
-pub struct Setup {
-    /// Its name in the configuration.
-    pub name: Arc<str>,
-    /// Where the server is, without `/realms/…`.
-    pub base: Endpoint,
-    /// The realm of the subjects.
-    pub realm: String,
-    /// The issuer of its tokens; `None` for what Keycloak names itself, `<base>/realms/<realm>`.
-    pub issuer: Option<Arc<str>>,
-    /// The confidential client.
-    pub client_id: String,
-    /// Its secret.
-    pub client_secret: Secret,
-}
+/// `kind = "keycloak"`.
+pub const KIND: Kind = Kind {
+    name: "keycloak",
+    keys: &[
+        Key::needed("base_url", Takes::Url, "\"https://keycloak.example.com\""),
+        Key::needed("realm", Takes::Text, "\"main\""),
+        Key::needed("client_id", Takes::Text, "\"tokentrip\""),
+        Key::secret(["client_secret", "client_secret_file", "client_secret_env"]),
+    ],
+    make: |setting| Ok(Arc::new(Keycloak::new(&setting)?)),
+};
 
 /// A realm of a Keycloak server.
 #[derive(Debug)]
 pub struct Keycloak {
-    setup: Setup,
+    name: Arc<str>,
+    /// Where the server is, without `/realms/…`.
+    base: Endpoint,
+    realm: String,
     issuer: Arc<str>,
+    client_id: String,
+    client_secret: Secret,
     caller: Caller,
     token: Mutex<Option<Bearer>>,
 }
@@ -55,17 +56,25 @@ impl std::fmt::Debug for Bearer {
 }
 
 impl Keycloak {
-    /// A realm, and what makes the calls.
-    pub fn new(setup: Setup, caller: Caller) -> Self {
-        let named = setup.base.below(&["realms", &setup.realm]);
+    /// A realm. Without an issuer it answers for what Keycloak names itself, `<base>/realms/<realm>`.
+    ///
+    /// # Errors
+    /// When a key is missing or the address may not be called.
+    pub fn new(setting: &Setting<'_>) -> Result<Self, OptionsError> {
+        let options = setting.options;
+        let (base, realm) = (options.endpoint("base_url")?, options.needed("realm")?);
+        let named = base.below(&["realms", realm]);
         let named = || named.map_or_else(String::new, String::from).into();
-        let issuer = setup.issuer.clone().unwrap_or_else(named);
-        Self {
-            setup,
-            issuer,
-            caller,
+        Ok(Self {
+            name: setting.name.clone(),
+            issuer: setting.issuer.clone().unwrap_or_else(named),
+            realm: realm.to_owned(),
+            base,
+            client_id: options.needed("client_id")?.to_owned(),
+            client_secret: options.needed_secret("client_secret")?,
+            caller: setting.caller.clone(),
             token: Mutex::new(None),
-        }
+        })
     }
 
     /// The ids of the sessions that a user has now: what is left after a revocation.
@@ -132,7 +141,7 @@ impl Keycloak {
         segments: &[&str],
         body: Option<&Value>,
     ) -> Result<Answer, Outcome> {
-        let path = [&["admin", "realms", &self.setup.realm], segments].concat();
+        let path = [&["admin", "realms", &self.realm], segments].concat();
         let url = self.url(&path)?;
         let mut refused = None;
         loop {
@@ -164,14 +173,14 @@ impl Keycloak {
     }
 
     async fn fetch_token(&self) -> Result<Bearer, Outcome> {
-        let realm = &*self.setup.realm;
+        let realm = &*self.realm;
         let url = self.url(&["realms", realm, "protocol", "openid-connect", "token"])?;
         // The form is encoded as a query is, and sent as the body.
         let mut form = url.clone();
         form.query_pairs_mut()
             .append_pair("grant_type", "client_credentials")
-            .append_pair("client_id", &self.setup.client_id)
-            .append_pair("client_secret", &self.setup.client_secret.read()?);
+            .append_pair("client_id", &self.client_id)
+            .append_pair("client_secret", &self.client_secret.read()?);
         let request = self.caller.client().post(url);
         let request = request
             .header("content-type", "application/x-www-form-urlencoded")
@@ -194,7 +203,7 @@ impl Keycloak {
         let impossible = || Outcome::Impossible {
             why: "the token's name for it cannot be part of a path".to_owned(),
         };
-        self.setup.base.below(segments).ok_or_else(impossible)
+        self.base.below(segments).ok_or_else(impossible)
     }
 
     async fn act(&self, action: &Action) -> Result<Outcome, Outcome> {
@@ -211,7 +220,7 @@ impl Keycloak {
 
 impl Provider for Keycloak {
     fn name(&self) -> &Arc<str> {
-        &self.setup.name
+        &self.name
     }
 
     fn answers_for(&self, issuer: &str) -> bool {
@@ -230,8 +239,8 @@ impl Provider for Keycloak {
             _ => return None,
         };
         let show = |(method, segments): (&str, Vec<&str>)| {
-            let path = [&["admin", "realms", &*self.setup.realm], &*segments].concat();
-            let url = self.setup.base.below(&path)?;
+            let path = [&["admin", "realms", &*self.realm], &*segments].concat();
+            let url = self.base.below(&path)?;
             Some(format!("{method} {}", url.path()))
         };
         let mut shown: Vec<_> = calls.into_iter().map(show).collect::<Option<_>>()?;

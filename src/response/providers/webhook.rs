@@ -4,30 +4,36 @@
 //! Does not know: what the service does with it.
 //! Source: <https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md>.
 
-use super::Provider;
+use super::{Kind, Provider};
 use crate::domain::action::{Action, Outcome, Step};
 use crate::domain::incident::Target;
 use crate::outbound::{self, Attempt};
 use crate::sinks::ndjson;
-use crate::sinks::webhook::{Hook, Message};
+use crate::sinks::webhook::{Hook, KEYS, Message};
 use std::sync::Arc;
 
 /// What the event is called.
 const EVENT: &str = "token.stolen";
 
-/// A webhook that acts.
+/// `kind = "webhook"`.
+pub const KIND: Kind = Kind {
+    name: "webhook",
+    keys: KEYS,
+    make: |setting| {
+        Ok(Arc::new(Webhook {
+            hook: Hook::new(setting.options, setting.caller)?,
+            name: setting.name,
+            issuer: setting.issuer,
+        }))
+    },
+};
+
+/// A webhook that acts, for one issuer or for all.
 #[derive(Debug)]
-pub struct Webhook {
+struct Webhook {
     name: Arc<str>,
     issuer: Option<Arc<str>>,
     hook: Hook,
-}
-
-impl Webhook {
-    /// A provider that posts to `hook`, for one issuer or for all.
-    pub fn new(name: Arc<str>, issuer: Option<Arc<str>>, hook: Hook) -> Self {
-        Self { name, issuer, hook }
-    }
 }
 
 impl Provider for Webhook {
