@@ -10,8 +10,8 @@
 //! loses its version: systems update themselves.
 
 use super::client_kinds;
+use super::expressions::Expressions;
 use crate::domain::context::Client;
-use serde::Deserialize;
 use std::borrow::Cow;
 use std::sync::{Arc, LazyLock};
 use ua_parser::{os, user_agent};
@@ -24,23 +24,45 @@ const BYTES_MAX: usize = 512;
 /// spelt some other way is no use after so few.
 const SHOWN_BYTES_MAX: usize = 64;
 
-/// uap-core's two lists that are used, as compressed JSON; a test holds them equal to its
-/// `regexes.yaml`.
-const EXPRESSIONS: &[u8] = include_bytes!("data/user_agents.json.zst");
+/// uap-core's two lists that are used, programs and systems with a line between them, compressed; a test holds
+/// them equal to its `regexes.yaml`.
+const EXPRESSIONS: &[u8] = include_bytes!("data/user_agents.list.zst");
 
-/// The unpacked JSON is 210 kB; twice that leaves room for uap-core to grow.
+/// The unpacked lists are 150 kB; three times that leaves room for uap-core to grow.
 const EXPRESSIONS_BYTES_MAX: usize = 512 << 10;
 
-static EXTRACTORS: LazyLock<Extractors> = LazyLock::new(Extractors::compile);
+/// Why what was compiled in may assert: a test unpacks it.
+const WHOLE: &str = "the embedded expressions are whole";
 
-/// Recognises user agents. The expressions compile when the first one is asked, once a process.
+static LISTS: LazyLock<String> = LazyLock::new(|| {
+    let bytes = zstd::bulk::decompress(EXPRESSIONS, EXPRESSIONS_BYTES_MAX).expect(WHOLE);
+    String::from_utf8(bytes).expect(WHOLE)
+});
+
+static LISTED: LazyLock<Listed> = LazyLock::new(|| {
+    let (programs, systems) = LISTS.split_once(BETWEEN_LISTS).expect(WHOLE);
+    Listed {
+        programs: Expressions::new(programs),
+        systems: Expressions::new(systems),
+    }
+});
+
+/// What stands between the two lists.
+const BETWEEN_LISTS: &str = "\n=\n";
+
+struct Listed {
+    programs: Expressions<user_agent::Parser<'static>>,
+    systems: Expressions<os::Parser<'static>>,
+}
+
+/// Recognises user agents. The lists are unpacked when the first one is asked, once a process.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Clients;
 
 impl Clients {
-    /// Compiles the expressions now, so that the first use does not wait for them.
+    /// Unpacks the lists now, so that the first use does not wait for them.
     pub fn warm_up() {
-        LazyLock::force(&EXTRACTORS);
+        LazyLock::force(&LISTED);
     }
 
     /// The client that a user agent names; `None` for a header that is empty or `-`.
@@ -52,8 +74,9 @@ impl Clients {
         if text.is_empty() || text == "-" {
             return None;
         }
-        let found = EXTRACTORS.programs.extract(text);
-        let system = EXTRACTORS.systems.extract(text).map(|system| system.os);
+        let found = LISTED.programs.first(text, |program| program.extract(text));
+        let system = LISTED.systems.first(text, |system| system.extract(text));
+        let system = system.map(|system| system.os);
         let system = system.filter(|name| name != "Other").unwrap_or_default();
         let (name, version) = match found {
             Some(found) => named(found),
@@ -65,32 +88,6 @@ impl Clients {
             version: shown(&version),
             os: Arc::from(system.as_ref()),
         })
-    }
-}
-
-struct Extractors {
-    programs: user_agent::Extractor<'static>,
-    systems: os::Extractor<'static>,
-}
-
-#[derive(Deserialize)]
-struct Expressions {
-    user_agent_parsers: Vec<user_agent::Parser<'static>>,
-    os_parsers: Vec<os::Parser<'static>>,
-}
-
-impl Extractors {
-    fn compile() -> Self {
-        /// Compiled in, and a test compiles them.
-        const WHOLE: &str = "the embedded expressions are whole";
-        let json = zstd::bulk::decompress(EXPRESSIONS, EXPRESSIONS_BYTES_MAX).expect(WHOLE);
-        let parsers: Expressions = serde_json::from_slice(&json).expect(WHOLE);
-        let programs = user_agent::Builder::new().push_all(parsers.user_agent_parsers);
-        let systems = os::Builder::new().push_all(parsers.os_parsers);
-        Self {
-            programs: programs.expect(WHOLE).build().expect(WHOLE),
-            systems: systems.expect(WHOLE).build().expect(WHOLE),
-        }
     }
 }
 
@@ -121,7 +118,9 @@ fn first_product(text: &str) -> (Cow<'_, str>, String) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::context::expressions::tests::list;
     use crate::domain::context::ClientKind;
+    use serde::Deserialize;
     use std::path::Path;
 
     /// uap-core's own files, Apache-2.0.
@@ -133,17 +132,35 @@ mod tests {
     /// With `TOKENTRIP_BLESS` set, writes the embedded file anew from uap-core's.
     #[test]
     fn the_embedded_expressions_are_those_of_uap_core() {
-        let mut lists: serde_json::Value = fixture("regexes.yaml");
-        lists.as_object_mut().unwrap().remove("device_parsers");
+        let lists: serde_json::Value = fixture("regexes.yaml");
+        let list = |name: &str| list(lists[name].as_array().unwrap());
+        let lists = [list("user_agent_parsers"), list("os_parsers")].join(&BETWEEN_LISTS[1..]);
         if std::env::var_os("TOKENTRIP_BLESS").is_some() {
             let path =
-                Path::new(env!("CARGO_MANIFEST_DIR")).join("src/context/data/user_agents.json.zst");
-            let packed = zstd::bulk::compress(lists.to_string().as_bytes(), 19).unwrap();
+                Path::new(env!("CARGO_MANIFEST_DIR")).join("src/context/data/user_agents.list.zst");
+            let packed = zstd::bulk::compress(lists.as_bytes(), 19).unwrap();
             return std::fs::write(path, packed).unwrap();
         }
-        let json = zstd::bulk::decompress(EXPRESSIONS, EXPRESSIONS_BYTES_MAX).unwrap();
-        let embedded: serde_json::Value = serde_json::from_slice(&json).unwrap();
-        assert!(embedded == lists, "run this test with TOKENTRIP_BLESS=1");
+        assert!(*LISTS == lists, "run this test with TOKENTRIP_BLESS=1");
+    }
+
+    #[test]
+    fn needs_leave_no_expression_out_that_fits() {
+        let lists: serde_json::Value = fixture("regexes.yaml");
+        let parsers: Vec<user_agent::Parser<'_>> =
+            Deserialize::deserialize(&lists["user_agent_parsers"]).unwrap();
+        let all = user_agent::Builder::new()
+            .push_all(parsers)
+            .unwrap()
+            .build()
+            .unwrap();
+        for name in ["test_ua.yaml", "test_os.yaml"] {
+            for case in fixture::<Cases>(name).test_cases {
+                let text = case.user_agent_string.as_str();
+                let found = LISTED.programs.first(text, |program| program.extract(text));
+                assert_eq!(found, all.extract(text), "{text}");
+            }
+        }
     }
 
     #[derive(Deserialize)]

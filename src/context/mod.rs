@@ -8,6 +8,7 @@
 pub mod build;
 mod client_kinds;
 pub mod clients;
+mod expressions;
 mod kinds;
 pub mod language;
 mod recent;
