@@ -90,8 +90,9 @@ pub(super) fn run<'a>(
 ) -> io::Result<()> {
     let mut parser = reading.parser.clone();
     for line in lines {
-        let object = match parser.parse_written(line.text, line.written) {
-            Ok(event) => shown(reading, &line, event),
+        let mut event = AccessEvent::default();
+        let object = match parser.parse_into(line.text, line.written, &mut event) {
+            Ok(()) => shown(reading, &line, event),
             Err(reason) => skipped(&line, reason),
         };
         parser.follow(line.text);

@@ -4,7 +4,7 @@
 //! Does not know: hosts, methods, answers.
 
 use crate::detectors::PathClass;
-use aho_corasick::{AhoCorasick, AhoCorasickBuilder, MatchKind};
+use aho_corasick::{AhoCorasick, AhoCorasickBuilder, AhoCorasickKind, MatchKind};
 
 /// Words in paths that end a session: OpenID Connect calls it `end_session_endpoint`, products call it these.
 const LOGOUT: &[&str] = &[
@@ -57,6 +57,7 @@ impl Paths {
         let words = AhoCorasickBuilder::new()
             .ascii_case_insensitive(true)
             .match_kind(MatchKind::Standard)
+            .kind(Some(AhoCorasickKind::DFA))
             .build(LOGOUT.iter().chain(SENSITIVE))
             .expect("two short lists of words compile");
         Self {

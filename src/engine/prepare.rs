@@ -52,6 +52,20 @@ pub struct Prepared<'a> {
     pub unread: Option<SkipReason>,
 }
 
+impl<'a> Prepared<'a> {
+    /// A line that nothing is known of yet.
+    fn blank(line: RawLine<'a>) -> Self {
+        Self {
+            line,
+            event: AccessEvent::default(),
+            credentials: Credentials::new(),
+            context_key: ContextKey(0),
+            path: PathClass::default(),
+            unread: None,
+        }
+    }
+}
+
 /// Why a line counts as skipped: it gave nothing, or only a token that it mentions.
 pub fn skipped_for(line: &Result<Prepared<'_>, SkipReason>) -> Option<SkipReason> {
     match line {
@@ -81,12 +95,20 @@ impl Front {
     pub fn chunk(&self, reading: &Reading, chunk: Chunk) -> PreparedChunk {
         let mut reading = reading.clone();
         PreparedChunk::new(chunk, |chunk| {
-            let lines = chunk.lines().map(|line| {
-                let prepared = self.line(&reading, line);
+            let mut lines = PreparedLines::with_capacity(chunk.len());
+            let mut parts = Vec::with_capacity(CONTEXT_BYTES_USUAL);
+            for line in chunk.lines() {
+                // Filled in its place: a prepared line is too large to be moved for nothing.
+                lines.push(Ok(Prepared::blank(line)));
+                if let Some(place) = lines.last_mut()
+                    && let Ok(prepared) = place
+                    && let Err(reason) = self.fill(&reading, prepared, &mut parts)
+                {
+                    *place = Err(reason);
+                }
                 reading.parser.follow(line.text);
-                prepared
-            });
-            lines.collect()
+            }
+            lines
         })
     }
 
@@ -99,43 +121,45 @@ impl Front {
         reading: &Reading,
         line: RawLine<'a>,
     ) -> Result<Prepared<'a>, SkipReason> {
-        let (event, unread) = match reading.parser.parse_written(line.text, line.written) {
-            Ok(event) => (event, None),
-            Err(reason) => {
-                let reason = if line.truncated {
-                    SkipReason::TooLong
-                } else {
-                    reason
-                };
-                let note = formats::note(line.text, line.written);
-                (note.ok_or(reason)?, Some(reason))
-            }
-        };
-        // Filled in place: a prepared line is too large to be moved for nothing.
-        let mut prepared = Prepared {
-            line,
-            event,
-            credentials: Credentials::new(),
-            context_key: ContextKey(0),
-            path: PathClass::default(),
-            unread,
-        };
-        let event = &mut prepared.event;
-        client_address::settle(event, &reading.trusted);
-        prepared.credentials = locate(event, &self.key);
-        if let Some(reason) = unread.filter(|_| prepared.credentials.is_empty()) {
-            return Err(reason);
-        }
-        prepared.context_key = self.context_key(event);
-        if let Some(path) = event.path.as_deref() {
-            prepared.path = self.paths.class(path);
-        }
+        let mut prepared = Prepared::blank(line);
+        self.fill(reading, &mut prepared, &mut Vec::new())?;
         Ok(prepared)
     }
 
-    fn context_key(&self, event: &AccessEvent<'_>) -> ContextKey {
+    /// `parts` is room that every line uses again.
+    fn fill(
+        &self,
+        reading: &Reading,
+        prepared: &mut Prepared<'_>,
+        parts: &mut Vec<u8>,
+    ) -> Result<(), SkipReason> {
+        let (line, event) = (prepared.line, &mut prepared.event);
+        if let Err(reason) = reading.parser.parse_into(line.text, line.written, event) {
+            let reason = if line.truncated {
+                SkipReason::TooLong
+            } else {
+                reason
+            };
+            *event = formats::note(line.text, line.written).ok_or(reason)?;
+            prepared.unread = Some(reason);
+        }
+        client_address::settle(event, &reading.trusted);
+        prepared.credentials = locate(event, &self.key);
+        if let Some(reason) = prepared.unread
+            && prepared.credentials.is_empty()
+        {
+            return Err(reason);
+        }
+        prepared.context_key = self.context_key(event, parts);
+        if let Some(path) = event.path.as_deref() {
+            prepared.path = self.paths.class(path);
+        }
+        Ok(())
+    }
+
+    fn context_key(&self, event: &AccessEvent<'_>, parts: &mut Vec<u8>) -> ContextKey {
         // Joined first: the hash is fast on one piece, and slow on many.
-        let mut parts: SmallVec<[u8; CONTEXT_BYTES_USUAL]> = SmallVec::new();
+        parts.clear();
         match event.client.map(|client| client.to_canonical()) {
             Some(IpAddr::V4(v4)) => parts.extend_from_slice(&v4.octets()),
             Some(IpAddr::V6(v6)) => parts.extend_from_slice(&v6.octets()),
@@ -145,7 +169,7 @@ impl Front {
             parts.push(0xff);
             parts.extend_from_slice(text.as_deref().unwrap_or_default().as_bytes());
         }
-        ContextKey(self.key.short_digest_of(&parts))
+        ContextKey(self.key.short_digest_of(parts))
     }
 }
 

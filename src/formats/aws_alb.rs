@@ -50,8 +50,8 @@ const END: [Slot; 2] = [Slot::RequestId, Slot::Other];
 const EXTRAS_MAX: usize = 32;
 
 impl LineFormat for Alb {
-    fn parse<'a>(&self, line: &'a str) -> Result<AccessEvent<'a>, SkipReason> {
-        let mut fields = Fields::new(line);
+    fn parse<'a>(&self, line: &'a str, event: &mut AccessEvent<'a>) -> Result<(), SkipReason> {
+        let mut fields = Fields::new(line, event);
         let mut set = |slot: Slot, value: Option<Value<'a>>| {
             if let Some(value) = value {
                 let text = match slot {

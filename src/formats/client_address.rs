@@ -102,6 +102,9 @@ fn forwarded_for(text: &str) -> &str {
 
 /// The last address of a field that may hold a list of them.
 pub(super) fn last_hop(text: &str) -> Option<IpAddr> {
+    if let Some(address) = parse_v4(text) {
+        return Some(IpAddr::V4(address)); // nearly every one, and there is no comma in it
+    }
     let last = memrchr(b',', text.as_bytes()).map_or(0, |comma| comma + 1);
     parse_hop(text.get(last..).unwrap_or(text))
 }
@@ -166,30 +169,32 @@ fn parse_groups(text: &[u8]) -> Option<Ipv6Addr> {
 
 /// Dotted decimal without leading zeros (RFC 6943, section 3.1.1).
 fn parse_v4(text: &str) -> Option<Ipv4Addr> {
-    let bytes = text.as_bytes();
-    if !(7..=15).contains(&bytes.len()) {
-        return None;
-    }
-    let (mut octets, mut index) = ([0u8; 4], 0);
-    let (mut value, mut digits) = (0u32, 0);
-    for &byte in bytes {
-        match byte {
-            b'0'..=b'9' if digits < 3 && !(digits > 0 && value == 0) => {
-                value = value * 10 + u32::from(byte - b'0');
-                digits += 1;
-            }
-            b'.' if digits > 0 && index < 3 => {
-                *octets.get_mut(index)? = u8::try_from(value).ok()?;
-                (value, digits, index) = (0, 0, index + 1);
-            }
-            _ => return None,
+    let (mut octets, mut rest) = ([0u8; 4], text.as_bytes());
+    for (index, octet) in octets.iter_mut().enumerate() {
+        if index > 0 {
+            rest = rest.strip_prefix(b".")?;
         }
+        (*octet, rest) = parse_octet(rest)?;
     }
-    if index != 3 || digits == 0 {
-        return None;
+    rest.is_empty().then(|| Ipv4Addr::from(octets))
+}
+
+/// One to three digits, the first of them no zero unless it stands alone, and what follows them.
+fn parse_octet(text: &[u8]) -> Option<(u8, &[u8])> {
+    let digit = |byte: u8| Some(byte.wrapping_sub(b'0')).filter(|digit| *digit < 10);
+    let (&first, mut rest) = text.split_first()?;
+    let mut value = u16::from(digit(first)?);
+    if value == 0 {
+        return Some((0, rest));
     }
-    octets[3] = u8::try_from(value).ok()?;
-    Some(Ipv4Addr::from(octets))
+    for _ in 0..2 {
+        let Some((&next, after)) = rest.split_first() else {
+            break;
+        };
+        let Some(next) = digit(next) else { break };
+        (value, rest) = (value * 10 + u16::from(next), after);
+    }
+    Some((u8::try_from(value).ok()?, rest))
 }
 
 #[cfg(test)]

@@ -47,13 +47,13 @@ struct Combined;
 const EXTRAS_MAX: usize = 32;
 
 impl LineFormat for Combined {
-    fn parse<'a>(&self, line: &'a str) -> Result<AccessEvent<'a>, SkipReason> {
+    fn parse<'a>(&self, line: &'a str, event: &mut AccessEvent<'a>) -> Result<(), SkipReason> {
         // LiteSpeed: the whole line in quotes.
         let line = match line.strip_prefix('"') {
             Some(inner) => inner.strip_suffix('"').unwrap_or(inner),
             None => line,
         };
-        let mut cut = Cut::new(line);
+        let mut cut = Cut::new(line, event);
         let bracket = time_bracket(line).ok_or(SkipReason::Malformed)?;
         cut.who(line.get(..bracket).unwrap_or_default().trim_end());
         cut.set(
@@ -82,18 +82,18 @@ fn time_bracket(line: &str) -> Option<usize> {
 }
 
 /// One line and how far it is cut.
-struct Cut<'a> {
+struct Cut<'e, 'a> {
     line: &'a str,
     at: usize,
-    fields: Fields<'a>,
+    fields: Fields<'e, 'a>,
 }
 
-impl<'a> Cut<'a> {
-    fn new(line: &'a str) -> Self {
+impl<'e, 'a> Cut<'e, 'a> {
+    fn new(line: &'a str, event: &'e mut AccessEvent<'a>) -> Self {
         Self {
             line,
             at: 0,
-            fields: Fields::new(line),
+            fields: Fields::new(line, event),
         }
     }
 

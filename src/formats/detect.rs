@@ -90,7 +90,8 @@ fn judge(parser: Parser, lines: &[&str], written: Option<Time>) -> Detection {
             continue;
         }
         total += 1;
-        if let Ok(event) = following.parse_written(line, written) {
+        let mut event = AccessEvent::default();
+        if following.parse_into(line, written, &mut event).is_ok() {
             parsed += 1;
             shapes += shape(&event);
         }

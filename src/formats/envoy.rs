@@ -43,12 +43,12 @@ const ROW: [Slot; 5] = [
 ];
 
 impl LineFormat for Envoy {
-    fn parse<'a>(&self, line: &'a str) -> Result<AccessEvent<'a>, SkipReason> {
+    fn parse<'a>(&self, line: &'a str, event: &mut AccessEvent<'a>) -> Result<(), SkipReason> {
         if !line.starts_with('[') {
             return Err(SkipReason::Malformed);
         }
         let bracket = memmem::find(line.as_bytes(), b"] \"").ok_or(SkipReason::Malformed)?;
-        let mut fields = Fields::new(line);
+        let mut fields = Fields::new(line, event);
         let mut set = |slot: Slot, value: &Value<'a>| {
             fields.set(
                 Meaning::of(slot),

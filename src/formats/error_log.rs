@@ -10,7 +10,7 @@
 use super::fields::Fields;
 use super::names::{Meaning, Slot};
 use super::{Format, LineFormat};
-use crate::domain::event::{AccessEvent, EventKind};
+use crate::domain::event::AccessEvent;
 use crate::domain::line::SkipReason;
 use memchr::memmem;
 use std::sync::Arc;
@@ -25,8 +25,8 @@ pub(super) static FORMAT: Format = Format {
 struct ErrorLog;
 
 impl LineFormat for ErrorLog {
-    fn parse<'a>(&self, line: &'a str) -> Result<AccessEvent<'a>, SkipReason> {
-        let mut fields = Fields::new(line);
+    fn parse<'a>(&self, line: &'a str, event: &mut AccessEvent<'a>) -> Result<(), SkipReason> {
+        let mut fields = Fields::new(line, event);
         let mut set = |slot: Slot, value: Option<&'a str>| {
             if let Some(value) = value {
                 let at = value.as_ptr() as usize - line.as_ptr() as usize;
@@ -65,9 +65,7 @@ impl LineFormat for ErrorLog {
             Slot::Referer,
             line.rsplit_once(", referer: ").map(|(_, referer)| referer),
         );
-        let mut event = fields.finish()?;
-        event.kind = EventKind::Note;
-        Ok(event)
+        fields.finish_note()
     }
 }
 

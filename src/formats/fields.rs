@@ -12,7 +12,7 @@ use super::names::{Meaning, Slot};
 use super::text::{duration_ms, number, split_request, split_target};
 use super::time;
 use crate::domain::clock::Stamp;
-use crate::domain::event::{AccessEvent, Carrier, CarrierKind, Text};
+use crate::domain::event::{AccessEvent, Carrier, CarrierKind, EventKind, Text};
 use crate::domain::line::SkipReason;
 use crate::domain::scrubbed;
 use crate::domain::time::Time;
@@ -43,10 +43,10 @@ pub(super) fn holds_token(text: &str) -> bool {
 /// More carriers than any log has; the rest of the line is not looked at for credentials.
 const CARRIERS_MAX: usize = 64;
 
-/// An event in the making.
-pub(super) struct Fields<'a> {
+/// An event in the making, filled where it stays: it is too large to be moved for nothing.
+pub(super) struct Fields<'e, 'a> {
     line: &'a str,
-    event: AccessEvent<'a>,
+    event: &'e mut AccessEvent<'a>,
     time: Text<'a>,
     date: Text<'a>,
     telling: Telling<'a>,
@@ -98,11 +98,12 @@ fn outranks(rank: &mut u8, new: u8) -> bool {
     better
 }
 
-impl<'a> Fields<'a> {
-    pub(super) fn new(line: &'a str) -> Self {
+impl<'e, 'a> Fields<'e, 'a> {
+    /// Fills `event`, which is blank, from `line`.
+    pub(super) fn new(line: &'a str, event: &'e mut AccessEvent<'a>) -> Self {
         Self {
             line,
-            event: AccessEvent::default(),
+            event,
             time: None,
             date: None,
             telling: Telling::default(),
@@ -116,6 +117,7 @@ impl<'a> Fields<'a> {
 
     /// Takes one field. `at` is where its value begins in the line; `name` is asked only for what becomes a carrier.
     /// An empty value or `-` is no value.
+    #[inline]
     pub(super) fn set(
         &mut self,
         meaning: Meaning,
@@ -126,37 +128,8 @@ impl<'a> Fields<'a> {
         if value.is_empty() || value == "-" {
             return;
         }
-        match meaning.slot {
-            Slot::Other => {
-                let holds_jwt = match &value {
-                    Cow::Borrowed(text) => self.holds_jwt(at, text.len()),
-                    Cow::Owned(text) => token_at(text.as_bytes()).is_some(),
-                };
-                if holds_jwt {
-                    self.carry(CarrierKind::Field, name(), value);
-                }
-            }
-            Slot::Header => self.carry(CarrierKind::Header, name(), value),
-            Slot::Cookie => self.carry(CarrierKind::Cookie, name(), value),
-            Slot::Token => self.carry(CarrierKind::Field, name(), value),
-            Slot::Hash => self.carry(CarrierKind::Hash, name(), value),
-            Slot::Claim(claim) => self.carry(CarrierKind::Claim(claim), name(), value),
-            Slot::IssuedId => {
-                if let Some(claim) = issued(&value) {
-                    self.carry(CarrierKind::Claim(claim), name(), value);
-                }
-            }
-            Slot::Proof => {}
-            Slot::Date => self.date = Some(value),
-            Slot::Kind => self.telling.kind = Some(value),
-            Slot::Failure => self.telling.failure = Some(value).filter(|text| is_failure(text)),
-            Slot::Grant => self.telling.grant = Some(value),
-            _ => self.set_event_field(meaning, value),
-        }
-    }
-
-    fn set_event_field(&mut self, Meaning { slot, rank }: Meaning, value: Cow<'a, str>) {
-        let (event, ranks) = (&mut self.event, &mut self.ranks);
+        let Meaning { slot, rank } = meaning;
+        let (event, ranks) = (&mut *self.event, &mut self.ranks);
         match slot {
             Slot::Time if outranks(&mut ranks.time, rank) => self.time = Some(value),
             Slot::Remote if outranks(&mut ranks.remote, rank) => self.remote = last_hop(&value),
@@ -186,13 +159,48 @@ impl<'a> Fields<'a> {
             Slot::Duration(unit) if outranks(&mut ranks.duration, rank) => {
                 event.duration_ms = duration_ms(&value, unit);
             }
-            _ => {}
+            Slot::Date => self.date = Some(value),
+            Slot::Kind => self.telling.kind = Some(value),
+            Slot::Failure => self.telling.failure = Some(value).filter(|text| is_failure(text)),
+            Slot::Grant => self.telling.grant = Some(value),
+            slot => self.set_carrier(slot, name, at, value),
         }
     }
 
-    fn carry(&mut self, kind: CarrierKind, name: Cow<'a, str>, text: Cow<'a, str>) {
-        if self.event.carriers.len() < CARRIERS_MAX {
-            self.event.carriers.push(Carrier { kind, name, text });
+    /// Takes a field in which a credential may stand.
+    fn set_carrier(
+        &mut self,
+        slot: Slot,
+        name: impl FnOnce() -> Cow<'a, str>,
+        at: usize,
+        value: Cow<'a, str>,
+    ) {
+        let kind = match slot {
+            Slot::Other => {
+                let holds_jwt = match &value {
+                    Cow::Borrowed(text) => self.holds_jwt(at, text.len()),
+                    Cow::Owned(text) => token_at(text.as_bytes()).is_some(),
+                };
+                holds_jwt.then_some(CarrierKind::Field)
+            }
+            Slot::Header => Some(CarrierKind::Header),
+            Slot::Cookie => Some(CarrierKind::Cookie),
+            Slot::Token => Some(CarrierKind::Field),
+            Slot::Hash => Some(CarrierKind::Hash),
+            Slot::Claim(claim) => Some(CarrierKind::Claim(claim)),
+            Slot::IssuedId => issued(&value).map(CarrierKind::Claim),
+            // Proof of possession, and what another field of the same kind outranks.
+            _ => None,
+        };
+        if let Some(kind) = kind
+            && self.event.carriers.len() < CARRIERS_MAX
+        {
+            let name = name();
+            self.event.carriers.push(Carrier {
+                kind,
+                name,
+                text: value,
+            });
         }
     }
 
@@ -210,31 +218,41 @@ impl<'a> Fields<'a> {
         next < at + length
     }
 
-    /// The event.
+    /// Completes the event.
     ///
     /// # Errors
     /// [`SkipReason::BadTime`] for a time that is none; [`SkipReason::Malformed`] and [`SkipReason::NoTime`] when there
     /// is nothing of a request. An event without a time is for the [`Parser`](super::Parser) to complete.
-    pub(super) fn finish(mut self) -> Result<AccessEvent<'a>, SkipReason> {
-        self.complete()?;
-        Ok(self.event)
+    pub(super) fn finish(mut self) -> Result<(), SkipReason> {
+        self.complete()
     }
 
-    /// The event, and what the line says of it beside a request's fields.
+    /// Completes the event as a note.
     ///
     /// # Errors
     /// As [`Self::finish`].
-    pub(super) fn finish_telling(mut self) -> Result<(AccessEvent<'a>, Telling<'a>), SkipReason> {
+    pub(super) fn finish_note(mut self) -> Result<(), SkipReason> {
+        self.complete()?;
+        self.event.kind = EventKind::Note;
+        Ok(())
+    }
+
+    /// The completed event, and what the line says of it beside a request's fields.
+    ///
+    /// # Errors
+    /// As [`Self::finish`].
+    pub(super) fn finish_telling(
+        mut self,
+    ) -> Result<(&'e mut AccessEvent<'a>, Telling<'a>), SkipReason> {
         self.complete()?;
         Ok((self.event, self.telling))
     }
 
-    /// Completes the event in its place: it is too large to be moved for nothing.
     fn complete(&mut self) -> Result<(), SkipReason> {
-        let event = &mut self.event;
+        let event = &mut *self.event;
         let read = self.time.as_ref().map(|time| match &self.date {
             Some(date) => time::read_dated(date, time),
-            None => time::read(time.trim()),
+            None => time::read(time),
         });
         (event.time, event.stamp) = match read {
             Some(read) => read.ok_or(SkipReason::BadTime)?,

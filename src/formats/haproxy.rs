@@ -15,7 +15,7 @@ use super::fields::Fields;
 use super::names::{FieldMap, Meaning, Slot};
 use super::text::{Unit, hex};
 use super::{Format, LineFormat};
-use crate::domain::event::{AccessEvent, EventKind};
+use crate::domain::event::AccessEvent;
 use crate::domain::line::SkipReason;
 use memchr::{memchr, memchr_iter};
 use std::borrow::Cow;
@@ -40,9 +40,9 @@ struct Haproxy {
 const CAPTURES_MAX: usize = 32;
 
 impl LineFormat for Haproxy {
-    fn parse<'a>(&self, line: &'a str) -> Result<AccessEvent<'a>, SkipReason> {
+    fn parse<'a>(&self, line: &'a str, event: &mut AccessEvent<'a>) -> Result<(), SkipReason> {
         let bracket = time_bracket(line).ok_or(SkipReason::Malformed)?;
-        let mut fields = Fields::new(line);
+        let mut fields = Fields::new(line, event);
         let before = line.get(..bracket).unwrap_or_default().trim_end();
         let (at, client) = match before.rfind(' ') {
             Some(space) => (space + 1, before.get(space + 1..).unwrap_or_default()),
@@ -55,7 +55,7 @@ impl LineFormat for Haproxy {
         let mut cut = Cutter::new(line, bracket + length + 2);
         let frontend = cut.word().ok_or(SkipReason::Malformed)?;
         if frontend.text.ends_with(':') {
-            return note(fields); // `frontend/1: SSL handshake failure`
+            return fields.finish_note(); // `frontend/1: SSL handshake failure`
         }
         cut.word().ok_or(SkipReason::Malformed)?; // backend/server
         let timers = cut.word().ok_or(SkipReason::Malformed)?;
@@ -74,11 +74,7 @@ impl LineFormat for Haproxy {
 }
 
 impl Haproxy {
-    fn http<'a>(
-        &self,
-        mut fields: Fields<'a>,
-        mut cut: Cutter<'a>,
-    ) -> Result<AccessEvent<'a>, SkipReason> {
+    fn http<'a>(&self, mut fields: Fields<'_, 'a>, mut cut: Cutter<'a>) -> Result<(), SkipReason> {
         for slot in [Slot::Status, Slot::Bytes] {
             let value = cut.word().ok_or(SkipReason::Malformed)?;
             set(
@@ -127,7 +123,7 @@ impl Haproxy {
         fields.finish()
     }
 
-    fn captures<'a>(&self, fields: &mut Fields<'a>, side: &str, at: usize, text: &'a str) {
+    fn captures<'a>(&self, fields: &mut Fields<'_, 'a>, side: &str, at: usize, text: &'a str) {
         let mut start = 0;
         for (index, value) in text.split('|').take(CAPTURES_MAX).enumerate() {
             let name = format!("{side}.{}", index + 1);
@@ -161,7 +157,7 @@ fn look(value: &str) -> Meaning {
 }
 
 /// `bytes state connections queues`: a connection, which carries requests nobody looked into.
-fn tcp<'a>(mut fields: Fields<'a>, mut cut: Cutter<'a>) -> Result<AccessEvent<'a>, SkipReason> {
+fn tcp<'a>(mut fields: Fields<'_, 'a>, mut cut: Cutter<'a>) -> Result<(), SkipReason> {
     let bytes = cut.word().ok_or(SkipReason::Malformed)?;
     set(
         &mut fields,
@@ -169,16 +165,10 @@ fn tcp<'a>(mut fields: Fields<'a>, mut cut: Cutter<'a>) -> Result<AccessEvent<'a
         bytes.at,
         bytes.text.trim_start_matches('+'),
     );
-    note(fields)
+    fields.finish_note()
 }
 
-fn note(fields: Fields<'_>) -> Result<AccessEvent<'_>, SkipReason> {
-    let mut event = fields.finish()?;
-    event.kind = EventKind::Note;
-    Ok(event)
-}
-
-fn set<'a>(fields: &mut Fields<'a>, slot: Slot, at: usize, value: &'a str) {
+fn set<'a>(fields: &mut Fields<'_, 'a>, slot: Slot, at: usize, value: &'a str) {
     fields.set(Meaning::of(slot), || "extra".into(), at, value.into());
 }
 

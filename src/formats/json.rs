@@ -93,9 +93,9 @@ impl Dialect {
         self.marks.is_empty() || self.marks.iter().any(|group| group.iter().all(has))
     }
 
-    /// The event, with what the dialect's words mean.
-    pub(super) fn finish<'a>(&self, fields: Fields<'a>) -> Result<AccessEvent<'a>, SkipReason> {
-        let (mut event, telling) = fields.finish_telling()?;
+    /// Completes the event, with what the dialect's words mean.
+    pub(super) fn finish(&self, fields: Fields<'_, '_>) -> Result<(), SkipReason> {
+        let (event, telling) = fields.finish_telling()?;
         let failure = telling.failure.as_deref();
         if self.tells_failure && event.status == 0 {
             event.status = failure.map_or(200, status_of_failure);
@@ -103,7 +103,7 @@ impl Dialect {
         if !self.kinds.is_empty() {
             event.kind = self.kind(&telling);
         }
-        Ok(event)
+        Ok(())
     }
 
     fn kind(&self, telling: &Telling<'_>) -> EventKind {
@@ -154,12 +154,13 @@ struct Json {
 }
 
 impl LineFormat for Json {
-    fn parse<'a>(&self, line: &'a str) -> Result<AccessEvent<'a>, SkipReason> {
+    fn parse<'a>(&self, line: &'a str, event: &mut AccessEvent<'a>) -> Result<(), SkipReason> {
         if let Some(template) = self.template.get() {
-            let mut fields = Fields::new(line);
+            let mut fields = Fields::new(line, event);
             if template.cut(line, &mut fields).is_some() {
                 return self.names.dialect.finish(fields);
             }
+            *event = AccessEvent::default();
         }
         if !self.names.dialect.gives_itself_away(line) {
             return Err(SkipReason::Malformed);
@@ -167,26 +168,26 @@ impl LineFormat for Json {
         let mut assign = Assign {
             names: &self.names,
             known: self.template.get().map(|template| &template.known),
-            fields: Fields::new(line),
+            fields: Fields::new(line, event),
         };
         scan(line, &mut assign)?;
-        let event = self.names.dialect.finish(assign.fields)?;
+        self.names.dialect.finish(assign.fields)?;
         self.template
             .get_or_init(|| Template::learn(line, &self.names));
-        Ok(event)
+        Ok(())
     }
 }
 
 /// Meanings by name, as [`FieldMap::meaning`] gave them.
 type Known = HashMap<Box<str>, Meaning, foldhash::fast::FixedState>;
 
-struct Assign<'n, 'a> {
+struct Assign<'n, 'e, 'a> {
     names: &'n Names,
     known: Option<&'n Known>,
-    fields: Fields<'a>,
+    fields: Fields<'e, 'a>,
 }
 
-impl<'a> Sink<'a> for Assign<'_, 'a> {
+impl<'a> Sink<'a> for Assign<'_, '_, 'a> {
     fn value(&mut self, name: Name<'_, 'a>, scalar: Scalar<'a>) -> Result<(), SkipReason> {
         let known = self.known.and_then(|known| known.get(name.as_str()));
         let meaning = known
@@ -233,7 +234,7 @@ impl Template {
     }
 
     /// Cuts the line into fields; `None` when it is not like the template.
-    fn cut<'a>(&self, line: &'a str, fields: &mut Fields<'a>) -> Option<()> {
+    fn cut<'a>(&self, line: &'a str, fields: &mut Fields<'_, 'a>) -> Option<()> {
         let bytes = line.as_bytes();
         let mut end = 0;
         for gap in &self.gaps {

@@ -75,27 +75,27 @@ struct Keycloak {
 }
 
 impl LineFormat for Keycloak {
-    fn parse<'a>(&self, line: &'a str) -> Result<AccessEvent<'a>, SkipReason> {
+    fn parse<'a>(&self, line: &'a str, event: &mut AccessEvent<'a>) -> Result<(), SkipReason> {
         if !line.starts_with('{') {
-            return parse_text(line);
+            return parse_text(line, event);
         }
         let is_log = memmem::find(line.as_bytes(), br#""loggerName""#).is_some()
             && memmem::find(line.as_bytes(), br#""message""#).is_some();
         if is_log {
-            parse_logged(line)
+            parse_logged(line, event)
         } else {
-            self.objects.parse(line)
+            self.objects.parse(line, event)
         }
     }
 }
 
 /// `2026-05-04 10:11:12,345 DEBUG [org.keycloak.events] (executor-thread-1) type="LOGIN", realmId="…", …`
-fn parse_text(line: &str) -> Result<AccessEvent<'_>, SkipReason> {
+fn parse_text<'a>(line: &'a str, event: &mut AccessEvent<'a>) -> Result<(), SkipReason> {
     let start = memmem::find(line.as_bytes(), b" type=").ok_or(SkipReason::Malformed)? + 1;
     if memmem::find(line.as_bytes(), b"realmId=").is_none() {
         return Err(SkipReason::Malformed);
     }
-    let mut fields = Fields::new(line);
+    let mut fields = Fields::new(line, event);
     let time = line.get(..23).ok_or(SkipReason::NoTime)?;
     fields.set(Meaning::of(Slot::Time), || "time".into(), 0, time.into());
     for (name, value) in pairs(line.get(start..).unwrap_or_default()) {
@@ -106,13 +106,13 @@ fn parse_text(line: &str) -> Result<AccessEvent<'_>, SkipReason> {
 }
 
 /// The same as the `message` of one of Quarkus's JSON lines.
-fn parse_logged(line: &str) -> Result<AccessEvent<'_>, SkipReason> {
+fn parse_logged<'a>(line: &'a str, event: &mut AccessEvent<'a>) -> Result<(), SkipReason> {
     let mut logged = Logged::default();
     scan(line, &mut logged)?;
     if !logged.message.contains("realmId=") {
         return Err(SkipReason::Malformed);
     }
-    let mut fields = Fields::new(line);
+    let mut fields = Fields::new(line, event);
     fields.set(
         Meaning::of(Slot::Time),
         || "timestamp".into(),

@@ -141,11 +141,11 @@ impl Pattern {
 }
 
 impl LineFormat for Pattern {
-    fn parse<'a>(&self, line: &'a str) -> Result<AccessEvent<'a>, SkipReason> {
+    fn parse<'a>(&self, line: &'a str, event: &mut AccessEvent<'a>) -> Result<(), SkipReason> {
         if !line.starts_with(&*self.head) {
             return Err(SkipReason::Malformed);
         }
-        let mut fields = Fields::new(line);
+        let mut fields = Fields::new(line, event);
         let mut at = self.head.len();
         for variable in &self.variables {
             let rest = line.get(at..).unwrap_or_default();

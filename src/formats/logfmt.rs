@@ -33,8 +33,8 @@ struct Logfmt {
 }
 
 impl LineFormat for Logfmt {
-    fn parse<'a>(&self, line: &'a str) -> Result<AccessEvent<'a>, SkipReason> {
-        let mut fields = Fields::new(line);
+    fn parse<'a>(&self, line: &'a str, event: &mut AccessEvent<'a>) -> Result<(), SkipReason> {
+        let mut fields = Fields::new(line, event);
         let mut pairs = 0;
         let mut rest = line.trim_start();
         while !rest.is_empty() {

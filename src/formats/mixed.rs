@@ -31,16 +31,17 @@ impl Mixed {
 }
 
 impl LineFormat for Mixed {
-    fn parse<'a>(&self, line: &'a str) -> Result<AccessEvent<'a>, SkipReason> {
-        let reason = match self.main.parse(line) {
-            Ok(event) => return Ok(event),
-            Err(reason) => reason,
+    fn parse<'a>(&self, line: &'a str, event: &mut AccessEvent<'a>) -> Result<(), SkipReason> {
+        let Err(reason) = self.main.parse(line, event) else {
+            return Ok(());
         };
-        self.others
-            .iter()
-            .filter_map(|other| other.parse(line).ok())
-            .find(|event| shape(event) >= SHAPE_MIN)
-            .ok_or(reason)
+        for other in &self.others {
+            *event = AccessEvent::default();
+            if other.parse(line, event).is_ok() && shape(event) >= SHAPE_MIN {
+                return Ok(());
+            }
+        }
+        Err(reason)
     }
 
     fn after(&self, directive: &str) -> Option<Arc<dyn LineFormat>> {

@@ -92,7 +92,8 @@ pub struct Format {
 
 /// What a format does. A line that does not fit is no error of anybody's: it is counted and skipped.
 trait LineFormat: Send + Sync {
-    fn parse<'a>(&self, line: &'a str) -> Result<AccessEvent<'a>, SkipReason>;
+    /// Fills `event`, which is blank; where that fails, what was filled by then means nothing.
+    fn parse<'a>(&self, line: &'a str, event: &mut AccessEvent<'a>) -> Result<(), SkipReason>;
 
     /// The format of what follows a line that describes it (`#Fields:`); `None` for any other line.
     fn after(&self, _directive: &str) -> Option<Arc<dyn LineFormat>> {
@@ -203,38 +204,40 @@ impl Parser {
     /// # Errors
     /// Why there is no event, to be counted.
     pub fn parse<'a>(&self, line: &'a str) -> Result<AccessEvent<'a>, SkipReason> {
-        self.parse_written(line, None)
+        let mut event = AccessEvent::default();
+        self.parse_into(line, None, &mut event)?;
+        Ok(event)
     }
 
-    /// Reads one line that a wrapper says was written then; that counts for what the line does not say itself.
+    /// Reads one line into `event`, which is blank: an event is too large to be moved for every line. When a wrapper
+    /// says that the line was `written`, that counts for what the line does not say itself.
     ///
     /// # Errors
-    /// As [`Self::parse`].
-    pub fn parse_written<'a>(
+    /// As [`Self::parse`]; the event then means nothing.
+    pub fn parse_into<'a>(
         &self,
         line: &'a str,
         written: Option<Time>,
-    ) -> Result<AccessEvent<'a>, SkipReason> {
-        let mut parsed = self.format.parse(line);
-        if let Ok(event) = &mut parsed {
-            event.unvouched = self.unvouched;
-        }
-        // Nearly every line, and nothing is moved.
-        if matches!(&parsed, Ok(event) if event.stamp == Stamp::Whole) {
-            return parsed;
+        event: &mut AccessEvent<'a>,
+    ) -> Result<(), SkipReason> {
+        let parsed = self.format.parse(line, event);
+        event.unvouched = self.unvouched;
+        // Nearly every line.
+        if parsed.is_ok() && event.stamp == Stamp::Whole {
+            return Ok(());
         }
         parsed
-            .and_then(|event| self.complete(event, written))
+            .and_then(|()| self.complete(event, written))
             .map_err(|reason| explain(line, reason))
     }
 
     /// Completes the stamp of an event.
     #[cold]
-    fn complete<'a>(
+    fn complete(
         &self,
-        mut event: AccessEvent<'a>,
+        event: &mut AccessEvent<'_>,
         written: Option<Time>,
-    ) -> Result<AccessEvent<'a>, SkipReason> {
+    ) -> Result<(), SkipReason> {
         let utc = || Clock::utc(written.unwrap_or_default());
         let time = match (&self.clock, event.stamp, written) {
             // About nothing there is no year.
@@ -247,7 +250,7 @@ impl Parser {
             _ => SkipReason::BadTime,
         };
         event.time = time.ok_or(reason)?;
-        Ok(event)
+        Ok(())
     }
 }
 

@@ -39,13 +39,16 @@ impl NginxProxyManager {
 }
 
 impl LineFormat for NginxProxyManager {
-    fn parse<'a>(&self, line: &'a str) -> Result<AccessEvent<'a>, SkipReason> {
+    fn parse<'a>(&self, line: &'a str, event: &mut AccessEvent<'a>) -> Result<(), SkipReason> {
         if !line.starts_with('[') {
-            return self.combined.parse(line);
+            return self.combined.parse(line, event);
         }
-        self.formats
-            .iter()
-            .find_map(|format| format.parse(line).ok())
-            .ok_or(SkipReason::Malformed)
+        for format in &self.formats {
+            if format.parse(line, event).is_ok() {
+                return Ok(());
+            }
+            *event = AccessEvent::default();
+        }
+        Err(SkipReason::Malformed)
     }
 }

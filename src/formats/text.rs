@@ -188,6 +188,10 @@ pub(super) enum Unit {
 /// A duration in milliseconds, rounded down. A unit written after the number (`42ms`, `0.1s`) wins; of several
 /// numbers (nginx lists one for each upstream it tried) the last counts.
 pub(super) fn duration_ms(text: &str, unit: Unit) -> Option<u32> {
+    // As nearly every log writes it: one number and nothing round it.
+    if let Some(count) = decimal(text) {
+        return in_ms(count, unit, text);
+    }
     let last = text.rsplit([',', ':']).next().unwrap_or(text).trim();
     let digits = last.trim_end_matches(|c: char| c.is_alphabetic());
     let digits = if digits.ends_with(['.', '-', '+']) || digits.is_empty() {
@@ -203,6 +207,14 @@ pub(super) fn duration_ms(text: &str, unit: Unit) -> Option<u32> {
         "ns" => Unit::Nanoseconds,
         _ => unit,
     };
+    let count = match decimal(digits) {
+        Some(count) => count,
+        None => digits.parse().ok()?,
+    };
+    in_ms(count, unit, digits)
+}
+
+fn in_ms(count: f64, unit: Unit, digits: &str) -> Option<u32> {
     let per_ms = match unit {
         Unit::Seconds => 0.001,
         Unit::Milliseconds => 1.0,
@@ -210,10 +222,6 @@ pub(super) fn duration_ms(text: &str, unit: Unit) -> Option<u32> {
         Unit::Nanoseconds => 1e6,
         Unit::ByShape if digits.contains(['.', 'e', 'E']) => 0.001,
         Unit::ByShape => 1.0,
-    };
-    let count = match decimal(digits) {
-        Some(count) => count,
-        None => digits.parse().ok()?,
     };
     // Half a microsecond repairs what binary fractions lose: 0.057 s is 57 ms.
     let ms = count / per_ms + 0.0005;

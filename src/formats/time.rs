@@ -9,8 +9,14 @@
 use crate::domain::clock::Stamp;
 use crate::domain::time::{Time, days_from_civil};
 
-/// Reads a time in any of the known notations, told apart by their shape, with what it leaves open.
+/// Reads a time in any of the known notations, told apart by their shape, with what it leaves open. White space round
+/// it is stepped over.
 pub(super) fn read(text: &str) -> Option<(Time, Stamp)> {
+    let bytes = text.as_bytes();
+    if let Some(read) = rfc3339(bytes) {
+        return Some(read); // as most logs write it
+    }
+    let text = text.trim();
     let bytes = text.as_bytes();
     match bytes {
         [b'[', inner @ .., b']'] => clf(inner),
@@ -35,7 +41,7 @@ fn time_only(bytes: &[u8]) -> Option<(Time, Stamp)> {
 /// A date and a time of day in fields of their own, which are UTC wherever they stand so (W3C extended logs).
 pub(super) fn read_dated(date: &str, time: &str) -> Option<(Time, Stamp)> {
     if time.as_bytes().get(2) != Some(&b':') {
-        return read(time.trim()); // the time says all itself
+        return read(time); // the time says all itself
     }
     let (day, _) = rfc3339(format!("{date}T00:00:00Z").as_bytes())?;
     let (clock, ms) = time_of_day(time.as_bytes())?;

@@ -94,7 +94,7 @@ fn columns_of(fields: &str, names: &FieldMap) -> Arc<[Column]> {
 }
 
 impl LineFormat for W3c {
-    fn parse<'a>(&self, line: &'a str) -> Result<AccessEvent<'a>, SkipReason> {
+    fn parse<'a>(&self, line: &'a str, event: &mut AccessEvent<'a>) -> Result<(), SkipReason> {
         if line.starts_with('#') {
             return Err(SkipReason::Comment);
         }
@@ -104,7 +104,7 @@ impl LineFormat for W3c {
             None if begins_with_a_date(line) => &self.defaults[usize::from(tabs)],
             None => return Err(SkipReason::Malformed),
         };
-        let mut fields = Fields::new(line);
+        let mut fields = Fields::new(line, event);
         let separator = if tabs { b'\t' } else { b' ' };
         // One quote that does not end is enough: the others are looked for in vain.
         let (mut at, mut unbalanced) = (0, false);

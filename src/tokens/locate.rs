@@ -9,6 +9,7 @@
 
 use super::pairs::{joined_cookie, may_hold_pairs, pairs};
 use super::told::{Told, tag};
+use crate::domain::bytes::{count_and_has_any, has_any};
 use crate::domain::event::{AccessEvent, Carrier, CarrierKind, EventKind};
 use crate::domain::ids::IdKey;
 use crate::domain::mask;
@@ -110,12 +111,13 @@ impl<'a> Found<'a, '_> {
             self.add_scrubbed(text, CredentialPlace::Header, &carrier.name);
             return;
         }
-        let (dots, alone) = dots_and_whether_alone(rest);
+        // Alone: it is one piece. One pass, for this is where most tokens of most logs stand.
+        let (dots, broken_up) = count_and_has_any(rest, b'.', [b' ', b',']);
         let whole = matches!(dots, 1 | 2 | 4) && opens_object(rest);
         // A broken token is a fact too, so what stands after a scheme in three parts counts
         // whatever they hold.
         let broken = || after_scheme.is_some() && dots == 2 && is_broken_token(rest);
-        if alone && (whole || broken()) {
+        if !broken_up && (whole || broken()) {
             let token = cut(text, start..text.len());
             self.add_raw(token, CredentialPlace::Header, carrier.name);
         } else {
@@ -159,12 +161,18 @@ impl<'a> Found<'a, '_> {
 
     /// Any text: every run in it that could be a token.
     fn in_text(&mut self, text: &Cow<'a, str>, place: CredentialPlace, name: Cow<'a, str>) {
+        // Everywhere but in pairs and headers, the usual beginning decides alone.
+        let by_opening = !matches!(
+            place,
+            CredentialPlace::Cookie | CredentialPlace::Query | CredentialPlace::Header
+        );
+        if by_opening && !has_any(text.as_bytes(), [b'J', b'~']) {
+            return; // nearly every text
+        }
         if memchr(b'~', text.as_bytes()).is_some() {
             self.add_scrubbed(text, place, &name);
         }
-        // Everywhere but in pairs, the usual beginning decides alone: one pass at memory speed.
-        let in_pairs = matches!(place, CredentialPlace::Cookie | CredentialPlace::Query);
-        if !in_pairs && place != CredentialPlace::Header && !has_usual_opening(text) {
+        if by_opening && !has_usual_opening(text) {
             return;
         }
         for run in mask::runs(text) {
@@ -258,24 +266,6 @@ fn scheme_length(text: &[u8]) -> Option<usize> {
     let rest = text.get(scheme.len()..).unwrap_or_default();
     let spaces = rest.iter().take_while(|byte| **byte == b' ').count();
     Some(scheme.len() + spaces)
-}
-
-/// How many dots there are, and whether the text is one piece: neither space nor comma is in it. One pass without a
-/// branch, which compilers turn into vectors, for this is where most tokens of most logs stand.
-fn dots_and_whether_alone(text: &[u8]) -> (usize, bool) {
-    let (mut dots, mut breaks) = (0, false);
-    // Few enough for the sum to be one byte, and with it as many lanes as a vector has bytes.
-    for piece in text.chunks(128) {
-        let mut dots_here = 0u8;
-        let mut breaks_here = 0u8;
-        for byte in piece {
-            dots_here += u8::from(*byte == b'.');
-            breaks_here |= u8::from(*byte == b' ') | u8::from(*byte == b',');
-        }
-        dots += usize::from(dots_here);
-        breaks |= breaks_here != 0;
-    }
-    (dots, !breaks)
 }
 
 /// True for base64url whose first byte is the brace of a JSON object.

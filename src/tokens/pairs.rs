@@ -5,6 +5,7 @@
 //! Source: RFC 6265, section 4.2.1; URL Standard, `application/x-www-form-urlencoded`.
 
 use super::locate::{has_usual_opening, opens_object};
+use crate::domain::bytes::has_any;
 use memchr::{memchr, memchr_iter};
 use std::borrow::Cow;
 use std::mem;
@@ -17,10 +18,12 @@ pub(super) const COOKIE_PIECES_MAX: u32 = 10;
 /// True when a value in this Cookie header or query may be a token, or what scrubbing left of one.
 pub(super) fn may_hold_pairs(text: &str) -> bool {
     let bytes = text.as_bytes();
-    has_usual_opening(text)
-        || memchr(b'~', bytes).is_some()
-        || opens_object(bytes)
-        || memchr_iter(b'=', bytes).any(|at| opens_object(&bytes[at + 1..]))
+    // Every opening has one of these letters.
+    has_any(bytes, [b'y', b'w', b'~'])
+        && (has_usual_opening(text)
+            || memchr(b'~', bytes).is_some()
+            || opens_object(bytes)
+            || memchr_iter(b'=', bytes).any(|at| opens_object(&bytes[at + 1..])))
 }
 
 /// Where name and value of each pair stand. A piece without `=`, or that begins with a token, is a
