@@ -111,36 +111,29 @@ impl<V: Copy + TryFrom<u32>> Ranges<V> {
         if u32::from(columns.shift) >= KEY_BITS {
             return Err(TableFault::Malformed("an impossible shift"));
         }
-        let mut ranges = Self {
-            first: Vec::with_capacity(FIRST_COUNT + 1),
-            rests: Vec::with_capacity(count),
-            numbers: Vec::with_capacity(count),
-        };
+        let mut first: Vec<u32> = Vec::with_capacity(FIRST_COUNT + 1);
+        let (mut rests, mut numbers) = (Vec::with_capacity(count), Vec::with_capacity(count));
         let (mut starts, mut start) = (columns.starts, 0_u64);
         let [low, middle, high] = columns.planes;
-        for (index, ((low, middle), high)) in low.iter().zip(middle).zip(high).enumerate() {
+        for ((low, middle), high) in low.iter().zip(middle).zip(high) {
             let delta =
                 read_varint(&mut starts).ok_or(TableFault::Malformed("starts end early"))?;
-            start = next_start(start, delta, index, columns.shift)?;
+            start = next_start(start, delta, rests.is_empty(), columns.shift)?;
+            let key = start << columns.shift;
+            let bucket = (key >> REST_BITS) as usize;
+            if first.len() <= bucket {
+                first.resize(bucket + 1, rests.len() as u32);
+            }
             let number = u32::from_le_bytes([*low, *middle, *high, 0]);
-            ranges.push(start << columns.shift, number, limit)?;
+            rests.push(key as u32);
+            numbers.push(numbered(number, limit)?);
         }
-        ranges.first.resize(FIRST_COUNT + 1, columns.count);
-        Ok(ranges)
-    }
-
-    fn push(&mut self, key: u64, number: u32, limit: usize) -> Result<(), TableFault> {
-        let out = TableFault::Malformed("a number that nothing stands for");
-        if number as usize >= limit {
-            return Err(out);
-        }
-        let bucket = (key >> REST_BITS) as usize;
-        if self.first.len() <= bucket {
-            self.first.resize(bucket + 1, self.rests.len() as u32);
-        }
-        self.rests.push(key as u32);
-        self.numbers.push(V::try_from(number).map_err(|_| out)?);
-        Ok(())
+        first.resize(FIRST_COUNT + 1, columns.count);
+        Ok(Self {
+            first,
+            rests,
+            numbers,
+        })
     }
 
     /// The number of the range that holds `key`; `None` before the first.
@@ -159,8 +152,16 @@ impl<V: Copy + TryFrom<u32>> Ranges<V> {
     }
 }
 
-fn next_start(last: u64, delta: u64, index: usize, shift: u8) -> Result<u64, TableFault> {
-    if index > 0 && delta == 0 {
+fn numbered<V: TryFrom<u32>>(number: u32, limit: usize) -> Result<V, TableFault> {
+    let numbered = V::try_from(number).ok();
+    numbered
+        .filter(|_| (number as usize) < limit)
+        .ok_or(TableFault::Malformed("a number that nothing stands for"))
+}
+
+#[inline]
+fn next_start(last: u64, delta: u64, is_first: bool, shift: u8) -> Result<u64, TableFault> {
+    if !is_first && delta == 0 {
         return Err(TableFault::Malformed("starts that do not rise"));
     }
     last.checked_add(delta)
@@ -177,7 +178,17 @@ fn write_varint(out: &mut Vec<u8>, mut value: u64) {
     out.push(value as u8);
 }
 
+#[inline]
 fn read_varint(bytes: &mut &[u8]) -> Option<u64> {
+    // Most differences are small.
+    if let [byte @ 0..0x80, rest @ ..] = *bytes {
+        *bytes = rest;
+        return Some(u64::from(*byte));
+    }
+    read_long_varint(bytes)
+}
+
+fn read_long_varint(bytes: &mut &[u8]) -> Option<u64> {
     let mut value = 0_u64;
     for shift in (0..u64::BITS).step_by(7) {
         let (&byte, rest) = bytes.split_first()?;
