@@ -4,6 +4,7 @@
 //! Does not know: files, clocks, threads, networks. The same inputs in the same order give the same outputs.
 
 mod blame;
+mod correlate;
 mod health;
 mod identity;
 mod judge;
@@ -32,6 +33,7 @@ use crate::rules::RuleSet;
 use crate::sessions::bounded::Bounded;
 use crate::sessions::{Limits, Stores, TokenEntry};
 use crate::tokens::verify::Issuers;
+use correlate::Windows;
 use health::Health;
 pub use health::{SourceHealth, Totals};
 use judge::Edges;
@@ -103,6 +105,7 @@ pub struct Engine {
 struct State {
     stores: Stores,
     edges: Edges,
+    windows: Windows,
     incidents: Incidents,
     health: Health,
     /// What was denied, by keyed hash of its kind, issuer and name, and since when.
@@ -119,6 +122,7 @@ impl State {
         Self {
             stores: Stores::new(&settings.limits),
             edges: Edges::default(),
+            windows: Windows::default(),
             incidents: Incidents::default(),
             health: Health::new(settings.protects),
             revoked: Bounded::new(REVOKED_MAX),

@@ -115,6 +115,8 @@ fn issuers(test: &RuleTest) -> Result<Issuers, String> {
 mod tests {
     use super::super::rules;
     use super::*;
+    use std::fs;
+    use std::path::Path;
 
     #[test]
     fn every_shipped_rule_speaks_where_its_tests_say_and_is_quiet_beside() {
@@ -122,5 +124,20 @@ mod tests {
         let mut told = Vec::new();
         let passed = rules::test(&shipped, &[], &run, &mut told).unwrap();
         assert!(passed, "{}", String::from_utf8_lossy(&told));
+    }
+
+    #[test]
+    fn correlations_and_filters_speak_where_their_tests_say_and_are_quiet_beside() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/rules/combined");
+        for file in fs::read_dir(folder).unwrap() {
+            let path = file.unwrap().path();
+            let text = fs::read_to_string(&path).unwrap();
+            let set = RuleSet::load(&[(path.display().to_string(), text)]);
+            let set = set.unwrap_or_else(|faults| panic!("{}", faults[0]));
+            let mut told = Vec::new();
+            let passed = rules::test(&set, &[], &run, &mut told).unwrap();
+            let told = String::from_utf8_lossy(&told);
+            assert!(passed && !told.starts_with("0 tests"), "{told}");
+        }
     }
 }

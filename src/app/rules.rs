@@ -122,6 +122,10 @@ pub(crate) fn list(rules: &RuleSet, out: &mut dyn Write) -> io::Result<()> {
 }
 
 fn looks_at(rule: &Rule) -> String {
+    if let Some(correlation) = &rule.correlation {
+        let rules: Vec<&str> = correlation.rules().map(|rule| &**rule).collect();
+        return format!("hits of {}", rules.join(", "));
+    }
     let facts = rule.facts();
     let names = Fact::ALL.iter().filter(|fact| facts.contains(**fact));
     let names: Vec<&str> = names.map(|fact| fact.name()).collect();

@@ -60,10 +60,11 @@ impl Engine {
         let mut hits = Vec::new();
         rules.judge(&view, &mut hits);
         let mut shown = false;
-        for rule in hits {
+        for rule in self.correlated(&rules, hits, prepared, &view) {
+            // A second hit on the same edge tells the incident nothing that its own counts do not. A correlation speaks
+            // once in its time span.
             let edge = self.edge(rule, prepared, usage, blame);
-            // A second hit on the same edge tells the incident nothing that its own counts do not.
-            if !self.state.edges.opens(edge) {
+            if rule.correlation.is_none() && !self.state.edges.opens(edge) {
                 continue;
             }
             let finding = self.finding(rule, prepared, usage, &view, blame);
@@ -98,18 +99,15 @@ impl Engine {
         let view = view(prepared, None, &facts);
         let mut hits = Vec::new();
         rules.judge(&view, &mut hits);
-        for rule in hits {
+        for rule in self.correlated(&rules, hits, prepared, &view) {
             let client = prepared
                 .event
                 .client
                 .map(|client| client.to_string())
                 .unwrap_or_default();
             let parts = [rule.name.as_bytes(), b"event", client.as_bytes()];
-            if self
-                .state
-                .edges
-                .opens(self.settings.key.digest("edge", &parts))
-            {
+            let edge = self.settings.key.digest("edge", &parts);
+            if rule.correlation.is_some() || self.state.edges.opens(edge) {
                 out.findings.push(self.bare_finding(rule, prepared, &view));
             }
         }

@@ -4,6 +4,8 @@
 //! Does not know: the other documents.
 //! Source: Sigma specification v2, <https://sigmahq.io/sigma-specification/>; our own keys stand under `tokentrip:`.
 
+use super::combined::{self, Filter};
+use super::correlation::Correlation;
 use super::detection::{self, Remarks, field_names};
 use super::gate::Need;
 use super::names::{
@@ -24,6 +26,8 @@ use std::sync::Arc;
 pub(super) enum Document {
     /// A rule that is judged.
     Rule(Box<Rule>),
+    /// What narrows rules.
+    Filter(Filter),
     /// Something that is not judged, and why.
     Unjudged(&'static str),
 }
@@ -56,13 +60,10 @@ impl Reader {
             self.wrong(node, message);
             return None;
         }
-        if node.get("correlation").is_some() {
-            return Some(Document::Unjudged(
-                "correlation documents are not judged yet",
-            ));
-        }
-        if node.get("filter").is_some() {
-            return Some(Document::Unjudged("filter documents are not judged yet"));
+        if let Some(correlation) = node.get("correlation") {
+            let correlation = combined::correlation(correlation, &mut self.mistakes)?;
+            let rule = self.correlation(node, name, correlation);
+            return rule.map(Document::Rule);
         }
         if let Some(action) = node.get("action") {
             let message = "`action` left Sigma with version 2: write the rule out whole";
@@ -70,7 +71,10 @@ impl Reader {
             return None;
         }
         match self.service(node)? {
-            Some(service) => self.rule(node, name, service).map(Document::Rule),
+            Some(service) => match node.get("filter") {
+                Some(filter) => self.filter(filter, service).map(Document::Filter),
+                None => self.rule(node, name, service).map(Document::Rule),
+            },
             None => Some(Document::Unjudged(
                 "its log source is no access log: not judged",
             )),
@@ -111,16 +115,61 @@ impl Reader {
     fn rule(&mut self, node: &Node, name: &str, service: Service) -> Option<Box<Rule>> {
         let ours = service == Service::TokenUse;
         let before = self.mistakes.len();
+        let detection = node.get("detection");
+        let Some(detection) = detection else {
+            self.missing(node, "detection");
+            return None;
+        };
+        let detection = self.detection(|remarks| detection::compile(detection, remarks), ours)?;
+        let rule = self.metadata(node, name, service, ours, detection);
+        (self.mistakes.len() == before).then(|| Box::new(rule))
+    }
+
+    /// A correlation is a rule without a detection of its own: only its hits make it hold.
+    fn correlation(
+        &mut self,
+        node: &Node,
+        name: &str,
+        correlation: Correlation,
+    ) -> Option<Box<Rule>> {
+        let before = self.mistakes.len();
+        let never = detection::Expr::Any(Vec::new());
+        let ours = node.get("tokentrip").is_some();
+        let mut rule = self.metadata(node, name, Service::Webserver, ours, never);
+        rule.correlation = Some(correlation);
+        (self.mistakes.len() == before).then(|| Box::new(rule))
+    }
+
+    fn filter(&mut self, node: &Node, service: Service) -> Option<Filter> {
+        let ours = service == Service::TokenUse;
+        self.detection(|remarks| combined::filter(node, service, remarks), ours)
+    }
+
+    /// Everything about a rule that is not its detection.
+    fn metadata(
+        &mut self,
+        node: &Node,
+        name: &str,
+        service: Service,
+        ours: bool,
+        detection: detection::Expr,
+    ) -> Rule {
         let title = self.text(node, "title", true);
         let id = self.text(node, "id", ours);
         self.check_id(node, &id);
-        let detection = self.detection(node, ours)?;
         let level = self.choice(node, "level", Level::ALL, Level::name, ours);
         let level = level.unwrap_or(Level::Medium);
         let own = self.own(node, ours);
         let mut rule = Rule {
             name: name.into(),
+            alias: Some(self.text(node, "name", false))
+                .filter(|alias| !alias.is_empty())
+                .map(Into::into),
             id: id.into(),
+            correlation: None,
+            feeds: Vec::new(),
+            is_part: false,
+            speaks: false,
             description: self.text(node, "description", ours),
             status: self
                 .choice(node, "status", STATUSES, status_name, false)
@@ -145,16 +194,17 @@ impl Reader {
         if let Some(own) = own {
             self.read_own(own, &mut rule, ours);
         }
-        (self.mistakes.len() == before).then(|| Box::new(rule))
+        rule
     }
 
-    fn detection(&mut self, node: &Node, ours: bool) -> Option<detection::Expr> {
-        let Some(detection) = node.get("detection") else {
-            self.missing(node, "detection");
-            return None;
-        };
+    /// What `compile` makes of a detection; what it remarks is kept.
+    fn detection<T>(
+        &mut self,
+        compile: impl FnOnce(&mut Remarks) -> Option<T>,
+        ours: bool,
+    ) -> Option<T> {
         let mut remarks = Remarks::default();
-        let expr = detection::compile(detection, &mut remarks);
+        let compiled = compile(&mut remarks);
         self.mistakes.append(&mut remarks.mistakes);
         for (field, span) in remarks.unknown_fields {
             if !ours {
@@ -169,7 +219,7 @@ impl Reader {
                 .help("`tokentrip rules list --fields` shows every field");
             self.mistakes.push(mistake);
         }
-        expr
+        compiled
     }
 
     fn own<'n>(&mut self, node: &'n Node, ours: bool) -> Option<&'n Node> {

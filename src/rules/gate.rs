@@ -45,7 +45,8 @@ impl Need {
         facts_only && !self.facts.meets(present)
     }
 
-    fn always() -> Self {
+    /// To be asked at every line.
+    pub(super) fn always() -> Self {
         Self {
             always: true,
             ..Self::default()

@@ -50,7 +50,8 @@ impl Compare {
         }
     }
 
-    fn holds(self, value: f64, limit: f64) -> bool {
+    /// True when the value is on this side of the limit.
+    pub(super) fn holds(self, value: f64, limit: f64) -> bool {
         match self {
             Self::Less => value < limit,
             Self::LessOrEqual => value <= limit,

@@ -4,7 +4,9 @@
 //! Does not know: files, how facts are measured, what becomes of a finding.
 //! Source: Sigma specification v2, <https://sigmahq.io/sigma-specification/>.
 
+mod combined;
 mod condition;
+mod correlation;
 mod detection;
 mod document;
 mod embedded;
@@ -17,6 +19,7 @@ mod says;
 pub mod test_log;
 mod yaml;
 
+pub use correlation::{Correlation, Hit, Seen, add as add_hit};
 pub use embedded::ALL;
 pub use gate::Gate;
 pub use rule::{Response, Rule, RuleTest, Service, Status, Step4, TestKeys};
@@ -25,9 +28,12 @@ use crate::domain::facts::{Fact, FactKind};
 use crate::domain::finding::Level;
 use crate::domain::mistake::{Mistake, render};
 use crate::domain::usage::View;
+use combined::Filter;
 use document::{Document, Reader};
+use gate::Need;
 use std::collections::BTreeMap;
 use std::fmt;
+use std::ops::Range;
 use std::sync::Arc;
 
 /// All rules of SigmaHQ for web logs are a few dozen; a set this large is a mistaken folder.
@@ -96,6 +102,7 @@ impl RuleSet {
         for (file, text) in files {
             loading.file(file, text);
         }
+        loading.combine();
         let gate = loading.gate();
         match gate {
             Some(gate) if loading.faults.is_empty() => {
@@ -189,6 +196,24 @@ struct Loading {
     notes: Vec<Note>,
     faults: Vec<RuleFault>,
     ids: BTreeMap<Arc<str>, String>,
+    /// Where each correlation and each filter stands: they are joined to rules when all files were read.
+    correlations: Vec<(usize, Place)>,
+    filters: Vec<(Filter, Place)>,
+}
+
+/// Where a document stands.
+#[derive(Clone)]
+struct Place {
+    file: String,
+    text: String,
+    span: Range<usize>,
+}
+
+impl Place {
+    fn line(&self, at: usize) -> usize {
+        let before = self.text.bytes().take(at);
+        1 + before.filter(|byte| *byte == b'\n').count()
+    }
 }
 
 impl Loading {
@@ -200,7 +225,7 @@ impl Loading {
                     .mistakes
                     .push(Mistake::outside(format!("{file} holds no rule")));
             }
-            Ok(documents) => self.documents(file, &documents, &mut reader),
+            Ok(documents) => self.documents((file, text), &documents, &mut reader),
             Err(mistake) => reader.mistakes.push(mistake),
         }
         let line = |at: usize| 1 + text.bytes().take(at).filter(|byte| *byte == b'\n').count();
@@ -219,7 +244,7 @@ impl Loading {
         }
     }
 
-    fn documents(&mut self, file: &str, nodes: &[yaml::Node], reader: &mut Reader) {
+    fn documents(&mut self, (file, text): (&str, &str), nodes: &[yaml::Node], reader: &mut Reader) {
         let stem = file.rsplit(['/', '\\']).next().unwrap_or(file);
         let stem = stem.rsplit_once('.').map_or(stem, |(stem, _)| stem);
         for (index, node) in nodes.iter().enumerate() {
@@ -227,8 +252,19 @@ impl Loading {
                 0 => stem.to_owned(),
                 _ => format!("{stem}-{}", index + 1),
             };
+            let place = || Place {
+                file: file.to_owned(),
+                text: text.to_owned(),
+                span: node.span.clone(),
+            };
             match reader.read(node, &name) {
-                Some(Document::Rule(rule)) => self.add(*rule, file, node, reader),
+                Some(Document::Rule(rule)) => {
+                    if rule.correlation.is_some() {
+                        self.correlations.push((self.rules.len(), place()));
+                    }
+                    self.add(*rule, file, node, reader);
+                }
+                Some(Document::Filter(filter)) => self.filters.push((filter, place())),
                 Some(Document::Unjudged(why)) => reader.notes.push((node.span.clone(), why.into())),
                 None => (),
             }
@@ -263,9 +299,46 @@ impl Loading {
         self.rules.push(rule);
     }
 
+    /// Joins correlations and filters to the rules they name.
+    fn combine(&mut self) {
+        for (filter, place) in std::mem::take(&mut self.filters) {
+            for (name, span) in combined::narrow(&mut self.rules, &filter) {
+                self.notes.push(Note {
+                    line: place.line(span.start),
+                    file: place.file.clone(),
+                    message: format!(
+                        "no rule is called `{name}`: the filter narrows nothing there"
+                    ),
+                });
+            }
+        }
+        for (index, place) in std::mem::take(&mut self.correlations) {
+            if let Err((message, near)) = combined::join(&mut self.rules, index) {
+                let label = near.map(|near| format!("did you mean `{near}`?"));
+                let mistake = Mistake::at(place.span, message).label(label.unwrap_or_default());
+                self.faults.push(RuleFault {
+                    file: place.file,
+                    mistakes: vec![mistake],
+                    text: place.text,
+                });
+                continue;
+            }
+            let rule = &self.rules[index];
+            let named = rule.correlation.as_ref();
+            let service = named.map(|named| combined::service_of(&self.rules, named));
+            self.rules[index].service = service.unwrap_or(rule.service);
+        }
+    }
+
     fn gate(&mut self) -> Option<Gate> {
+        let every = Need::always();
         let judged = self.rules.iter().filter(|rule| rule.is_judged());
-        let needs = judged.map(|rule| (&rule.need, rule.service == Service::Webserver));
+        let needs = judged.map(|rule| {
+            // What is counted must be seen each time, also where nothing else about it is new.
+            let counted = rule.is_part && rule.service == Service::TokenUse;
+            let need = if counted { &every } else { &rule.need };
+            (need, rule.service == Service::Webserver)
+        });
         match Gate::new(needs) {
             Ok(gate) => Some(gate),
             Err(message) => {

@@ -3,6 +3,7 @@
 //! In: what `document` read. Out: [`Rule`], which judges a view and says what it saw.
 //! Does not know: other rules, sessions, incidents.
 
+use super::correlation::Correlation;
 use super::detection::{Expr, Subject};
 use super::gate::Need;
 use super::matcher::Matcher;
@@ -18,6 +19,8 @@ use std::sync::Arc;
 pub struct Rule {
     /// The stem of its file; from the second document of a file on, with `-2`, `-3`, … behind it.
     pub name: Arc<str>,
+    /// The name it gives itself, by which other documents may refer to it.
+    pub alias: Option<Arc<str>>,
     /// UUID.
     pub id: Arc<str>,
     /// What is found, in a few words.
@@ -50,6 +53,14 @@ pub struct Rule {
     pub attack: Vec<Arc<str>>,
     /// Its own tests.
     pub tests: Vec<RuleTest>,
+    /// What it counts, when it is about hits of other rules.
+    pub correlation: Option<Correlation>,
+    /// The correlations that count its hits: index of each, and which of its rules this one is there.
+    pub(super) feeds: Vec<(usize, usize)>,
+    /// True when a correlation counts it.
+    pub(super) is_part: bool,
+    /// True when it raises findings although a correlation counts it.
+    pub(super) speaks: bool,
     pub(super) says: Template,
     pub(super) detection: Expr,
     pub(super) need: Need,
@@ -161,6 +172,17 @@ impl Rule {
         }
         self.says.facts().for_each(|fact| facts.insert(fact));
         facts
+    }
+
+    /// The correlations that count its hits: index of each, and which of its rules this one is there.
+    pub fn feeds(&self) -> &[(usize, usize)] {
+        &self.feeds
+    }
+
+    /// True when its hits are findings. Those of a rule that a correlation counts are not, unless that says
+    /// `generate: true`.
+    pub fn speaks(&self) -> bool {
+        !self.is_part || self.speaks
     }
 
     /// True when the rule is judged at all.

@@ -315,15 +315,11 @@ fn every_mistake_is_reported_at_once_with_its_place_and_a_suggestion() {
 
 #[test]
 fn what_is_not_judged_is_said_and_not_hidden() {
-    let text = "title: many\ncorrelation:\n  type: event_count\n---\ntitle: t\nlogsource: {product: windows}\n";
-    let rules = load(text);
+    let rules = load("title: t\nlogsource: {product: windows}\n");
     let notes: Vec<_> = rules.notes().iter().map(ToString::to_string).collect();
     assert_eq!(
         notes,
-        [
-            "note: rules/rule.yml:1: correlation documents are not judged yet",
-            "note: rules/rule.yml:5: its log source is no access log: not judged",
-        ]
+        ["note: rules/rule.yml:1: its log source is no access log: not judged"]
     );
     assert!(rules.rules().is_empty());
 }
@@ -388,7 +384,7 @@ proptest! {
             prop_assert!(woken || hits.is_empty(), "{detection}");
             let mut ungated = rules.clone();
             for rule in &mut ungated.rules {
-                rule.need = gate::Need { always: true, ..gate::Need::default() };
+                rule.need = Need::always();
             }
             prop_assert_eq!(hits, request.judged(&ungated).0);
         }
