@@ -22,11 +22,11 @@ use crate::domain::context::{Context, Prefix};
 use crate::domain::event::EventKind;
 use crate::domain::facts::Facts;
 use crate::domain::finding::Finding;
-use crate::domain::ids::{Digest, IdKey, SubjectId};
+use crate::domain::ids::{IdKey, SubjectId};
 use crate::domain::incident::{Incident, Target};
 use crate::domain::sighting::Sighting;
 use crate::domain::time::Time;
-use crate::domain::token::{Credential, CredentialPlace};
+use crate::domain::token::Credential;
 use crate::domain::usage::TokenUse;
 use crate::incidents::Incidents;
 use crate::rules::RuleSet;
@@ -39,6 +39,7 @@ pub use health::{SourceHealth, Totals};
 use judge::Edges;
 use prepare::Prepared;
 use serde::{Deserialize, Serialize};
+use standing::Presented;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -297,11 +298,7 @@ impl Engine {
             return;
         };
         if let Some(context) = self.context(&entry, prepared) {
-            let presented = Presented {
-                digest: credential.digest,
-                place: credential.place,
-            };
-            self.presented(prepared, presented, entry, &context, out);
+            self.presented(prepared, credential.into(), entry, &context, out);
         }
     }
 
@@ -319,7 +316,9 @@ impl Engine {
         let open_paths = &self.state.stores.open_paths;
         let path_key = prepare::path_key(&self.settings.key, event);
         let open = path_key.is_some_and(|key| open_paths.get(key).is_some());
-        let standing = standing::standing(event, prepared.path, self.settings.protects, open);
+        let passed_over = standing::passed_over(&prepared.credentials, presented);
+        let mut standing = standing::standing(event, prepared.path, self.settings.protects, open);
+        standing.accepted &= !passed_over;
         let forgery = standing::forgery(&token, entry.verdict);
         let presents =
             presented.place.presents() && !standing::opens_link(event, path_key, &entry, context);
@@ -380,13 +379,6 @@ impl Engine {
             self.state.incidents.note(&usage);
         }
     }
-}
-
-/// Which credential of an event is looked at, and where it stood.
-#[derive(Clone, Copy, Debug)]
-struct Presented {
-    digest: Digest,
-    place: CredentialPlace,
 }
 
 #[cfg(test)]

@@ -4,7 +4,8 @@
 //! Does not know: how sightings travel.
 
 use super::prepare::Prepared;
-use super::{Engine, Observation, Presented};
+use super::standing::Presented;
+use super::{Engine, Observation};
 use crate::detectors::PathClass;
 use crate::domain::event::AccessEvent;
 use crate::domain::ids::Digest;

@@ -7,8 +7,25 @@
 use crate::detectors::{PathClass, Standing};
 use crate::domain::context::{ClientKind, Context};
 use crate::domain::event::AccessEvent;
-use crate::domain::token::{Form, Provenance, Token, Verdict};
+use crate::domain::ids::Digest;
+use crate::domain::token::{Credential, CredentialPlace, Form, Provenance, Shape, Token, Verdict};
 use crate::sessions::TokenEntry;
+
+/// Which credential of an event is looked at, and where it stood.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Presented {
+    pub(super) digest: Digest,
+    pub(super) place: CredentialPlace,
+}
+
+impl From<&Credential<'_>> for Presented {
+    fn from(credential: &Credential<'_>) -> Self {
+        Self {
+            digest: credential.digest,
+            place: credential.place,
+        }
+    }
+}
 
 /// What the gateway's answer says.
 pub(super) fn standing(
@@ -22,6 +39,23 @@ pub(super) fn standing(
         accepted: event.succeeded() && asks && !open && (path.protected || !protects),
         refused: event.refused(),
     }
+}
+
+/// True when the line tells which token the gateway read, and it is another than this one, which stands where anybody can
+/// write one: the answer says nothing of it. A header or a cookie may be read by a service behind the gateway, so there
+/// the answer counts. A hash without claims does not tell whose it is.
+pub(super) fn passed_over(credentials: &[Credential<'_>], one: Presented) -> bool {
+    if credentials.len() < 2
+        || matches!(one.place, CredentialPlace::Header | CredentialPlace::Cookie)
+    {
+        return false;
+    }
+    let mut told = credentials.iter().filter(|other| match &other.shape {
+        Shape::Claims(_) => true,
+        Shape::Hash(_, claims) => !claims.is_empty(),
+        Shape::Raw(_) | Shape::Scrubbed(_) => false,
+    });
+    told.next().is_some_and(|told| told.digest != one.digest)
 }
 
 /// True when the issuer cannot have made this token, whatever the gateway answered.
@@ -110,6 +144,7 @@ mod tests {
     use super::*;
     use crate::domain::ids::IdKey;
     use crate::domain::scrubbed::Scrubbed;
+    use crate::domain::token::{Claim, RawToken};
     use crate::tokens::decode::decode;
     use crate::tokens::locate::locate;
     use crate::tokens::mint::mint;
@@ -125,6 +160,33 @@ mod tests {
         let credentials = locate(&mut event, &key);
         assert_eq!(credentials.len(), 1);
         decode(&credentials[0], &key).unwrap()
+    }
+
+    #[test]
+    fn an_answer_says_nothing_of_a_link_beside_the_token_that_the_gateway_read() {
+        let credential = |shape, place, digest| Credential {
+            shape,
+            place,
+            name: "x".into(),
+            digest: Digest(digest),
+        };
+        let raw = || Shape::Raw(RawToken::new("eyJ.eyJ.".into()));
+        let claims = || vec![(Claim::Sub, "alice".into())];
+        let is_passed_over = |shape, place, digest| {
+            let told = credential(shape, CredentialPlace::Field, 2);
+            let credentials = [credential(raw(), place, 1), told];
+            let digest = Digest(digest);
+            passed_over(&credentials, Presented { digest, place })
+        };
+        let query = CredentialPlace::Query;
+        for told in [Shape::Claims(claims()), Shape::Hash("5f".into(), claims())] {
+            assert!(is_passed_over(told.clone(), query, 1));
+            assert!(!is_passed_over(told.clone(), CredentialPlace::Field, 2));
+            assert!(!is_passed_over(told, CredentialPlace::Cookie, 1));
+        }
+        for tells_nothing in [Shape::Hash("5f".into(), Vec::new()), raw()] {
+            assert!(!is_passed_over(tells_nothing, query, 1));
+        }
     }
 
     #[test]

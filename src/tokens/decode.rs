@@ -296,6 +296,17 @@ mod tests {
     }
 
     #[test]
+    fn the_proof_beside_a_bound_token_is_no_token() {
+        let claims =
+            json!({"jti": "p1", "htm": "GET", "htu": "https://api.example.com/", "iat": 10});
+        for typ in ["dpop+jwt", "DPoP+JWT"] {
+            let header = json!({"alg": "ES256", "typ": typ, "jwk": {"kty": "EC"}});
+            let proof = format!("{}.c2ln", unsigned(&header, &claims));
+            assert_eq!(decoded(&proof), Err(DecodeFault::Proof), "{typ}");
+        }
+    }
+
+    #[test]
     fn a_token_is_decoded_with_all_its_names() {
         let token = of_claims(&json!({
             "iss": "https://idp.example.com/", "sub": "alice", "aud": "api", "azp": "web",
