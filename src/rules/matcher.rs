@@ -5,6 +5,7 @@
 //! Source: Sigma specification v2, "Wildcards" and "Escaping",
 //! <https://sigmahq.io/sigma-specification/specification/sigma-rules-specification.html>.
 
+use super::moment::Part;
 use crate::domain::usage::{Field, Value, View};
 use ipnet::IpNet;
 use regex::{Regex, RegexBuilder};
@@ -23,6 +24,8 @@ pub(super) enum Matcher {
     Regex(Regex),
     /// A number on this side of another.
     Number(Compare, f64),
+    /// A time of which this part is on this side of a number.
+    Part(Part, Compare, f64),
     /// An address in this network.
     Cidr(IpNet),
     /// There (true) or not there (false).
@@ -251,6 +254,9 @@ impl Matcher {
             Self::Number(compare, limit) => {
                 number(value).is_some_and(|value| compare.holds(value, *limit))
             }
+            Self::Part(part, compare, limit) => text(value)
+                .and_then(|text| part.of(&text))
+                .is_some_and(|value| compare.holds(value, *limit)),
             Self::Text(shape) => text(value).is_some_and(|text| shape.holds(&text)),
             Self::Regex(regex) => text(value).is_some_and(|text| regex.is_match(&text)),
             Self::Cidr(network) => text(value)

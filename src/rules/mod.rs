@@ -13,6 +13,7 @@ mod embedded;
 mod gate;
 mod matcher;
 mod modifier;
+mod moment;
 mod names;
 mod rule;
 mod says;

@@ -6,6 +6,7 @@
 //! <https://sigmahq.io/sigma-specification/specification/sigma-appendix-modifiers.html>.
 
 use super::matcher::{Case, Compare, Flags, Matcher, Piece, Place, Shape, pieces, regex};
+use super::moment::Part;
 use super::yaml::{Kind, Node};
 use crate::domain::usage::Field;
 use data_encoding::BASE64;
@@ -36,6 +37,13 @@ pub(super) const NAMES: &[&str] = &[
     "gte",
     "fieldref",
     "neq",
+    "expand",
+    "minute",
+    "hour",
+    "day",
+    "week",
+    "month",
+    "year",
 ];
 
 /// Five characters can each stand for a dash, so this many dashes make 625 patterns.
@@ -51,6 +59,8 @@ pub(super) struct Modifiers {
     case: Case,
     kind: ValueKind,
     dashes: bool,
+    expands: bool,
+    part: Option<Part>,
     encodings: Vec<Encoding>,
 }
 
@@ -109,16 +119,29 @@ impl Modifiers {
             ("utf16", _) => self.encodings.push(Encoding::Utf16),
             ("base64", _) => self.encodings.push(Encoding::Base64),
             ("base64offset", _) => self.encodings.push(Encoding::Base64Offset),
-            ("expand", _) => {
-                return Err("placeholders (`expand`) have no values here: write them out".into());
-            }
-            _ => return Err(format!("unknown modifier `{name}`")),
+            ("expand", _) => self.expands = true,
+            _ => match Part::of_name(name) {
+                Some(part) => self.part = Some(part),
+                None => return Err(format!("unknown modifier `{name}`")),
+            },
         }
         Ok(())
     }
 
     /// The matchers one value stands for; any of them is enough.
     pub(super) fn matchers(&self, value: &Node) -> Result<Vec<Matcher>, String> {
+        let matchers = self.matchers_of_whole(value)?;
+        let Some(part) = self.part else {
+            return Ok(matchers);
+        };
+        let of_part = |matcher| match matcher {
+            Matcher::Number(compare, limit) => Ok(Matcher::Part(part, compare, limit)),
+            _ => Err(format!("expected a number, not {}", value.noun())),
+        };
+        matchers.into_iter().map(of_part).collect()
+    }
+
+    fn matchers_of_whole(&self, value: &Node) -> Result<Vec<Matcher>, String> {
         let text = match &value.kind {
             Kind::List(_) | Kind::Map(_) => {
                 return Err(format!("expected one value, not {}", value.noun()));
@@ -131,6 +154,11 @@ impl Modifiers {
             Kind::Number(number) => number.to_string(),
             Kind::Text(text) => text.clone(),
         };
+        if let Some(name) = placeholder(&text).filter(|_| self.expands) {
+            return Err(format!(
+                "the placeholder `%{name}%` has no values here: write them out"
+            ));
+        }
         let matcher = match self.kind {
             ValueKind::Regex(flags) => Matcher::Regex(regex(&text, flags)?),
             ValueKind::Cidr => Matcher::Cidr(network(&text)?),
@@ -198,6 +226,13 @@ impl Modifiers {
         };
         variants.into_iter().map(literal).collect()
     }
+}
+
+/// The first placeholder of a text: `%admins%` (Sigma rules specification 2.1, "Placeholders").
+fn placeholder(text: &str) -> Option<&str> {
+    let (_, after) = text.split_once('%')?;
+    let (name, _) = after.split_once('%')?;
+    (!name.is_empty()).then_some(name)
 }
 
 fn network(text: &str) -> Result<ipnet::IpNet, String> {
@@ -294,12 +329,20 @@ mod tests {
 
     #[test]
     fn what_has_no_meaning_is_refused() {
-        for (key, part) in [
-            ("i", "after `re`"),
-            ("expand", "write them out"),
-            ("like", "unknown"),
-        ] {
+        for (key, part) in [("i", "after `re`"), ("like", "unknown")] {
             assert!(Modifiers::parse(key.split('|')).unwrap_err().contains(part));
         }
+    }
+
+    #[test]
+    fn a_placeholder_is_refused_by_its_name() {
+        let modifiers = Modifiers::parse(["expand"].into_iter()).unwrap();
+        let value = |text: &str| Node {
+            span: 0..0,
+            kind: Kind::Text(text.into()),
+        };
+        let refused = modifiers.matchers(&value("%admins%")).unwrap_err();
+        assert!(refused.contains("`%admins%`"), "{refused}");
+        assert!(modifiers.matchers(&value("100 %")).is_ok());
     }
 }

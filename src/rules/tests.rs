@@ -188,6 +188,15 @@ fn nothing_numbers_and_keywords_are_read_as_sigma_says() {
         "  s: {url.query|fieldref|contains: url.query}\n  condition: s\n",
         &request
     ));
+    // The time of the request is 1970-01-01T00:00:00Z.
+    assert!(holds(
+        "  s: {'@timestamp|year': 1970, '@timestamp|hour|lt': 6, '@timestamp|month|neq': 2}\n  condition: s\n",
+        &request
+    ));
+    assert!(!holds(
+        "  s: {'@timestamp|hour|gte': 22}\n  condition: s\n",
+        &request
+    ));
     assert!(holds(
         "  s: {nobody.knows: null}\n  condition: s\n",
         &request
