@@ -118,6 +118,68 @@ fn a_theft_in_any_wrapper_is_the_theft_in_the_plain_log() {
     }
 }
 
+/// Clouds deliver all records of some minutes as one object in one line, far longer than any line may be.
+#[test]
+fn a_theft_among_many_megabytes_of_records_in_one_line_is_the_theft_in_the_plain_log() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut lines = lines_of(&theft("ann", MORNING_S));
+    while lines.iter().map(String::len).sum::<usize>() < 3 << 20 {
+        let subject = format!("s{}", lines.len());
+        lines.extend(at_home(&subject, MORNING_S, 1000));
+    }
+    lines.rotate_left(2);
+    let (plain, _, _) = scan(&[&file(folder.path(), "plain.json", &lines)]);
+    assert!(!rules(&plain).is_empty());
+    lines
+        .iter_mut()
+        .for_each(|line| line.truncate(line.trim_end().len()));
+    let event = |line: &String| {
+        json!({"timestamp": 1_777_888_800_000_i64, "message": line, "ingestionTime": 1}).to_string()
+    };
+    let events: Vec<String> = lines.iter().map(event).collect();
+    for (name, before, records, after) in [
+        ("Records", r#"{"Records":["#, &lines, "]}"),
+        ("records", "{\"records\": [", &lines, "]}\n"),
+        ("array", "[", &lines, "]"),
+        ("events", r#"{"events":["#, &events, "]}"),
+    ] {
+        let path = folder.path().join(name);
+        fs::write(&path, format!("{before}{}{after}", records.join(","))).unwrap();
+        let (found, said, _) = scan(&[&path]);
+        assert_eq!(rules(&found), rules(&plain), "{name}: {said}");
+        let summary = of(&found, "summary")[0];
+        assert_eq!(
+            summary["lines"],
+            of(&plain, "summary")[0]["lines"],
+            "{name}"
+        );
+        assert_eq!(
+            summary["skipped"],
+            of(&plain, "summary")[0]["skipped"],
+            "{name}"
+        );
+        for ((rule, line, offset), (_, plain_line, _)) in
+            places(&found).into_iter().zip(places(&plain))
+        {
+            let ahead = &records[..plain_line as usize - 1];
+            let ahead = ahead
+                .iter()
+                .map(|record| record.len() as u64 + 1)
+                .sum::<u64>();
+            let first = if plain_line == 1 {
+                0
+            } else {
+                before.len() as u64
+            };
+            assert_eq!(
+                (line, offset),
+                (plain_line, first + ahead),
+                "{name}: {rule}"
+            );
+        }
+    }
+}
+
 #[test]
 fn t73_the_time_of_a_wrapper_counts_only_where_the_line_has_none() {
     let folder = tempfile::tempdir().unwrap();

@@ -1,7 +1,7 @@
 //! AWS CloudTrail: one record a line.
 //!
 //! In: a line. Out: [`AccessEvent`](crate::domain::event::AccessEvent).
-//! Does not know: files as CloudTrail delivers them, one object with all records, which are to be split before.
+//! Does not know: files as CloudTrail delivers them, one object with all records: they are cut while they are read.
 //! Source: AWS, "CloudTrail record contents",
 //! <https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-event-reference-record-contents.html>.
 //! `sourceIPAddress` may be the name of a service. A record has no status: it names an error, or there was none.

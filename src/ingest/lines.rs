@@ -18,7 +18,7 @@ pub(super) const CHUNK_BYTES: usize = 256 << 10;
 /// How much of a source's beginning says what it is.
 const SNIFF_BYTES: usize = 8 << 10;
 
-const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+pub(super) const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// Reads a source to its end, chunk by chunk.
 pub struct ChunkReader<R> {

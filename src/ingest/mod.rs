@@ -1,7 +1,7 @@
 //! SHELL: from files to chunks of lines, losing nothing that is not counted.
 //!
 //! In: paths, folders, globs, stdin. Out: [`crate::domain::line::Chunk`]s with the place every line came from.
-//! `scan` reads [`discover`] → [`archive`] → [`lines`]; `watch` polls [`follow`]: [`tail`], woken by
+//! `scan` reads [`discover`] → [`archive`] → [`records`] → [`lines`]; `watch` polls [`follow`]: [`tail`], woken by
 //! [`wake`], with a [`state`]: the [`journal`] of what the engine was fed and the [`snapshot`] of what it knew.
 //! Does not know: formats, tokens, the engine; threads (the app starts them: everything here is polled or called).
 
@@ -14,6 +14,7 @@ pub mod journal;
 pub mod lines;
 mod members;
 pub(crate) mod open;
+pub mod records;
 pub mod snapshot;
 pub mod state;
 pub mod tail;

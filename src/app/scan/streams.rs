@@ -14,6 +14,7 @@ use crate::formats::{self, FieldMap, FormatFault, Parser};
 use crate::ingest::archive::{self, Packing};
 use crate::ingest::discover::{Found, Input};
 use crate::ingest::lines::ChunkReader;
+use crate::ingest::records::Records;
 use crate::wrappers::{self, Peeler};
 use jiff::tz::TimeZone;
 use std::io::{self, Read};
@@ -86,7 +87,7 @@ impl Wanted {
     }
 }
 
-type Lines = ChunkReader<Box<dyn Read + Send>>;
+type Lines = ChunkReader<Records<Box<dyn Read + Send>>>;
 
 /// How far an archive was read, in bytes on the disk.
 struct Packed {
@@ -296,5 +297,8 @@ fn open(input: &Input, source: &Source) -> io::Result<(Lines, Packed)> {
         Packing::Plain => opened.reader,
         _ => unpacking::ahead(opened.reader),
     };
-    Ok((ChunkReader::new(reader, source.clone()), packed))
+    Ok((
+        ChunkReader::new(Records::new(reader), source.clone()),
+        packed,
+    ))
 }
