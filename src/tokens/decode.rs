@@ -467,6 +467,19 @@ mod tests {
         }
     }
 
+    /// RFC 9449, section 4: the proof stands beside the token, names the request, and is new with each.
+    #[test]
+    fn a_dpop_proof_is_never_taken_for_the_token_beside_it() {
+        for typ in ["dpop+jwt", "DPoP+JWT"] {
+            let header = json!({"typ": typ, "alg": "ES256", "jwk": {"kty": "EC", "crv": "P-256"}});
+            let claims =
+                json!({"jti": "1", "htm": "GET", "htu": "https://api.example.com/", "iat": 1});
+            let unsigned = unsigned(&header, &claims);
+            let proof = format!("{}.c2ln", unsigned.trim_end_matches('.'));
+            assert_eq!(decoded(&proof), Err(DecodeFault::Proof), "{proof}");
+        }
+    }
+
     #[test]
     fn told_claims_and_hashes_are_tokens_of_their_own_form() {
         let told = |jti: &'static str, sub: &'static str| {

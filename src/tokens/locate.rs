@@ -7,8 +7,8 @@
 //! Source: RFC 6750, section 2 (header, form, query), RFC 9449, section 7.1 (DPoP), RFC 7515,
 //! section 7.1, and RFC 7516, section 7.1 (compact serialisations).
 
-use super::pairs::{joined_cookie, may_hold_pairs, pairs};
-use super::told::{Told, tag};
+use super::pairs::{Split, may_hold_pairs, pairs};
+use super::told::Told;
 use crate::domain::bytes::{count_and_has_any, has_any};
 use crate::domain::event::{AccessEvent, Carrier, CarrierKind, EventKind};
 use crate::domain::ids::IdKey;
@@ -135,13 +135,13 @@ impl<'a> Found<'a, '_> {
         for (name, value) in pairs(text, b';') {
             let name = name.map_or(carrier.name.clone(), |name| cut(text, name));
             let value = cut(text, value);
-            let stem = name.strip_suffix(".0");
-            match stem.filter(|_| joins_left > 0 && opens_object(value.as_bytes())) {
-                Some(stem) => {
-                    joins_left -= 1;
-                    let joined = joined_cookie(text, stem);
+            let begins = joins_left > 0 && opens_object(value.trim_start_matches('"').as_bytes());
+            let split = Split::of(&name).filter(|_| begins);
+            joins_left -= usize::from(split.is_some());
+            match split.and_then(|split| Some((split.stem, split.joined(text)?))) {
+                Some((stem, joined)) => {
                     let stem = Cow::Owned(stem.to_owned());
-                    self.in_text(&joined, CredentialPlace::Cookie, stem);
+                    self.in_text(&Cow::Owned(joined), CredentialPlace::Cookie, stem);
                 }
                 None => self.in_text(&value, CredentialPlace::Cookie, name),
             }
@@ -222,38 +222,33 @@ impl<'a> Found<'a, '_> {
         }
     }
 
-    /// What the gateway told of the token counts when the token itself is not there.
     fn add_told(&mut self, told: Told<'a>) {
-        if self.credentials.iter().any(|one| one.place.presents()) {
-            return;
+        if let Some(credential) = told.credential(&self.credentials, self.key) {
+            self.add(credential);
         }
-        let mut parts: Vec<&[u8]> = Vec::with_capacity(2 * told.claims.len() + 1);
-        if let Some((hash, _)) = &told.hash {
-            parts.push(hash.as_bytes());
-        } else if told.names_someone() {
-            for (claim, value) in &told.claims {
-                parts.extend([tag(*claim), value.as_bytes()]);
-            }
-        } else {
-            return;
-        }
-        let digest = self.key.digest("told", &parts);
-        let (shape, name) = match told.hash {
-            Some((hash, name)) => (Shape::Hash(hash, told.claims), name),
-            None => (Shape::Claims(told.claims), Cow::Borrowed("claims")),
-        };
-        self.add(Credential {
-            shape,
-            place: CredentialPlace::Field,
-            name,
-            digest,
-        });
     }
 
+    /// Where there are too many, the sender's own go first: nobody can crowd out what the gateway read.
     fn add(&mut self, credential: Credential<'a>) {
         if self.credentials.len() < CREDENTIALS_MAX {
             self.credentials.push(credential);
+            return;
         }
+        let mut known = self.credentials.iter_mut().rev();
+        if let Some(lesser) = known.find(|known| weight(known.place) < weight(credential.place)) {
+            *lesser = credential;
+        }
+    }
+}
+
+/// How likely a gateway reads its token there.
+fn weight(place: CredentialPlace) -> u8 {
+    match place {
+        CredentialPlace::Field => 4,
+        CredentialPlace::Header => 3,
+        CredentialPlace::Cookie => 2,
+        CredentialPlace::Query | CredentialPlace::Path => 1,
+        CredentialPlace::Referer | CredentialPlace::Stray => 0,
     }
 }
 
@@ -498,10 +493,69 @@ mod tests {
     #[test]
     fn a_cookie_in_pieces_is_one_token() {
         let token = token("alice");
-        let (first, second) = token.split_at(80);
-        let cookie = format!("auth.1={second}; a=b; auth.0={first}");
-        let found = found(event([carrier(CarrierKind::Cookie, "cookie", &cookie)]));
-        assert_eq!(found, [(CredentialPlace::Cookie, "auth".to_owned(), token)]);
+        let (first, rest) = token.split_at(80);
+        let (second, third) = rest.split_at(50);
+        for (stem, names) in [
+            ("auth", ["auth.0", "auth.1", "auth.2"]),
+            (
+                "appSession",
+                ["appSession-0", "appSession-1", "appSession-2"],
+            ),
+            ("id_token", ["id_token_0", "id_token_1", "id_token_2"]),
+            (
+                ".AspNetCore.Cookies",
+                [
+                    ".AspNetCore.CookiesC1",
+                    ".AspNetCore.CookiesC2",
+                    ".AspNetCore.CookiesC3",
+                ],
+            ),
+            (
+                "__Secure-next-auth.session-token",
+                [
+                    "__Secure-next-auth.session-token.0",
+                    "__Secure-next-auth.session-token.1",
+                    "__Secure-next-auth.session-token.2",
+                ],
+            ),
+        ] {
+            let [a, b, c] = names;
+            let cookie = format!(
+                "{stem}=chunks-3; {c}={third}; x=1;{b}=\"{second}\"; {a}={first}; {b}=again"
+            );
+            let found = found(event([carrier(CarrierKind::Cookie, "cookie", &cookie)]));
+            let expected = (CredentialPlace::Cookie, stem.to_owned(), token.clone());
+            assert_eq!(found, [expected], "{stem}");
+        }
+    }
+
+    #[test]
+    fn a_cookie_without_one_of_its_pieces_is_a_token_that_was_cut() {
+        let token = token("alice");
+        let (first, second) = token.split_at(token.len() - 40);
+        let (second, third) = second.split_at(20);
+        for (cookie, expected) in [
+            (
+                format!("a.0={first}; a.2={third}"),
+                ("a.0", first.to_owned()),
+            ),
+            (
+                format!("a.3={third}; a.1={second}; a.0={first}"),
+                ("a", format!("{first}{second}")),
+            ),
+        ] {
+            let found = found(event([carrier(CarrierKind::Cookie, "cookie", &cookie)]));
+            let (name, text) = expected;
+            assert_eq!(found, [(CredentialPlace::Cookie, name.to_owned(), text)]);
+        }
+        let only_later = format!("a.1={second}; a.2={third}");
+        assert!(found(event([carrier(CarrierKind::Cookie, "cookie", &only_later)])).is_empty());
+    }
+
+    #[test]
+    fn very_many_pieces_of_cookies_come_to_an_end() {
+        let many: String = (0..50_000).map(|n| format!("a{n}.0=eyJ{n};")).collect();
+        found(event([carrier(CarrierKind::Cookie, "cookie", &many)]));
     }
 
     #[test]
@@ -595,11 +649,76 @@ mod tests {
         );
         assert_eq!(found(event(told().into_iter().chain([hash]))), [hashed]);
         let token = token("alice");
-        let raw = carrier(CarrierKind::Field, "token", &token);
-        let raw_wins = (CredentialPlace::Field, "token".to_owned(), token.clone());
-        assert_eq!(found(event(told().into_iter().chain([raw]))), [raw_wins]);
+        for (kind, place) in [
+            (CarrierKind::Field, CredentialPlace::Field),
+            (CarrierKind::Header, CredentialPlace::Header),
+            (CarrierKind::Cookie, CredentialPlace::Cookie),
+        ] {
+            let raw = carrier(kind, "token", &token);
+            let raw_wins = (place, "token".to_owned(), token.clone());
+            assert_eq!(found(event(told().into_iter().chain([raw]))), [raw_wins]);
+        }
         let nobody = carrier(CarrierKind::Claim(Claim::Alg), "jwt_alg", "RS256");
         assert!(found(event([nobody])).is_empty());
+    }
+
+    /// What the gateway says of the token that it let in, and what a thief sends beside it to hide that.
+    #[test]
+    fn no_decoy_hides_what_the_gateway_told() {
+        let decoy = token("mallory");
+        let scrubbed = {
+            let mut line = Vec::new();
+            super::super::scrub::scrub(decoy.as_bytes(), &key(), &mut line);
+            String::from_utf8(line).unwrap()
+        };
+        assert!(scrubbed.starts_with("~t-"), "{scrubbed}");
+        let many: Vec<String> = (0..20)
+            .map(|n| format!("t{n}={}", token(&n.to_string())))
+            .collect();
+        let many = many.join("&");
+        let cookies = many.replace('&', "; ");
+        let bearer = format!("Bearer {decoy}");
+        let broken = "Bearer x.eyJzdWIiOiJhIn0.y";
+        for (kind, text) in [
+            (CarrierKind::Header, bearer.as_str()),
+            (CarrierKind::Header, broken),
+            (CarrierKind::Cookie, decoy.as_str()),
+            (CarrierKind::Cookie, scrubbed.as_str()),
+            (CarrierKind::Cookie, cookies.as_str()),
+        ] {
+            let told = carrier(CarrierKind::Claim(Claim::Sub), "jwt_sub", "alice");
+            let found = found(event([carrier(kind, "decoy", text), told]));
+            assert!(found.iter().any(|(_, name, _)| name == "claims"), "{text}");
+        }
+        for text in [&decoy, &scrubbed, &many] {
+            let query = format!("t={text}");
+            for hashed in [false, true] {
+                let told = match hashed {
+                    true => carrier(CarrierKind::Hash, "claims", "5f3a"),
+                    false => carrier(CarrierKind::Claim(Claim::Jti), "jwt_jti", "7"),
+                };
+                let mut event = event([told]);
+                event.query = Some(query.as_str().into());
+                event.referer = Some(query.as_str().into());
+                event.path = Some(format!("/{query}").into());
+                let found = found(event);
+                assert!(found.iter().any(|(_, name, _)| name == "claims"), "{text}");
+                assert!(found.len() <= CREDENTIALS_MAX);
+            }
+        }
+    }
+
+    #[test]
+    fn no_crowd_of_cookies_hides_the_token_in_the_header() {
+        let token = token("alice");
+        let cookies: Vec<String> = (0..20).map(|n| format!("c{n}={token}{n}")).collect();
+        let (cookies, header) = (cookies.join(";"), format!("Bearer {token}"));
+        let found = found(event([
+            carrier(CarrierKind::Cookie, "cookie", &cookies),
+            carrier(CarrierKind::Header, "authorization", &header),
+        ]));
+        let headers = found.iter().filter(|one| one.0 == CredentialPlace::Header);
+        assert_eq!((headers.count(), found.len()), (1, CREDENTIALS_MAX));
     }
 
     #[test]

@@ -2,18 +2,17 @@
 //!
 //! In: the text of one. Out: where each name and value stand; the value of a cookie that was split.
 //! Does not know: which of them is a token.
-//! Source: RFC 6265, section 4.2.1; URL Standard, `application/x-www-form-urlencoded`.
+//! Source: RFC 6265, section 4.2.1; Microsoft, `ChunkingCookieManager`; NextAuth.js, "Session token chunking"; URL Standard, `application/x-www-form-urlencoded`.
 
 use super::locate::{has_usual_opening, opens_object};
 use crate::domain::bytes::has_any;
 use memchr::{memchr, memchr_iter};
-use std::borrow::Cow;
 use std::mem;
 use std::ops::Range;
 
 /// Pieces that one cookie may be split into. Frameworks split at 4 KiB, and servers refuse more
 /// than 16 KiB of headers.
-pub(super) const COOKIE_PIECES_MAX: u32 = 10;
+const COOKIE_PIECES_MAX: usize = 10;
 
 /// True when a value in this Cookie header or query may be a token, or what scrubbing left of one.
 pub(super) fn may_hold_pairs(text: &str) -> bool {
@@ -52,18 +51,62 @@ pub(super) fn pairs(
     })
 }
 
-/// The value of a cookie that was split into `stem.0`, `stem.1` and so on, as it was before.
-pub(super) fn joined_cookie<'a>(text: &str, stem: &str) -> Cow<'a, str> {
-    let mut joined = String::new();
-    for index in 0..COOKIE_PIECES_MAX {
-        let wanted = format!("{stem}.{index}");
-        let value = pairs(text, b';')
-            .find(|(name, _)| name.clone().and_then(|name| text.get(name)) == Some(&wanted))
-            .and_then(|(_, value)| text.get(value));
-        match value {
-            Some(value) => joined.push_str(value),
-            None => break,
-        }
+/// The cookie that a name is the first piece of.
+#[derive(Clone, Copy)]
+pub(super) struct Split<'n> {
+    /// Its name before it was split.
+    pub(super) stem: &'n str,
+    /// What stands between that and the number.
+    mark: char,
+    /// The first number.
+    first: usize,
+}
+
+impl<'n> Split<'n> {
+    /// `name.0` (NextAuth, Supabase, Auth0), `name-0`, `name_0`, `nameC1` (ASP.NET Core).
+    pub(super) fn of(name: &'n str) -> Option<Self> {
+        let (marked, first) = match name.strip_suffix('0') {
+            Some(marked) => (marked, 0),
+            None => (name.strip_suffix('1')?, 1),
+        };
+        let mark = marked.chars().next_back()?;
+        let fits = match first {
+            0 => matches!(mark, '.' | '-' | '_'),
+            _ => mark == 'C',
+        };
+        let stem = marked.strip_suffix(mark).filter(|_| fits)?;
+        Some(Self { stem, mark, first })
     }
-    Cow::Owned(joined)
+
+    /// Where its pieces stand in a Cookie header, in their order. Of equal names the first wins, as in servers.
+    pub(super) fn pieces(self, text: &str) -> [Option<Range<usize>>; COOKIE_PIECES_MAX] {
+        let mut pieces = [const { None }; COOKIE_PIECES_MAX];
+        for (name, value) in pairs(text, b';') {
+            if let Some(piece) = name
+                .and_then(|name| self.number(text.get(name)?))
+                .and_then(|number| pieces.get_mut(number))
+            {
+                let (start, rest) = (value.start, text.get(value).unwrap_or_default());
+                let quote = usize::from(rest.starts_with('"'));
+                let rest = rest.get(quote..).unwrap_or_default();
+                // In a log without quotes the header ends at a space.
+                let end = rest.find(['"', ' ']).unwrap_or(rest.len());
+                piece.get_or_insert(start + quote..start + quote + end);
+            }
+        }
+        pieces
+    }
+
+    fn number(self, name: &str) -> Option<usize> {
+        let name = name.rsplit(' ').next()?;
+        let number = name.strip_prefix(self.stem)?.strip_prefix(self.mark)?;
+        number.parse::<usize>().ok()?.checked_sub(self.first)
+    }
+
+    /// Its value as it was before, as far as no piece is missing; `None` when there is no second one.
+    pub(super) fn joined(self, text: &str) -> Option<String> {
+        let pieces = self.pieces(text).into_iter();
+        let pieces: Vec<&str> = pieces.map_while(|piece| text.get(piece?)).collect();
+        (pieces.len() > 1).then(|| pieces.concat())
+    }
 }

@@ -8,7 +8,7 @@
 
 use super::decode::decode_raw;
 use super::locate::token_in;
-use super::pairs::{COOKIE_PIECES_MAX, pairs};
+use super::pairs::Split;
 use crate::domain::ids::IdKey;
 use crate::domain::mask::runs_in_bytes;
 use crate::domain::scrubbed::Scrubbed;
@@ -83,7 +83,8 @@ fn change(line: &[u8], run: Range<usize>, key: &IdKey) -> Vec<Change> {
     let range = run.start..end;
     let mut text = unescaped(&line[range.clone()]);
     let pieces = cookie_pieces(line, &range);
-    for piece in &pieces {
+    // As far as none is missing; those after a gap are a secret, too.
+    for piece in pieces.iter().map_while(Option::as_ref) {
         text.push_str(&String::from_utf8_lossy(&line[piece.clone()]));
     }
     let place = match in_url {
@@ -98,7 +99,10 @@ fn change(line: &[u8], run: Range<usize>, key: &IdKey) -> Vec<Change> {
         range,
         ids: Some(ids.ok_or_else(hash)),
     };
-    let further = pieces.into_iter().map(|range| Change { range, ids: None });
+    let further = pieces
+        .into_iter()
+        .flatten()
+        .map(|range| Change { range, ids: None });
     std::iter::once(first).chain(further).collect()
 }
 
@@ -136,33 +140,27 @@ fn unescaped(run: &[u8]) -> String {
     plain
 }
 
-/// Where the further pieces stand of a cookie that was split, if `first` is the value of its `….0`.
-fn cookie_pieces(line: &[u8], first: &Range<usize>) -> Vec<Range<usize>> {
-    let before = &line[..first.start];
-    let Some(before) = before.strip_suffix(b".0=") else {
+/// Where the other pieces stand of a cookie that was split, if `first` is the value of the first.
+fn cookie_pieces(line: &[u8], first: &Range<usize>) -> Vec<Option<Range<usize>>> {
+    let Some(before) = line[..first.start].strip_suffix(b"=") else {
         return Vec::new();
     };
     let in_name = |byte: &&u8| byte.is_ascii_alphanumeric() || b"-_.".contains(byte);
-    let stem_length = before.iter().rev().take_while(in_name).count();
-    let stem = &before[before.len() - stem_length..];
-    let stem = String::from_utf8_lossy(stem);
-    let end = memchr::memchr2(b'"', b'\\', &line[first.end..]);
-    let header = first.end..end.map_or(line.len(), |at| first.end + at);
-    let Ok(text) = std::str::from_utf8(&line[header.clone()]) else {
+    let name_length = before.iter().rev().take_while(in_name).count();
+    let name = str::from_utf8(&before[before.len() - name_length..]);
+    let Some(split) = name.ok().and_then(Split::of) else {
         return Vec::new();
     };
-    (1..COOKIE_PIECES_MAX)
-        .map_while(|index| {
-            let wanted = format!("{stem}.{index}");
-            let named = |(name, value): (Option<Range<usize>>, Range<usize>)| {
-                (text.get(name?)? == wanted).then_some(value)
-            };
-            let value = pairs(text, b';').find_map(named)?;
-            // In a log without quotes the header ends at a space.
-            let length = text.get(value.clone())?.find(' ').unwrap_or(value.len());
-            Some(header.start + value.start..header.start + value.start + length)
-        })
-        .collect()
+    // The pieces come in any order.
+    let start = memchr::memrchr2(b'"', b'\\', before).map_or(0, |at| at + 1);
+    let end = memchr::memchr2(b'"', b'\\', &line[first.end..]);
+    let header = start..end.map_or(line.len(), |at| first.end + at);
+    let Ok(text) = str::from_utf8(&line[header.clone()]) else {
+        return Vec::new();
+    };
+    let in_line = |piece: Range<usize>| start + piece.start..start + piece.end;
+    let pieces = split.pieces(text).into_iter().skip(1);
+    pieces.map(|piece| piece.map(in_line)).collect()
 }
 
 #[cfg(test)]
@@ -264,6 +262,11 @@ mod tests {
             let line = format!("a=b; session.0={a}; z=1; session.1={b}; session.2={c}{end}");
             let expected = format!("a=b; session.0={ids}; z=1; session.1=~; session.2=~{end}");
             assert_eq!(scrubbed(&line).0, expected);
+            let line = format!("200 nC2={b}; z=1; nC1={a}; nC3={c}{end}");
+            let expected = format!("200 nC2=~; z=1; nC1={ids}; nC3=~{end}");
+            assert_eq!(scrubbed(&line).0, expected);
+            let missing = scrubbed(&format!("s-2={c}; s-0={a}{end}"));
+            assert!(missing.0.starts_with("s-2=~; s-0=~x-"), "{}", missing.0);
         }
     }
 

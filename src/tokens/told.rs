@@ -1,18 +1,20 @@
 //! What a gateway told of a token in fields of their own, where the token itself is not logged.
 //!
-//! In: carriers of claims and hashes. Out: [`Told`].
-//! Does not know: what claims mean, or other credentials of the event.
+//! In: carriers of claims and hashes. Out: [`Told`], and its [`Credential`] unless another one is the same token.
+//! Does not know: what claims mean, or which other credentials the event has.
 
+use super::decode::decode;
 use crate::domain::event::Carrier;
-use crate::domain::token::Claim;
+use crate::domain::ids::IdKey;
+use crate::domain::token::{Claim, Credential, CredentialPlace, Shape, Token};
 use std::borrow::Cow;
 
 /// What the gateway told of a token in fields of their own.
 #[derive(Default)]
 pub(super) struct Told<'a> {
-    pub(super) claims: Vec<(Claim, Cow<'a, str>)>,
+    claims: Vec<(Claim, Cow<'a, str>)>,
     /// The hash and the name of its field.
-    pub(super) hash: Option<(Cow<'a, str>, Cow<'a, str>)>,
+    hash: Option<(Cow<'a, str>, Cow<'a, str>)>,
 }
 
 impl<'a> Told<'a> {
@@ -28,11 +30,71 @@ impl<'a> Told<'a> {
         }
     }
 
-    /// True when the claims tell one token or subject from others.
-    pub(super) fn names_someone(&self) -> bool {
-        self.claims
-            .iter()
-            .any(|(claim, _)| matches!(claim, Claim::Sub | Claim::Jti | Claim::Sid))
+    /// The gateway's words as a credential. They are dropped where a token is there in full that they are about, and
+    /// only there: else a thief would hide them behind any other token, sent where the gateway reads none.
+    pub(super) fn credential(
+        self,
+        shown: &[Credential<'a>],
+        key: &IdKey,
+    ) -> Option<Credential<'a>> {
+        let mut parts: Vec<&[u8]> = Vec::with_capacity(2 * self.claims.len() + 1);
+        if let Some((hash, _)) = &self.hash {
+            parts.push(hash.as_bytes());
+        } else if self.names().next().is_some() {
+            for (claim, value) in &self.claims {
+                parts.extend([tag(*claim), value.as_bytes()]);
+            }
+        } else {
+            return None;
+        }
+        let mut presented = shown.iter().filter(|one| one.place.presents());
+        if presented.any(|one| self.is_about(one, key)) {
+            return None;
+        }
+        let digest = key.digest("told", &parts);
+        let (shape, name) = match self.hash {
+            Some((hash, name)) => (Shape::Hash(hash, self.claims), name),
+            None => (Shape::Claims(self.claims), Cow::Borrowed("claims")),
+        };
+        Some(Credential {
+            shape,
+            place: CredentialPlace::Field,
+            name,
+            digest,
+        })
+    }
+
+    /// The claims that tell one token or subject from others.
+    fn names(&self) -> impl Iterator<Item = &(Claim, Cow<'a, str>)> {
+        let mut claims = self.claims.iter();
+        std::iter::from_fn(move || {
+            claims.find(|(claim, _)| matches!(claim, Claim::Sub | Claim::Jti | Claim::Sid))
+        })
+    }
+
+    /// True when the gateway said this of that token.
+    fn is_about(&self, other: &Credential<'_>, key: &IdKey) -> bool {
+        let Ok(token) = decode(other, key) else {
+            return false;
+        };
+        let readable = token.sub.is_some() || token.jti.is_some() || token.sid.is_some();
+        if self.names().next().is_none() || !readable || matches!(other.shape, Shape::Scrubbed(_)) {
+            // Nothing to compare: a gateway speaks of the token that it reads, which is the one in the header.
+            return matches!(
+                other.place,
+                CredentialPlace::Header | CredentialPlace::Field
+            );
+        }
+        self.names()
+            .all(|(claim, value)| claim_of(&token, *claim).is_some_and(|own| own == value))
+    }
+}
+
+fn claim_of(token: &Token, claim: Claim) -> Option<&str> {
+    match claim {
+        Claim::Sub => token.sub.as_deref(),
+        Claim::Jti => token.jti.as_deref(),
+        _ => token.sid.as_deref(),
     }
 }
 
@@ -42,7 +104,7 @@ fn has_value(text: &str) -> bool {
 }
 
 /// One byte that tells claims apart in a digest.
-pub(super) fn tag(claim: Claim) -> &'static [u8] {
+fn tag(claim: Claim) -> &'static [u8] {
     match claim {
         Claim::Iss => b"i",
         Claim::Sub => b"s",
