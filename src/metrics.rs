@@ -140,6 +140,14 @@ metrics! {
     Counter actions(provider, step, outcome) "actions_total" "Actions carried out, by outcome.";
     Counter alerts(sink, outcome) "alerts_total" "Alerts sent, by outcome.";
     Histogram event_lag(source) "event_lag_seconds" "From a line's own time to its judgement.";
+    Gauge watermark(source) "watermark_timestamp_seconds"
+        "The event time that a source has come to, since the epoch.";
+    Gauge clock_ahead(source) "clock_ahead_seconds"
+        "How far a source's newest stamp was ahead of this machine's clock.";
+    Counter late_lines(source) "late_lines_total"
+        "Lines more than five minutes behind their source's newest.";
+    Counter held_back(source) "held_back_lines_total"
+        "Lines with a stamp from the future, given the time of the line before.";
     Histogram detection_latency() "detection_latency_seconds" "From a line read to its finding.";
     Histogram containment_latency() "containment_latency_seconds"
         "From a finding to its token being denied.";
@@ -244,7 +252,7 @@ mod tests {
     const CONTRACT: &str = "lines_read_total bytes_read_total lines_skipped_total orphans_total \
         messages_received_total messages_dropped_total events_total \
         uses_total findings_total incidents_total incidents_open actions_total alerts_total \
-        event_lag_seconds detection_latency_seconds containment_latency_seconds backlog_bytes \
+        event_lag_seconds watermark_timestamp_seconds clock_ahead_seconds late_lines_total held_back_lines_total detection_latency_seconds containment_latency_seconds backlog_bytes \
         gap_bytes_total identified_ratio sessions state_bytes state_unwritten unstored source_faults evictions_total outbox_depth \
         dead_letters breaker_open denylist_size checks_total revocation_drift_total \
         places_table_age_seconds build_info";

@@ -52,14 +52,16 @@ fn manners(folder: &Path) -> Vec<PathBuf> {
     let here = folder.display();
     let configured = MANNERS.iter().map(|(name, manner)| {
         let flag = format!("{here}/flags/{name}.log");
+        // Nobody answers when the writer has ended.
+        let ended = format!("[ -e {here}/flags/ended ]");
         let (before, after) = match manner.contains("copytruncate") {
             true => (
-                format!("touch {flag}.hold; until [ -e {flag}.held ]; do sleep 0.01; done"),
+                format!("touch {flag}.hold; until [ -e {flag}.held ] || {ended}; do sleep 0.01; done"),
                 format!("rm -f {flag}.held {flag}.hold"),
             ),
             false => (
                 "true".to_owned(),
-                format!("touch {flag}.reopen; while [ -e {flag}.reopen ]; do sleep 0.01; done"),
+                format!("touch {flag}.reopen; while [ -e {flag}.reopen ] && ! {ended}; do sleep 0.01; done"),
             ),
         };
         let path = folder.join(format!("logs/{name}.log"));
@@ -112,11 +114,20 @@ struct Watched {
     backlog_max: f64,
 }
 
+/// A daemon that has judged again what was read since its last snapshot.
+fn start(folder: &Path, config: &str) -> Daemon {
+    let daemon = Daemon::launch(folder, config);
+    until_for(DRAIN, "a daemon that is ready", || {
+        daemon.get("/readyz").filter(|(status, _)| *status == 200)
+    });
+    daemon
+}
+
 /// Kills the daemon and starts it again until told to stop; the last one lives.
 fn torment(folder: &Path, config: &str, stop: &AtomicBool) -> (Daemon, Watched) {
     let begun = Instant::now();
     let mut watched = Watched::default();
-    let mut daemon = Daemon::start(folder, config);
+    let mut daemon = start(folder, config);
     let mut born = Instant::now();
     while !stop.load(Ordering::Relaxed) {
         std::thread::sleep(Duration::from_millis(500));
@@ -129,7 +140,7 @@ fn torment(folder: &Path, config: &str, stop: &AtomicBool) -> (Daemon, Watched) 
             watched.gap_bytes += daemon.metric("tokentrip_gap_bytes_total", &[]);
             daemon.kill();
             watched.kills += 1;
-            daemon = Daemon::start(folder, config);
+            daemon = start(folder, config);
             born = Instant::now();
         }
     }
@@ -222,6 +233,7 @@ fn a_daemon_under_load_that_is_killed_again_and_again_loses_and_repeats_nothing(
         let tormenting = scope.spawn(|| torment(folder, &config, &stop));
         let written = traffic::write(&logs, &plan);
         stop.store(true, Ordering::Relaxed);
+        fs::write(folder.join("flags/ended"), "").unwrap();
         (
             written,
             rotating.join().unwrap(),

@@ -13,6 +13,7 @@ mod gateway;
 mod gateways;
 mod messages;
 mod readme;
+mod reload;
 mod response;
 mod scrub;
 mod setting_up;

@@ -280,3 +280,75 @@ fn health_and_metrics_are_as_their_readers_expect() {
     assert!(checked.status.success(), "{said}");
     assert!(daemon.terminate().success());
 }
+
+#[test]
+fn keys_that_were_fetched_judge_the_same_lines_again_after_a_crash() {
+    let (folder, config) = house();
+    let log = folder.path().join("access.log");
+    let daemon = Daemon::start(folder.path(), &config);
+    append(&log, theft("ann", MORNING_S).as_bytes());
+    until("the theft", || {
+        (!daemon.incidents().is_empty()).then_some(())
+    });
+    let before = daemon.incidents();
+    assert_eq!(before[0]["provenance"], "verified");
+    daemon.kill();
+    let known = stored(folder.path());
+    // The issuer's keys are gone: what was verified stays verified.
+    fs::write(folder.path().join("keys.json"), r#"{"keys":[]}"#).unwrap();
+    let config = config.replace(
+        "jwks = \"keys.json\"\n",
+        "jwks = \"http://127.0.0.1:9/keys\"\n",
+    );
+    let daemon = Daemon::launch(folder.path(), &config);
+    until("the incident", || {
+        daemon
+            .get("/v1/incidents")
+            .filter(|(status, body)| *status == 200 && body.contains("ann"))
+    });
+    until("the lines again", || {
+        (daemon.metric("tokentrip_lines_read_total", &[]) > 0.0).then_some(())
+    });
+    assert_eq!(daemon.incidents()[0]["provenance"], "verified");
+    assert!(daemon.terminate().success());
+    assert_eq!(stored(folder.path()), known);
+}
+
+#[test]
+fn t74_a_stamp_from_the_future_in_a_log_that_grows_moves_no_other_line_and_is_counted() {
+    let (folder, config) = house();
+    let log = folder.path().join("access.log");
+    let daemon = Daemon::start(folder.path(), &config);
+    let stray = line(4_102_444_800, LISBON, BROWSER, "/api/orders", &token("ben"));
+    let counted = |name: &str| daemon.metric(name, &[]);
+    // In a chunk of its own, between others, and as the first line of all.
+    append(&log, stray.as_bytes());
+    until("the stray line", || {
+        (counted("tokentrip_held_back_lines_total") == 1.0).then_some(())
+    });
+    let story = theft("ann", MORNING_S);
+    let (first, second) = story.split_at(story.match_indices('\n').nth(4).unwrap().0 + 1);
+    append(&log, format!("{first}{stray}{second}").as_bytes());
+    let incident = until("the theft", || {
+        let mut incidents = daemon.incidents().into_iter();
+        incidents.find(|incident| incident["subject"] == "ann")
+    });
+    assert_eq!(counted("tokentrip_held_back_lines_total"), 2.0);
+    assert!(
+        incident["updated"]
+            .as_str()
+            .unwrap()
+            .starts_with("2026-05-04")
+    );
+    let now = SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap();
+    assert!(counted("tokentrip_watermark_timestamp_seconds") <= now.as_secs_f64());
+    assert_eq!(counted("tokentrip_clock_ahead_seconds"), 0.0);
+    // Everything of the story is far behind what this machine's clock said of the first line.
+    assert_eq!(
+        counted("tokentrip_late_lines_total"),
+        story.lines().count() as f64
+    );
+    assert!(daemon.terminate().success());
+}

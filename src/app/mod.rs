@@ -19,6 +19,7 @@ mod rules;
 mod scan;
 mod scrub;
 mod set_up;
+mod stamps;
 mod stderr;
 mod watch;
 

@@ -5,7 +5,7 @@
 
 use super::scan::streams::Wanted;
 use super::{Error, geo, rules};
-use crate::config::{Config, Issuer, Jwks, environment_of_process};
+use crate::config::{Config, Issuer, Jwks, Source, environment_of_process};
 use crate::context::tables::Tables;
 use crate::domain::ids::IdKey;
 use crate::domain::time::Time;
@@ -14,6 +14,7 @@ use crate::engine::prepare::Front;
 use crate::engine::{Engine, Settings};
 use crate::formats::client_address::TrustedProxies;
 use crate::formats::{FieldMap, Parser};
+use crate::ingest::discover::covers;
 use crate::rules::RuleSet;
 use crate::sessions::Limits;
 use crate::tokens::keys::KeySet;
@@ -37,6 +38,15 @@ pub(crate) struct SetUp {
     /// What the parsers share.
     pub(crate) front: Front,
     format: Option<String>,
+    asked: Asked,
+}
+
+/// What the command line said.
+#[derive(Clone)]
+struct Asked {
+    config_file: Option<PathBuf>,
+    rules_folder: Option<PathBuf>,
+    format: Option<String>,
 }
 
 impl SetUp {
@@ -50,6 +60,11 @@ impl SetUp {
         format: Option<&str>,
         key: impl FnOnce(&Config) -> Result<IdKey, Error>,
     ) -> Result<Self, Error> {
+        let asked = Asked {
+            config_file: config_file.map(Path::to_owned),
+            rules_folder: rules_folder.map(Path::to_owned),
+            format: format.map(str::to_owned),
+        };
         let config = Config::load(config_file, &environment_of_process()).map_err(Error::shown)?;
         let rules_folder = rules_folder
             .or(config.rules.folder.as_deref())
@@ -82,7 +97,22 @@ impl SetUp {
             issuers,
             front,
             format,
+            asked,
         })
+    }
+
+    /// Reads everything again, with the same arguments and the same key.
+    ///
+    /// # Errors
+    /// As [`Self::load`].
+    pub(crate) fn reload(&self) -> Result<Self, Error> {
+        let asked = self.asked.clone();
+        Self::load(
+            asked.config_file.as_deref(),
+            asked.rules_folder.as_deref(),
+            asked.format.as_deref(),
+            |_| Ok(self.front.key.clone()),
+        )
     }
 
     /// The tables alone.
@@ -95,16 +125,18 @@ impl SetUp {
         geo::tables(&places.city, &places.asn, places.home).map_err(Error::shown)
     }
 
+    /// The configuration's entry for the source at `path`.
+    pub(crate) fn entry(&self, path: &Path) -> Option<&Source> {
+        let mut entries = self.config.sources.iter();
+        entries.find(|entry| covers(&entry.path, path))
+    }
+
     /// How the source at `path` is to be read: as its entry in the configuration says, or as the command line does.
     ///
     /// # Errors
     /// When a format or a field is unknown.
     pub(crate) fn wanted(&self, path: &Path) -> Result<Wanted, Error> {
-        let entry = self
-            .config
-            .sources
-            .iter()
-            .find(|entry| covers(&entry.path, path));
+        let entry = self.entry(path);
         let fields = match entry {
             Some(entry) => FieldMap::new(&entry.fields).map_err(Error::shown)?,
             None => FieldMap::default(),
@@ -148,16 +180,6 @@ impl SetUp {
             self.tables.clone(),
         )
     }
-}
-
-/// True when a configured path, pattern or folder stands for this file.
-fn covers(pattern: &Path, path: &Path) -> bool {
-    let matches = |pattern: glob::Pattern| pattern.matches_path(path);
-    path.starts_with(pattern)
-        || pattern
-            .to_str()
-            .and_then(|text| glob::Pattern::new(text).ok())
-            .is_some_and(matches)
 }
 
 /// The rules of a folder, or the embedded ones, tuned as the configuration says.

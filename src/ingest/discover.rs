@@ -174,6 +174,16 @@ pub(crate) fn expand(arg: &OsStr) -> Result<Vec<PathBuf>, DiscoverFault> {
     }
 }
 
+/// True when a path, pattern or folder that somebody named stands for this file, be it there or not.
+pub(crate) fn covers(named: &Path, path: &Path) -> bool {
+    let matches = |pattern: glob::Pattern| pattern.matches_path(path);
+    path.starts_with(named)
+        || named
+            .to_str()
+            .and_then(|text| glob::Pattern::new(text).ok())
+            .is_some_and(matches)
+}
+
 pub(crate) fn is_glob(arg: &OsStr) -> bool {
     arg.as_bytes().iter().any(|b| b"*?[".contains(b))
 }

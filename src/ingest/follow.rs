@@ -74,15 +74,15 @@ pub struct Follower {
 }
 
 impl Follower {
-    /// Goes on where the last process stopped, or begins. Nothing is read yet; where everything begins should be
-    /// written down with [`Self::snapshot`] first.
+    /// Goes on where the last process stopped, or begins; then what `from_end` names begins at its end. Nothing is read
+    /// yet; where everything begins should be written down with [`Self::snapshot`] first.
     ///
     /// # Errors
     /// When the state folder cannot be used, or a newer program wrote it.
     pub fn open(
         folder: &Path,
         patterns: Vec<OsString>,
-        start: StartAt,
+        from_end: Vec<OsString>,
         now: Instant,
     ) -> Result<(Self, Left), FollowFault> {
         let mut left = Left::default();
@@ -103,7 +103,9 @@ impl Follower {
                 .iter()
                 .for_each(|record| positions.take(record));
         }
-        let mut tailer = Tailer::new(patterns, start).scratch(folder);
+        let mut tailer = Tailer::new(patterns, StartAt::Beginning)
+            .from_end(from_end)
+            .scratch(folder);
         if let Some(positions) = positions {
             left.gaps = tailer.resume(positions, now);
         }
@@ -229,6 +231,11 @@ impl Follower {
     /// As said.
     pub fn reread(&self, extent: &Extent) -> Result<Chunk, Option<Gap>> {
         self.tailer.reread(extent)
+    }
+
+    /// Follows what these patterns name instead, see [`Tailer::rename`].
+    pub fn rename(&mut self, patterns: Vec<OsString>, from_end: Vec<OsString>) {
+        self.tailer.rename(patterns, from_end);
     }
 
     /// Makes the next poll look sooner.

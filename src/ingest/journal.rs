@@ -20,7 +20,7 @@ const RECORD_BYTES_MAX: usize = 16 << 20;
 /// When a snapshot should be taken: a replay of so many records stays under a few seconds.
 const FULL_BYTES: u64 = 64 << 20;
 
-const MAGIC: &[u8; 8] = b"ttjour01";
+const MAGIC: &[u8; 8] = b"ttjour02";
 const FRAME_BYTES: usize = 8;
 
 /// Something the engine was fed.
@@ -36,11 +36,8 @@ pub enum Fed {
         issuer: String,
         /// As it was received.
         bytes: Vec<u8>,
-    },
-    /// The rules, as they were loaded.
-    Rules {
-        /// All documents.
-        bytes: Vec<u8>,
+        /// When.
+        at: Time,
     },
     /// What was denied, in JSON.
     Revoked {

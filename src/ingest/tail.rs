@@ -5,7 +5,8 @@
 //! Does not know: threads, the wall clock, notifications (see [`super::wake`]): it is polled.
 //!
 //! Every file is looked at on a timer; a hint only shortens the wait, so a lost notification costs latency, not lines.
-//! What copytruncate discards between its copy and its cut was never readable, and is the one loss nobody can count.
+//! Two losses nobody can count: what copytruncate discards between its copy and its cut was never readable; and what a
+//! server still wrote to a renamed file that was read to its end, when a copy is written over it before the next look.
 
 mod known;
 mod look_round;
@@ -18,9 +19,9 @@ use self::known::Known;
 pub use self::polled::{Gap, Hint, Obstacle, Polled, Positions, StartAt, TailFault};
 use self::told::Told;
 use super::generation::{Change, Extent, FileKey, GenerationId, Position, Print, read_range};
-use super::lines;
 pub use super::tracked::Batch;
 use super::tracked::{Look, Tracked};
+use super::{discover, lines};
 use crate::domain::line::{Chunk, Source};
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::ffi::OsString;
@@ -41,7 +42,8 @@ const DETACHED_MAX: usize = 64;
 /// Follows the logs that a set of paths, folders and globs names.
 pub struct Tailer {
     patterns: Vec<OsString>,
-    start: StartAt,
+    /// Of these, what is there at the next look begins at its end.
+    from_end: Vec<OsString>,
     files: Vec<Tracked>,
     known: Known,
     /// The names that servers write to.
@@ -56,9 +58,13 @@ pub struct Tailer {
 impl Tailer {
     /// A tailer that has seen nothing yet.
     pub fn new(patterns: Vec<OsString>, start: StartAt) -> Self {
+        let from_end = match start {
+            StartAt::End => patterns.clone(),
+            StartAt::Beginning => Vec::new(),
+        };
         Self {
             patterns,
-            start,
+            from_end,
             files: Vec::new(),
             known: Known::default(),
             homes: BTreeSet::new(),
@@ -67,6 +73,29 @@ impl Tailer {
             next_id: 0,
             next_discovery: None,
         }
+    }
+
+    /// Of these patterns, what is there at the next look begins at its end; all else at its beginning.
+    pub fn from_end(mut self, patterns: Vec<OsString>) -> Self {
+        self.from_end = patterns;
+        self
+    }
+
+    /// Follows what these patterns name instead. What they no longer name is read to its end and let go; what was
+    /// followed before under them goes on where it was.
+    pub fn rename(&mut self, patterns: Vec<OsString>, from_end: Vec<OsString>) {
+        let covered = |path: &Path| {
+            let mut patterns = patterns.iter();
+            patterns.any(|pattern| discover::covers(Path::new(pattern), path))
+        };
+        for file in &mut self.files {
+            file.leaving = !covered(&file.position.home());
+            file.wake();
+        }
+        self.homes.retain(|home| covered(home));
+        self.patterns = patterns;
+        self.from_end = from_end;
+        self.next_discovery = None;
     }
 
     /// Unpacks what must be read from archives in this folder, in files without a name.
@@ -215,11 +244,15 @@ impl Tailer {
     /// Lets go of files that have no name, are read to the end and no longer grow.
     fn close_ended(&mut self, now: Instant, polled: &mut Polled) {
         let is_over = |file: &Tracked| {
+            if file.leaving {
+                return file.is_read();
+            }
             let waited = |since: Instant| now.duration_since(since) >= DETACHED_PAUSE;
             file.detached.is_some_and(waited) && waited(file.grown) && file.is_read()
         };
         for at in 0..self.files.len() {
-            if !is_over(&self.files[at]) {
+            // What somebody goes on writing to may be wanted again, half a line and all.
+            if !is_over(&self.files[at]) || self.files[at].leaving {
                 continue;
             }
             if let Ok(Some(batch)) = self.files[at].flush() {

@@ -48,6 +48,8 @@ pub(super) struct Tracked {
     pub(super) nameless: bool,
     /// It was read to its end after that.
     pub(super) done: bool,
+    /// Nobody wants it any more: it goes when it is read to its end.
+    pub(super) leaving: bool,
     /// It is what an archive held.
     pub(super) unpacked: bool,
     /// How long a beginning of the generation the journal was told: it is told again when that has grown.
@@ -68,6 +70,7 @@ impl Tracked {
             detached: None,
             nameless: false,
             done: false,
+            leaving: false,
             unpacked: false,
             told: None,
             next_look: None,

@@ -43,6 +43,8 @@ pub struct FetchedKeys {
     pub issuer: Arc<str>,
     /// The keys.
     pub set: KeySet,
+    /// As they were received.
+    pub bytes: Arc<[u8]>,
     /// When, by the wall clock.
     pub fetched_at: Time,
     /// How long the server lets it be kept (`Cache-Control: max-age`).
@@ -161,6 +163,7 @@ impl Fetcher {
         Ok(FetchedKeys {
             issuer: source.issuer.clone(),
             set,
+            bytes: bytes.into(),
             fetched_at: now(),
             fresh_for,
         })

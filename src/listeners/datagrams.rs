@@ -5,8 +5,8 @@
 //! Does not know: who really sent a datagram.
 //! Source: RFC 5426; unix(7).
 
-use super::framing::trimmed;
-use super::{Place, kernel_drops};
+use super::framing::{MESSAGE_BYTES_MAX, trimmed};
+use super::{Place, kernel_drops, open_to_group};
 use socket2::{Domain, Protocol, Socket, Type};
 use std::io;
 use std::net::SocketAddr;
@@ -14,7 +14,7 @@ use std::path::Path;
 use std::time::Duration;
 use tokio::net::{UdpSocket, UnixDatagram};
 
-/// The largest datagram there can be (RFC 768; a Unix one may be larger and is then cut, as a message that long is).
+/// The largest datagram there can be over UDP (RFC 768).
 const DATAGRAM_BYTES_MAX: usize = 64 << 10;
 
 /// Room asked of the kernel for datagrams that wait: half a second of 20,000 lines a second. `net.core.rmem_max` may
@@ -73,15 +73,21 @@ pub(super) fn udp(address: SocketAddr, place: Place) -> io::Result<SocketAddr> {
 
 pub(super) fn unix(path: &Path, place: Place) -> io::Result<()> {
     let socket = UnixDatagram::bind(path)?;
+    open_to_group(path)?;
     tokio::spawn(async move {
-        let mut buffer = vec![0; DATAGRAM_BYTES_MAX];
+        // One byte more than a message may have, so that a longer one is seen to be.
+        let mut buffer = vec![0; MESSAGE_BYTES_MAX + 1];
         loop {
             let received = tokio::select! {
                 () = place.stopped() => return,
                 received = socket.recv(&mut buffer) => received,
             };
+            let length = received.unwrap_or_default();
+            if length > MESSAGE_BYTES_MAX {
+                place.sender.dropped("cut", 1);
+            }
             // A sender waits while the socket is full, so here nothing need be dropped.
-            let bytes = received.ok().and_then(|length| buffer.get(..length));
+            let bytes = buffer.get(..length.min(MESSAGE_BYTES_MAX));
             let message = trimmed(bytes.unwrap_or_default()).to_vec();
             if !message.is_empty() {
                 place.sender.send(message).await;

@@ -296,6 +296,11 @@ impl Place {
     }
 }
 
+/// Who may send is the file system's decision, and so never the accident of a umask: our user and our group.
+fn open_to_group(path: &Path) -> io::Result<()> {
+    std::fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o660))
+}
+
 /// Removes a socket that a daemon before this one left; one that somebody listens on, and anything else, stays.
 fn free(path: &Path) -> io::Result<()> {
     use std::os::unix::fs::FileTypeExt;

@@ -5,8 +5,8 @@
 //! Does not know: how messages are told apart (see [`super::framing`]).
 //! Source: RFC 6587; RFC 5425, section 4.4.
 
-use super::Place;
 use super::framing::{Framer, Message};
+use super::{Place, open_to_group};
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
@@ -25,11 +25,26 @@ const CONNECTIONS_MAX: usize = 256;
 /// How long a TLS handshake may take.
 const HANDSHAKE_MAX: Duration = Duration::from_secs(10);
 
-/// How long a message that has begun may take to end: it holds memory.
-const HALF_MESSAGE_MAX: Duration = Duration::from_secs(30);
+/// How long a connection may take.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Patience {
+    /// To say anything.
+    first_message: Duration,
+    /// To end a message that has begun.
+    half_message: Duration,
+    /// To say something again.
+    silence: Duration,
+}
 
-/// How long a connection may be silent: a gateway may sleep over a weekend, a dead one does not say goodbye.
-const SILENCE_MAX: Duration = Duration::from_secs(72 * 3600);
+impl Patience {
+    /// Whoever only holds connections must not hold all of them; half a message holds memory; a gateway may sleep over
+    /// a weekend, and a dead one does not say goodbye.
+    const USUAL: Self = Self {
+        first_message: Duration::from_secs(300),
+        half_message: Duration::from_secs(30),
+        silence: Duration::from_secs(72 * 3600),
+    };
+}
 
 /// After a failed accept, which is mostly a want of descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
@@ -60,9 +75,9 @@ pub(super) async fn tcp(
             let (place, tls) = (place.clone(), tls.clone());
             tokio::spawn(async move {
                 match tls {
-                    None => receive(stream, &place, seat).await,
+                    None => receive(stream, &place, Patience::USUAL, seat).await,
                     Some(tls) => match timeout(HANDSHAKE_MAX, tls.accept(stream)).await {
-                        Ok(Ok(stream)) => receive(stream, &place, seat).await,
+                        Ok(Ok(stream)) => receive(stream, &place, Patience::USUAL, seat).await,
                         _ => place.sender.dropped("handshake", 1),
                     },
                 }
@@ -74,6 +89,7 @@ pub(super) async fn tcp(
 
 pub(super) fn unix(path: &Path, place: Place) -> io::Result<()> {
     let listener = UnixListener::bind(path)?;
+    open_to_group(path)?;
     let room = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     tokio::spawn(async move {
         loop {
@@ -82,7 +98,7 @@ pub(super) fn unix(path: &Path, place: Place) -> io::Result<()> {
             };
             if let Some(seat) = seat(&place, &room) {
                 let place = place.clone();
-                tokio::spawn(async move { receive(stream, &place, seat).await });
+                tokio::spawn(async move { receive(stream, &place, Patience::USUAL, seat).await });
             }
         }
     });
@@ -139,13 +155,20 @@ fn seat(place: &Place, room: &Arc<Semaphore>) -> Option<OwnedSemaphorePermit> {
 }
 
 /// Receives until the connection or the daemon ends, or takes too long.
-async fn receive(mut stream: impl AsyncRead + Unpin, place: &Place, _seat: OwnedSemaphorePermit) {
+async fn receive(
+    mut stream: impl AsyncRead + Unpin,
+    place: &Place,
+    patience: Patience,
+    _seat: OwnedSemaphorePermit,
+) {
     let mut framer = Framer::default();
     let mut buffer = vec![0; READ_BYTES];
+    let mut has_spoken = false;
     loop {
-        let patience = match framer.is_inside() {
-            true => HALF_MESSAGE_MAX,
-            false => SILENCE_MAX,
+        let patience = match (framer.is_inside(), has_spoken) {
+            (true, _) => patience.half_message,
+            (false, false) => patience.first_message,
+            (false, true) => patience.silence,
         };
         let read = tokio::select! {
             () = place.stopped() => break,
@@ -159,6 +182,7 @@ async fn receive(mut stream: impl AsyncRead + Unpin, place: &Place, _seat: Owned
             break;
         }
         let messages = messages(&mut framer, buffer.get(..read).unwrap_or_default());
+        has_spoken |= !messages.is_empty();
         give(place, messages).await;
     }
     give(place, framer.finish()).await;
@@ -178,5 +202,46 @@ async fn give(place: &Place, messages: impl IntoIterator<Item = Message>) {
         if !message.bytes.is_empty() {
             place.sender.send(message.bytes).await;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::sender::Sender;
+    use super::super::{Count, Counter, Threads};
+    use super::*;
+    use std::sync::Mutex;
+    use tokio::io::AsyncWriteExt;
+    use tokio::sync::watch;
+
+    #[tokio::test]
+    async fn a_connection_that_never_says_anything_loses_its_seat_and_one_that_spoke_keeps_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let counts: Arc<Mutex<Vec<Count>>> = Arc::default();
+        let kept = Arc::clone(&counts);
+        let counter: Counter = Arc::new(move |_, count, _| kept.lock().unwrap().push(count));
+        let threads: Threads = |_, work| Ok(std::thread::spawn(work));
+        let spool = folder.path().join("it.log");
+        let (_stop, stopped) = watch::channel(false);
+        let place = Place {
+            sender: Sender::start("it", &spool, counter, threads).unwrap(),
+            allowed: Arc::new([]),
+            threads,
+            stopped,
+        };
+        let seats = Arc::new(Semaphore::new(2));
+        let sit = || Arc::clone(&seats).try_acquire_owned().unwrap();
+        let impatient = Patience {
+            first_message: Duration::from_millis(50),
+            ..Patience::USUAL
+        };
+        let (mut speaking, heard) = tokio::io::duplex(64);
+        let (_silent, unheard) = tokio::io::duplex(64);
+        speaking.write_all(b"<1>hello\n").await.unwrap();
+        tokio::select! {
+            () = receive(unheard, &place, impatient, sit()) => {}
+            () = receive(heard, &place, impatient, sit()) => panic!("it has spoken"),
+        }
+        assert!(counts.lock().unwrap().contains(&Count::Dropped("timeout")));
     }
 }

@@ -181,13 +181,26 @@ async fn unix_sockets_take_messages_and_replace_only_what_nobody_listens_on() {
         &[],
     );
     let b = b.await.unwrap();
+    let mode = fs::metadata(&b.listeners.sockets[0]).unwrap().permissions();
+    assert_eq!(
+        std::os::unix::fs::PermissionsExt::mode(&mode) & 0o777,
+        0o660
+    );
     let client = UnixDatagram::unbound().unwrap();
     client
         .send_to(b"<1>datagram", &b.listeners.sockets[0])
         .await
         .unwrap();
-    b.until(Count::Received, 1).await;
-    assert_eq!(b.end().await, ["<1>datagram"]);
+    let long = vec![b'x'; framing::MESSAGE_BYTES_MAX + 9];
+    client
+        .send_to(&long, &b.listeners.sockets[0])
+        .await
+        .unwrap();
+    b.until(Count::Received, 2).await;
+    assert_eq!(b.count(Count::Dropped("cut")), 1);
+    let lines = b.end().await;
+    assert_eq!(lines[0], "<1>datagram");
+    assert_eq!(lines[1].len(), framing::MESSAGE_BYTES_MAX);
 }
 
 #[test]

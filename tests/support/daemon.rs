@@ -112,6 +112,17 @@ impl Daemon {
     pub(crate) fn launch_by(by: &[&str], folder: &Path, config: &str) -> Self {
         let port = free_port();
         let config = format!("{config}\n[server]\nlisten = \"127.0.0.1:{port}\"\n");
+        Self::launch_with(by, folder, &config, port)
+    }
+
+    /// Starts one with a configuration that is complete and listens there, and waits until it is ready.
+    pub(crate) fn start_with(folder: &Path, config: &str, port: u16) -> Self {
+        let daemon = Self::launch_with(&[], folder, config, port);
+        daemon.wait_until_ready();
+        daemon
+    }
+
+    fn launch_with(by: &[&str], folder: &Path, config: &str, port: u16) -> Self {
         fs::write(folder.join("tokentrip.toml"), config).unwrap();
         let log = folder.join("daemon.stderr");
         let stderr = File::options().create(true).append(true).open(&log);
@@ -123,7 +134,10 @@ impl Daemon {
         let child = command
             .args(["watch", "--config"])
             .arg(folder.join("tokentrip.toml"))
-            .env("RUST_LOG", "trace")
+            .env(
+                "RUST_LOG",
+                std::env::var("TOKENTRIP_TEST_LOG").unwrap_or("trace".to_owned()),
+            )
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(stderr.unwrap())

@@ -3,8 +3,8 @@
 //! In: [`Stream`]s, a number of workers. Out: every line, prepared, to one consumer on the caller's thread.
 //! Does not know: what the consumer does. The order depends on the files alone, never on the number of workers.
 
-use super::stamps::hold_back;
 use super::streams::Stream;
+use crate::app::stamps::hold_back;
 use crate::domain::line::{Chunk, SkipReason, Source};
 use crate::domain::time::Time;
 use crate::engine::prepare::{Front, Prepared, PreparedChunk, Reading};
@@ -225,7 +225,7 @@ impl Merger<'_> {
             match arrived {
                 Ok(Some(mut chunk)) => {
                     let clock = lane.clock;
-                    let held = chunk.with_dependent_mut(|_, lines| hold_back(lines, clock));
+                    let held = chunk.with_dependent_mut(|_, lines| hold_back(lines, clock, None));
                     if held > 0 {
                         consumer.held_back(&self.streams[index].source, held);
                     }

@@ -8,7 +8,6 @@ mod merge;
 mod output;
 pub(super) mod progress;
 mod skew;
-mod stamps;
 pub(crate) mod streams;
 mod unpacking;
 

@@ -86,6 +86,11 @@ impl Answer {
         })
     }
 
+    /// Answers by these from now on; what was planned stays planned.
+    pub(super) fn answer_by(&mut self, receivers: Receivers) {
+        self.receivers = receivers;
+    }
+
     /// What was spent so far.
     pub(super) fn breaker(&self) -> &Breaker {
         &self.breaker
@@ -141,6 +146,11 @@ impl Answer {
 
     /// Stores what waits, or says why it waits on.
     fn store(&mut self, shared: &Shared) -> Option<Recorded> {
+        // A database that another process holds keeps each try waiting for seconds.
+        if !self.unstored.is_due() {
+            self.say_waiting(shared);
+            return None;
+        }
         let waited = self.says_unstored;
         let stored = match self.unstored.store(&shared.store) {
             Ok(stored) => stored,
@@ -175,12 +185,16 @@ impl Answer {
     }
 
     fn cannot_store(&mut self, error: &StoreError, shared: &Shared) {
-        shared.metrics.unstored(self.unstored.len() as f64);
         if !std::mem::replace(&mut self.says_unstored, true) {
             error!(%error, "findings cannot be stored: they wait in memory, detection goes on");
             let said = "the database takes no findings; they wait in memory";
             shared.readiness.not_ready("store", said);
         }
+        self.say_waiting(shared);
+    }
+
+    fn say_waiting(&mut self, shared: &Shared) {
+        shared.metrics.unstored(self.unstored.len() as f64);
         // Nobody can look them up, so the log is where they are.
         for incident in self.unstored.not_said() {
             info!(id = %incident.id, level = incident.level.name(), "incident");

@@ -5,15 +5,18 @@
 //!
 //! What was fed is journalled in its order, and the journal is on the disk before any effect of it leaves.
 
+mod orders;
 mod upkeep;
 
+use self::orders::{patterns, patterns_from_end};
 use super::answer::Answer;
-use super::memory::Memory;
+use super::memory::{Keys, Memory};
 use super::readings::{Inside, Readings};
+use super::surroundings::Surroundings;
 use super::{Error, Order, wall};
 use crate::app::receivers::Receivers;
-use crate::app::set_up::{SetUp, load_rules};
-use crate::config::ReadFrom;
+use crate::app::set_up::SetUp;
+use crate::app::stamps::hold_back;
 use crate::domain::incident::Target;
 use crate::domain::line::Chunk;
 use crate::domain::time::Time;
@@ -23,28 +26,32 @@ use crate::ingest::follow::Follower;
 use crate::ingest::generation::Extent;
 use crate::ingest::journal::Fed;
 use crate::ingest::state::State;
-use crate::ingest::tail::{Gap, Hint, Polled, StartAt, TailFault};
+use crate::ingest::tail::{Gap, Polled, TailFault};
 use crate::ingest::wake::Wake;
 use crate::issuers::KeyRequests;
 use crate::metrics::Metrics;
 use crate::response::denylist::Denylist;
 use crate::store::Store;
 use std::collections::BTreeMap;
-use std::ffi::OsString;
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 use tokio::sync::Notify;
-use tracing::{error, info, warn};
+use tracing::{info, warn};
 
-/// Bytes taken at once: at 700,000 lines a second an order waits for about ten milliseconds.
-const POLL_BYTES: usize = 4 << 20;
+/// Bytes taken at once: at 700,000 lines a second an order waits for a few milliseconds, and what is taken is what an
+/// idle daemon keeps of its memory.
+const POLL_BYTES: usize = 1 << 20;
 
 /// The longest wait for a hint: an order from outside is noticed within it.
 const WAIT_MAX: Duration = Duration::from_millis(100);
 
 /// Between snapshots: a replay after a crash is as long as this at most, or as a full journal.
 const SNAPSHOT_EVERY: Duration = Duration::from_secs(60);
+
+/// A line this far behind its source's newest is late: gateways write buffers out within a minute, and shippers retry
+/// for some more.
+const LATE_S: f64 = 300.0;
 
 /// What the daemon's threads share.
 pub(super) struct Shared {
@@ -65,6 +72,10 @@ pub(super) struct Line {
     state: State,
     engine: Engine,
     issuers: crate::tokens::verify::Issuers,
+    /// What was fetched of them.
+    keys: Keys,
+    fast_path: bool,
+    surroundings: Surroundings,
     seen: Observation,
     follower: Follower,
     hints: Option<Wake>,
@@ -93,27 +104,14 @@ impl Line {
         state: State,
         shared: Shared,
         receivers: Receivers,
+        surroundings: Surroundings,
         fast_path: bool,
     ) -> Result<Self, Error> {
-        let patterns: Vec<OsString> = set_up
-            .config
-            .sources
-            .iter()
-            .map(|source| source.path.clone().into())
-            .collect();
-        let at_end = set_up
-            .config
-            .sources
-            .iter()
-            .all(|source| source.read_from == ReadFrom::End);
-        let start = if at_end {
-            StartAt::End
-        } else {
-            StartAt::Beginning
-        };
+        let patterns = patterns(&set_up.config);
+        let from_end = patterns_from_end(&set_up.config);
         let now = Instant::now();
-        let (follower, left) =
-            Follower::open(state.folder(), patterns.clone(), start, now).map_err(Error::shown)?;
+        let (follower, left) = Follower::open(state.folder(), patterns.clone(), from_end, now)
+            .map_err(Error::shown)?;
         let mut engine = set_up.engine(fast_path, false);
         let mut answer = Answer::new(receivers, &shared)?;
         if left.is_previous {
@@ -123,11 +121,15 @@ impl Line {
             .memory
             .as_deref()
             .map(|memory| Memory::restore(memory, &mut engine, &mut answer));
+        let (readings, keys) = readings.unwrap_or_default();
         let hints = Wake::new(&patterns).ok();
         let mut line = Self {
             issuers: set_up.issuers.clone(),
             seen: Observation::default(),
-            readings: readings.unwrap_or_default(),
+            readings,
+            keys: Keys::new(),
+            fast_path,
+            surroundings,
             // Where everything begins is written down before anything is read.
             fed: true,
             snapshot_at: now + SNAPSHOT_EVERY,
@@ -146,6 +148,9 @@ impl Line {
         };
         line.gaps(&left.gaps);
         line.faults(&left.faults);
+        for (issuer, set) in keys {
+            line.learn(&issuer, &set.bytes, set.at);
+        }
         line.replay(left.records)?;
         line.snapshot()?;
         Ok(line)
@@ -173,12 +178,18 @@ impl Line {
                             .observe(Input::Revoked { target, time }, &mut self.seen);
                     }
                 }
-                // Rules and key sets are taken as they are now; positions were taken in before.
                 Fed::Tick { time } => self.engine.observe(Input::Tick(time), &mut self.seen),
-                Fed::Opened(_) | Fed::Keys { .. } | Fed::Rules { .. } => {}
+                Fed::Keys { issuer, bytes, at } => self.learn(&issuer, &bytes, at),
+                // Positions were taken in before.
+                Fed::Opened(_) => {}
             }
         }
         self.answer()
+    }
+
+    /// What is round it, when it has ended.
+    pub(super) fn into_surroundings(self) -> Surroundings {
+        self.surroundings
     }
 
     /// Works until told to stop; then finishes what was read.
@@ -189,7 +200,7 @@ impl Line {
         let mut stopping = false;
         loop {
             while let Ok(order) = inbox.try_recv() {
-                stopping |= self.order(order);
+                stopping |= self.order(order)?;
             }
             let more = self.read()?;
             if stopping && !more {
@@ -249,39 +260,6 @@ impl Line {
         }
     }
 
-    /// Does what was asked; true when that is to stop.
-    fn order(&mut self, order: Order) -> bool {
-        match order {
-            Order::Stop => {
-                // What was written before is read, also where nobody said so yet.
-                self.follower.hint(&Hint::All);
-                return true;
-            }
-            Order::Keys(keys) => {
-                self.issuers.learn(&keys.issuer, keys.set, keys.fetched_at);
-                let issuers = Arc::new(self.issuers.clone());
-                self.engine.observe(Input::Keys(issuers), &mut self.seen);
-                self.shared.readiness.ready("keys");
-            }
-            Order::Rules => {
-                match load_rules(self.set_up.rules_folder.as_deref(), &self.set_up.config) {
-                    Ok(rules) => {
-                        info!(rules = rules.rules().len(), "rules read again");
-                        self.engine
-                            .observe(Input::Rules(Arc::new(rules)), &mut self.seen);
-                        self.shared.readiness.ready("rules");
-                    }
-                    Err(error) => {
-                        error!("the new rules are wrong, the old ones stay:\n{error}");
-                        let reason = "the rules on disk are wrong; the ones before are in force";
-                        self.shared.readiness.not_ready("rules", reason);
-                    }
-                }
-            }
-        }
-        false
-    }
-
     /// Feeds what a poll found.
     fn take(&mut self, polled: Polled) {
         self.faults(&polled.faults);
@@ -305,32 +283,40 @@ impl Line {
         self.fed = true;
         let source = chunk.source().clone();
         let metrics = Arc::clone(&self.shared.metrics);
-        metrics.lines_read(&source.0, chunk.len() as u64);
-        metrics.bytes_read(&source.0, extent.end_bytes - extent.start_bytes);
         let lines = chunk.len() as u64;
+        metrics.lines_read(&source.0, lines);
+        metrics.bytes_read(&source.0, extent.end_bytes - extent.start_bytes);
         let Some(Inside { reading, chunk }) = self.readings.of(&self.set_up, chunk, &metrics)
         else {
             return metrics.lines_skipped("unknown_format", lines);
         };
-        let format = reading.parser.name().to_owned();
-        let prepared = self.set_up.front.chunk(&reading, chunk);
+        let mut prepared = self.set_up.front.chunk(&reading, chunk);
+        let clock = self.readings.clock(&source);
+        let held = prepared.with_dependent_mut(|_, lines| hold_back(lines, clock, Some(wall())));
+        metrics.held_back(&source.0, held);
         let mut skipped = BTreeMap::<_, u64>::new();
-        let (mut events, mut newest) = (0, None);
+        let (mut events, mut late, mut newest) = (0, 0, clock);
         for line in prepared.borrow_dependent() {
             match skipped_for(line) {
                 Some(reason) => *skipped.entry(reason).or_default() += 1,
                 None => events += 1,
             }
             let Ok(prepared) = line else { continue };
-            newest = newest.max(Some(prepared.event.time));
+            late += u64::from(newest.since_s(prepared.event.time) > LATE_S);
+            newest = newest.max(prepared.event.time);
             self.engine.observe(Input::Line(prepared), &mut self.seen);
         }
-        metrics.events(&format, events);
+        metrics.events(reading.parser.name(), events);
+        metrics.late_lines(&source.0, late);
         skipped
             .iter()
             .for_each(|(reason, count)| metrics.lines_skipped(reason.name(), *count));
-        if let Some(newest) = newest {
-            metrics.event_lag(&source.0, wall().since_s(newest).max(0.0));
+        if newest > clock {
+            let lag_s = wall().since_s(newest);
+            metrics.event_lag(&source.0, lag_s.max(0.0));
+            metrics.watermark(&source.0, newest.as_ms() as f64 / 1000.0);
+            metrics.clock_ahead(&source.0, (-lag_s).max(0.0));
+            self.readings.advance(&source, newest);
         }
     }
 
@@ -384,7 +370,7 @@ impl Line {
         if self.answer.waits() || !std::mem::take(&mut self.fed) {
             return Ok(());
         }
-        let memory = Memory::of(&self.engine, &self.answer, &self.readings)?;
+        let memory = Memory::of(&self.engine, &self.answer, &self.readings, &self.keys)?;
         self.shared.metrics.state(memory.len() as f64);
         // What was not written now is written the next time; until then the journal grows.
         self.fed = !self.follower.snapshot(memory, Instant::now());

@@ -7,10 +7,22 @@
 use super::Error;
 use super::answer::Answer;
 use super::readings::{Readings, Remembered};
+use crate::domain::time::Time;
 use crate::engine::Engine;
 use crate::response::breaker::Breaker;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use tracing::warn;
+
+/// Key sets as they were received last, by issuer: a replay judges by the keys of then.
+pub(super) type Keys = BTreeMap<String, FetchedSet>;
+
+/// A key set as it was received, and when.
+#[derive(Clone, Serialize, Deserialize)]
+pub(super) struct FetchedSet {
+    pub(super) bytes: Vec<u8>,
+    pub(super) at: Time,
+}
 
 /// What a snapshot holds beside the places in the logs.
 #[derive(Serialize, Deserialize)]
@@ -18,6 +30,7 @@ pub(super) struct Memory {
     engine: Vec<u8>,
     breaker: Breaker,
     readings: Remembered,
+    keys: Keys,
 }
 
 impl Memory {
@@ -29,28 +42,34 @@ impl Memory {
         engine: &Engine,
         answer: &Answer,
         readings: &Readings,
+        keys: &Keys,
     ) -> Result<Vec<u8>, Error> {
         let memory = Self {
             engine: engine.snapshot().map_err(Error::shown)?,
             breaker: answer.breaker().clone(),
             readings: readings.memory(),
+            keys: keys.clone(),
         };
         postcard::to_stdvec(&memory).map_err(Error::shown)
     }
 
     /// Takes the memory back. One that cannot be understood is said and left behind.
-    pub(super) fn restore(bytes: &[u8], engine: &mut Engine, answer: &mut Answer) -> Readings {
+    pub(super) fn restore(
+        bytes: &[u8],
+        engine: &mut Engine,
+        answer: &mut Answer,
+    ) -> (Readings, Keys) {
         match postcard::from_bytes::<Self>(bytes) {
             Ok(memory) => {
                 answer.resume(memory.breaker);
                 if let Err(error) = engine.restore(&memory.engine) {
                     warn!(%error, "the snapshot is of another version: sessions begin anew");
                 }
-                Readings::resume(memory.readings)
+                (Readings::resume(memory.readings), memory.keys)
             }
             Err(error) => {
                 warn!(%error, "the snapshot cannot be understood: sessions begin anew");
-                Readings::default()
+                Default::default()
             }
         }
     }

@@ -11,6 +11,7 @@ mod line;
 mod memory;
 mod readings;
 mod rules_folder;
+mod surroundings;
 mod unstored;
 
 use super::Error;
@@ -18,43 +19,41 @@ use super::receivers::Receivers;
 use super::set_up::SetUp;
 use super::stderr::Masked;
 use crate::cli::Watch;
-use crate::config::{Config, Jwks};
+use crate::config::Config;
 use crate::domain::time::Time;
 use crate::http::{Check, Options, Parts, Readiness, Server};
 use crate::ingest::open::allow_many_files;
 use crate::ingest::state::State;
-use crate::issuers::{FetchedKeys, KeySource, Location, Pace, Refresher};
-use crate::listeners::{Count, Counter, Listener, Listeners};
+use crate::issuers::{FetchedKeys, KeyRequests};
 use crate::metrics::Metrics;
 use crate::outbound::now;
 use crate::response::denylist::Denylist;
-use crate::response::dispatch::{self, Backoff, Dispatcher};
 use crate::store::Store;
 use line::{Line, Shared};
-use rules_folder::RulesFolder;
+use std::collections::BTreeSet;
 use std::io::IsTerminal;
 use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
 use std::thread;
 use std::time::{Duration, Instant};
-use tokio::signal::unix::{SignalKind, signal};
+use surroundings::Surroundings;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{Notify, watch};
-use tracing::{error, info, warn};
+use tracing::{info, warn};
 use tracing_subscriber::EnvFilter;
 
 /// How long the first key sets may keep the first line waiting: a provider that is down must not blind us.
 const FIRST_KEYS: Duration = Duration::from_secs(10);
-
-/// How often the folder of rules is looked at.
-const RULES_EVERY: Duration = Duration::from_secs(1);
 
 /// What the thread of lines is told from outside.
 #[derive(Debug)]
 pub(crate) enum Order {
     /// A key set came.
     Keys(FetchedKeys),
-    /// Somebody asks for the rules to be read again.
+    /// The rules changed on the disk.
     Rules,
+    /// Somebody asks for the configuration to be read again, and all that it names.
+    Configuration,
     /// Finish what was read, and end.
     Stop,
 }
@@ -67,7 +66,7 @@ pub(crate) fn run(options: &Watch) -> Result<u8, Error> {
     log_to_stderr();
     allow_many_files();
     let mut state = None;
-    let mut set_up = SetUp::load(
+    let set_up = SetUp::load(
         options.config.config.as_deref(),
         options.rules.rules.as_deref(),
         options.format.as_deref(),
@@ -115,9 +114,14 @@ pub(crate) fn run(options: &Watch) -> Result<u8, Error> {
         info!(%address, "listening");
     }
     let (orders, inbox) = channel();
+    // Whoever sees that we are ready may send one.
+    let signals = runtime.block_on(async { Signals::hear() });
+    let signals = signals.map_err(|error| Error::new(format!("cannot hear signals: {error}")))?;
+    runtime.spawn(signals.pass_on(orders.clone()));
     let wake = Arc::new(Notify::new());
     let (stop, stopped) = watch::channel(false);
-    let keys = runtime.block_on(first_keys(&mut set_up, &orders, &readiness, &runtime))?;
+    let mut surroundings = Surroundings::new(runtime.handle().clone(), orders);
+    let keys = first_keys(&set_up, &mut surroundings, &readiness, &runtime)?;
     let shared = Shared {
         store,
         denylist,
@@ -126,33 +130,28 @@ pub(crate) fn run(options: &Watch) -> Result<u8, Error> {
         wake,
         keys,
     };
-    let dispatcher = dispatcher(&shared, &receivers)?;
-    let served = runtime.spawn(server.run(stopped.clone()));
-    let served_until = stopped.clone();
-    let delivered = {
-        let (wake, mut stopped) = (Arc::clone(&shared.wake), stopped);
-        runtime.spawn(dispatcher.run(wake, async move {
-            let _ = stopped.wait_for(|stop| *stop).await;
-        }))
-    };
-    let listeners = runtime.block_on(listen(&set_up.config, &shared.metrics, &served_until))?;
-    runtime.spawn(signals(orders.clone()));
-    let rules = RulesFolder::new(set_up.rules_folder.clone());
-    runtime.spawn(rules.watch(RULES_EVERY, orders));
-    let mut line = Line::open(set_up, state, shared, receivers, !options.no_fast_path)?;
+    surroundings.deliver_to(&receivers, &shared)?;
+    surroundings.listen(&set_up.config, &shared)?;
+    surroundings.watch_rules(&set_up);
+    let served = runtime.spawn(server.run(stopped));
+    let fast_path = !options.no_fast_path;
+    let mut line = Line::open(set_up, state, shared, receivers, surroundings, fast_path)?;
     let ended = thread::Builder::new()
         .name("line".to_owned())
-        .spawn(move || line.run(&inbox))
+        .spawn(move || {
+            let outcome = line.run(&inbox);
+            (outcome, line.into_surroundings())
+        })
         .map_err(|error| Error::new(format!("cannot start a thread: {error}")))?
         .join();
-    // The last findings are in the outbox: let what can be delivered now be delivered.
-    let _ = stop.send(true);
-    listeners.finish();
-    runtime.block_on(async {
-        let _ = delivered.await;
-        let _ = served.await;
+    let outcome = ended.map(|(outcome, surroundings)| {
+        // The last findings are in the outbox: let what can be delivered now be delivered.
+        surroundings.end();
+        outcome
     });
-    match ended {
+    let _ = stop.send(true);
+    let _ = runtime.block_on(served);
+    match outcome {
         Ok(outcome) => outcome.map(|()| 0),
         Err(_) => Err(Error::new(
             "the thread that judges lines ended unexpectedly; please report",
@@ -185,30 +184,6 @@ fn http_options(config: &Config) -> Result<Options, Error> {
     })
 }
 
-/// Starts the sources that send.
-async fn listen(
-    config: &Config,
-    metrics: &Arc<Metrics>,
-    stopped: &watch::Receiver<bool>,
-) -> Result<Listeners, Error> {
-    let listeners: Vec<Listener> = config
-        .sources
-        .iter()
-        .filter_map(|source| source.listen.clone())
-        .collect();
-    let metrics = Arc::clone(metrics);
-    let counter: Counter = Arc::new(move |name, count, times| match count {
-        Count::Received => metrics.received(name, times),
-        Count::Dropped(reason) => metrics.not_received(name, reason, times),
-    });
-    let started = Listeners::start(&listeners, counter, start_thread, stopped.clone()).await;
-    let started = started.map_err(Error::shown)?;
-    for listener in &listeners {
-        info!(source = %listener.listen, spool = %listener.spool.display(), "receiving");
-    }
-    Ok(started)
-}
-
 fn start_thread(
     name: &str,
     work: Box<dyn FnOnce() + Send>,
@@ -217,100 +192,70 @@ fn start_thread(
 }
 
 /// Starts fetching key sets, and waits a while for the first of each.
-async fn first_keys(
-    set_up: &mut SetUp,
-    orders: &Sender<Order>,
+fn first_keys(
+    set_up: &SetUp,
+    surroundings: &mut Surroundings,
     readiness: &Readiness,
     runtime: &tokio::runtime::Runtime,
-) -> Result<crate::issuers::KeyRequests, Error> {
-    let mut sources = Vec::new();
-    for issuer in &set_up.config.issuers {
-        let Some(jwks) = &issuer.jwks else { continue };
-        let location = match jwks {
-            Jwks::File(path) => Location::file(path),
-            Jwks::Url(url) => Location::url(url).map_err(Error::shown)?,
-        };
-        sources.push(KeySource {
-            issuer: issuer.issuer.as_str().into(),
-            location,
-        });
-    }
-    let mut missing: std::collections::BTreeSet<Arc<str>> = sources
-        .iter()
-        .map(|source| Arc::clone(&source.issuer))
-        .collect();
-    let refresher = Refresher::new(sources, Pace::default()).map_err(Error::shown)?;
-    let requests = refresher.requests();
+) -> Result<KeyRequests, Error> {
     let (first, mut arrivals) = tokio::sync::mpsc::unbounded_channel();
-    let orders = orders.clone();
-    runtime.spawn(refresher.run(move |keys: FetchedKeys| {
-        let _ = first.send(Arc::clone(&keys.issuer));
-        // The thread of lines is gone only when the daemon ends.
-        let _ = orders.send(Order::Keys(keys));
-    }));
+    let fetched = move |issuer: &Arc<str>| {
+        // Nobody waits for the second.
+        let _ = first.send(Arc::clone(issuer));
+    };
+    let (issuers, requests) = surroundings.fetch_keys(&set_up.config, fetched)?;
+    let mut missing: BTreeSet<Arc<str>> = issuers.into_iter().collect();
     let deadline = Instant::now() + FIRST_KEYS;
-    while !missing.is_empty() {
-        let left = deadline.saturating_duration_since(Instant::now());
-        match tokio::time::timeout(left, arrivals.recv()).await {
-            Ok(Some(issuer)) => {
-                missing.remove(&issuer);
-            }
-            Ok(None) => break,
-            Err(_) => {
-                let names: Vec<&str> = missing.iter().map(|issuer| &**issuer).collect();
-                warn!(
-                    issuers = names.join(" "),
-                    "no key set yet: their tokens are not verified"
-                );
-                readiness.not_ready("keys", format!("no key set of {}", names.join(", ")));
-                return Ok(requests);
-            }
+    runtime.block_on(async {
+        while !missing.is_empty() {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let Ok(Some(issuer)) = tokio::time::timeout(left, arrivals.recv()).await else {
+                return;
+            };
+            missing.remove(&issuer);
         }
+    });
+    if missing.is_empty() {
+        readiness.ready("keys");
+    } else {
+        let names = missing.iter().map(|issuer| &**issuer);
+        let names = names.collect::<Vec<_>>().join(", ");
+        warn!(
+            issuers = names,
+            "no key set yet: their tokens are not verified"
+        );
+        readiness.not_ready("keys", format!("no key set of {names}"));
     }
-    readiness.ready("keys");
     Ok(requests)
 }
 
-fn dispatcher(shared: &Shared, receivers: &Receivers) -> Result<Arc<Dispatcher>, Error> {
-    let mut seed = [0; 8];
-    getrandom::fill(&mut seed)
-        .map_err(|error| Error::new(format!("the system gives no random bytes: {error}")))?;
-    let metrics = Arc::clone(&shared.metrics);
-    let watcher: dispatch::Watcher = Arc::new(move |delivery, outcome| {
-        answer::count_delivery(&metrics, delivery, outcome);
-    });
-    Ok(Arc::new(Dispatcher {
-        store: Arc::clone(&shared.store),
-        denylist: Arc::clone(&shared.denylist),
-        providers: receivers.providers.clone(),
-        sinks: receivers.sinks.clone(),
-        backoff: Backoff {
-            seed: u64::from_le_bytes(seed),
-            ..Backoff::default()
-        },
-        watcher,
-    }))
+/// SIGTERM and SIGINT stop, SIGHUP reads the configuration again.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hangup: Signal,
 }
 
-/// SIGTERM and SIGINT stop, SIGHUP reads the rules again.
-async fn signals(orders: Sender<Order>) {
-    let kinds = [
-        SignalKind::terminate(),
-        SignalKind::interrupt(),
-        SignalKind::hangup(),
-    ];
-    let [Ok(mut terminate), Ok(mut interrupt), Ok(mut hangup)] = kinds.map(signal) else {
-        error!("signals cannot be heard; end the daemon with SIGKILL, it loses nothing");
-        return;
-    };
-    loop {
-        let order = tokio::select! {
-            _ = terminate.recv() => Order::Stop,
-            _ = interrupt.recv() => Order::Stop,
-            _ = hangup.recv() => Order::Rules,
-        };
-        if orders.send(order).is_err() {
-            return;
+impl Signals {
+    /// From now on they no longer end the process by themselves. To be called inside the runtime.
+    fn hear() -> std::io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hangup: signal(SignalKind::hangup())?,
+        })
+    }
+
+    async fn pass_on(mut self, orders: Sender<Order>) {
+        loop {
+            let order = tokio::select! {
+                _ = self.terminate.recv() => Order::Stop,
+                _ = self.interrupt.recv() => Order::Stop,
+                _ = self.hangup.recv() => Order::Configuration,
+            };
+            if orders.send(order).is_err() {
+                return;
+            }
         }
     }
 }

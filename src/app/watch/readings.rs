@@ -8,6 +8,7 @@ use crate::app::scan::streams::SAMPLE_LINES;
 use crate::app::set_up::SetUp;
 use crate::domain::clock::Clock;
 use crate::domain::line::{Chunk, Source};
+use crate::domain::time::Time;
 use crate::engine::prepare::Reading;
 use crate::ingest::open;
 use crate::metrics::Metrics;
@@ -33,6 +34,8 @@ pub(super) struct Remembered {
     pieces: BTreeMap<Source, Memory>,
     /// The line that says what stands in those after it (`#Fields:` of W3C logs).
     described: BTreeMap<Source, String>,
+    /// The event time that each source has come to: a late line does not turn it back.
+    clocks: BTreeMap<Source, Time>,
 }
 
 /// How much of a file's beginning is looked at for the line that describes the others.
@@ -119,6 +122,24 @@ impl Readings {
             file.take(HEAD_BYTES).read_to_end(&mut head).ok()?;
             description(String::from_utf8_lossy(&head).lines())
         })
+    }
+
+    /// Forgets how these sources are read; pieces of their lines stay.
+    pub(super) fn forget(&mut self, changed: impl Fn(&Source) -> bool) {
+        self.remembered = self.memory();
+        self.known.retain(|source, _| !changed(source));
+    }
+
+    /// The event time that a source has come to.
+    pub(super) fn clock(&self, source: &Source) -> Time {
+        let clock = self.remembered.clocks.get(source);
+        clock.copied().unwrap_or_default()
+    }
+
+    /// A source has come to this time.
+    pub(super) fn advance(&mut self, source: &Source, time: Time) {
+        let clock = self.remembered.clocks.entry(source.clone()).or_default();
+        *clock = (*clock).max(time);
     }
 
     /// What to remember of the sources.

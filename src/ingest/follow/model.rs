@@ -1,12 +1,16 @@
 //! Two thousand random lives of a log against a model that knows where every line is.
 //!
-//! A life is a schedule of writes, partial writes, rotations by rename and by copy, truncation, deletion, compression,
-//! late writers, crashes at any byte of the journal, and restarts. The engine is a list of lines, its finding is every
-//! line; its memory goes through real snapshots and its order through a real journal.
+//! A life is a schedule of writes to two logs, partial writes, rotations by rename and by copy, truncation, deletion,
+//! recreation, compression by gzip and zstd, late writers, crashes at any byte of the journal, and restarts. The engine is
+//! a list of lines, its finding is every line; its memory goes through real snapshots and its order through a real
+//! journal.
 //!
 //! Held in the end: every line of which a copy was there to be read has its finding, no line was fed twice into one memory,
 //! and what is missing was destroyed unread, with a gap to say so where the file had been followed.
 //! `TOKENTRIP_SEED=n cargo test --lib t60_model` runs one life and tells it.
+
+mod daemon;
+mod disk;
 
 use super::*;
 use flate2::{Compression, write::GzEncoder};
@@ -17,6 +21,8 @@ use std::time::SystemTime;
 
 const LIVES: u64 = 2000;
 const STEPS: usize = 40;
+/// The logs that are written.
+const LOGS: [&str; 2] = ["access.log", "api.log"];
 /// Rotated files that are kept.
 const KEPT: usize = 4;
 
@@ -39,12 +45,14 @@ struct Life {
     seed: u64,
     dice: Dice,
     folder: tempfile::TempDir,
-    pattern: &'static str,
+    patterns: Vec<&'static str>,
     now: Instant,
     clock: SystemTime,
     written: LineNumber,
-    /// A line whose end is not written yet, in the log.
-    partial: Option<(LineNumber, usize)>,
+    /// Which of the logs a step is about.
+    log: &'static str,
+    /// A line whose end is not written yet, by log.
+    partial: BTreeMap<&'static str, (LineNumber, usize)>,
     names: BTreeMap<String, Content>,
     lines: Vec<BTreeSet<LineNumber>>,
     /// Of a copy the content that it is of.
@@ -52,6 +60,8 @@ struct Life {
     /// Contents that a server may still have open after a rename; those that end in a torn line.
     renamed: BTreeSet<Content>,
     torn: BTreeSet<Content>,
+    /// Contents whose loss nobody can tell.
+    untold: BTreeSet<Content>,
     /// Contents that only the daemon's descriptor keeps.
     unlinked: BTreeSet<Content>,
     /// Contents that the daemon has open or has read since its start.
@@ -84,21 +94,28 @@ impl Life {
         fs::create_dir(folder.path().join("state")).unwrap();
         fs::create_dir(folder.path().join("logs")).unwrap();
         let mut dice = Dice(0x9e37_79b9_7f4a_7c15_u64.wrapping_mul(seed) | 1);
-        let pattern = ["access.log", "access.log*"][dice.roll(2) as usize];
+        let patterns = match dice.roll(4) {
+            0 => vec!["*.log"],
+            1 => vec!["*.log*"],
+            2 => vec!["access.log", "api.log*"],
+            _ => LOGS.to_vec(),
+        };
         let mut life = Self {
             seed,
             dice,
             folder,
-            pattern,
+            patterns,
             now: Instant::now(),
             clock: SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000),
             written: 0,
-            partial: None,
+            log: LOGS[0],
+            partial: BTreeMap::new(),
             names: BTreeMap::new(),
             lines: Vec::new(),
             copies: BTreeMap::new(),
             renamed: BTreeSet::new(),
             torn: BTreeSet::new(),
+            untold: BTreeSet::new(),
             unlinked: BTreeSet::new(),
             looked: BTreeSet::new(),
             destroyed: BTreeMap::new(),
@@ -108,335 +125,16 @@ impl Life {
             synced_bytes: 0,
             story: Vec::new(),
         };
-        life.create("access.log");
+        LOGS.iter().for_each(|log| life.create(log));
         life.start();
         life
     }
 
-    fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join("logs").join(name)
-    }
-
-    fn state(&self) -> PathBuf {
-        self.folder.path().join("state")
-    }
-
-    fn tell(&mut self, what: String) {
-        self.story.push(what);
-    }
-
-    /// Gives a file the next time of a clock of its own: a test is faster than the ticks of a file system's clock.
-    fn touch(&mut self, name: &str) {
-        self.clock += Duration::from_secs(1);
-        let file = OpenOptions::new()
-            .append(true)
-            .open(self.path(name))
-            .unwrap();
-        file.set_modified(self.clock).unwrap();
-    }
-
-    fn create(&mut self, name: &str) {
-        File::create(self.path(name)).unwrap();
-        self.touch(name);
-        self.names.insert(name.to_owned(), self.lines.len());
-        self.lines.push(BTreeSet::new());
-    }
-
-    fn append(&mut self, name: &str, text: &str) {
-        let mut file = OpenOptions::new()
-            .append(true)
-            .open(self.path(name))
-            .unwrap();
-        file.write_all(text.as_bytes()).unwrap();
-        self.touch(name);
-    }
-
-    fn write_line(&mut self, name: &str) {
-        // The rest of a line whose beginning stands there, or a whole one.
-        let begun = if name == "access.log" {
-            self.partial.take()
-        } else {
-            None
-        };
-        let (number, rest) = match begun {
-            Some((number, begun)) => (number, line_of(number)[begun..].to_owned()),
-            None => (self.next_number(), String::new()),
-        };
-        let rest = if rest.is_empty() {
-            line_of(number)
-        } else {
-            rest
-        };
-        self.append(name, &rest);
-        let content = self.names[name];
-        self.lines[content].insert(number);
-    }
-
-    fn write_partial(&mut self) {
-        if self.partial.is_none() {
-            let number = self.next_number();
-            let line = line_of(number);
-            let cut = 1 + self.dice.roll(line.len() as u64 - 3) as usize;
-            self.append("access.log", &line[..cut]);
-            self.partial = Some((number, cut));
-        }
-    }
-
-    /// The log goes on in another file: what was begun stays torn, and counts as no line.
-    fn tear(&mut self) {
-        if self.partial.take().is_some() {
-            self.torn.insert(self.names["access.log"]);
-        }
-    }
-
-    fn next_number(&mut self) -> LineNumber {
-        self.written += 1;
-        self.written - 1
-    }
-
-    /// Nothing keeps this content any more but, perhaps, the daemon.
-    fn unlink(&mut self, content: Content, readable: bool) {
-        if self.names.values().any(|other| *other == content) {
-            return;
-        }
-        if readable && self.daemon.is_some() && self.looked.contains(&content) {
-            self.unlinked.insert(content);
-        } else {
-            self.destroy(content);
-        }
-    }
-
-    fn destroy(&mut self, content: Content) {
-        let kept = |content: Content, line: &LineNumber| self.lines[content].contains(line);
-        let elsewhere = |line: &LineNumber| {
-            let mut others = self.names.values().chain(&self.unlinked);
-            others.any(|other| *other != content && kept(*other, line))
-        };
-        let gone: Vec<_> = self.lines[content]
-            .iter()
-            .filter(|line| !elsewhere(line) && !self.stored.contains_key(line))
-            .copied()
-            .collect();
-        self.destroyed
-            .extend(gone.into_iter().map(|line| (line, content)));
-    }
-
-    fn remove(&mut self, name: &str) {
-        if let Some(content) = self.names.remove(name) {
-            fs::remove_file(self.path(name)).unwrap();
-            self.unlink(content, true);
-        }
-    }
-
-    /// Makes room for `access.log.1`, as logrotate does.
-    fn shift(&mut self) {
-        for packed in ["", ".gz"] {
-            self.remove(&format!("access.log.{KEPT}{packed}"));
-            for number in (1..KEPT).rev() {
-                let (from, to) = (number, number + 1);
-                let from = format!("access.log.{from}{packed}");
-                if let Some(content) = self.names.remove(&from) {
-                    let to = format!("access.log.{to}{packed}");
-                    fs::rename(self.path(&from), self.path(&to)).unwrap();
-                    self.names.insert(to, content);
-                }
-            }
-        }
-    }
-
-    fn rotate(&mut self) {
-        self.shift();
-        self.tear();
-        if let Some(content) = self.names.remove("access.log") {
-            fs::rename(self.path("access.log"), self.path("access.log.1")).unwrap();
-            self.names.insert("access.log.1".to_owned(), content);
-            self.renamed.insert(content);
-        }
-        self.create("access.log");
-    }
-
-    /// Copies, onto a new name or over an archive that is there, and truncates.
-    fn copytruncate(&mut self, over: bool) {
-        if !over {
-            self.shift();
-        }
-        self.tear();
-        let copied = self.lines[self.names["access.log"]].clone();
-        let copy = fs::read(self.path("access.log")).unwrap();
-        // As `cp` does: an archive that is there keeps its inode.
-        fs::write(self.path("access.log.1"), copy).unwrap();
-        self.touch("access.log.1");
-        self.copies
-            .insert(self.lines.len(), self.names["access.log"]);
-        self.lines.push(copied);
-        let before = self
-            .names
-            .insert("access.log.1".to_owned(), self.lines.len() - 1);
-        if let Some(before) = before {
-            self.unlink(before, false);
-        }
-        self.truncate();
-    }
-
-    fn truncate(&mut self) {
-        self.tear();
-        let file = OpenOptions::new()
-            .write(true)
-            .open(self.path("access.log"))
-            .unwrap();
-        file.set_len(0).unwrap();
-        self.touch("access.log");
-        self.lines.push(BTreeSet::new());
-        let before = self
-            .names
-            .insert("access.log".to_owned(), self.lines.len() - 1);
-        if let Some(before) = before {
-            self.unlink(before, false);
-        }
-    }
-
-    fn recreate(&mut self) {
-        self.tear();
-        self.remove("access.log");
-        self.create("access.log");
-    }
-
-    fn compress(&mut self, number: usize) {
-        let plain = format!("access.log.{number}");
-        let packed = format!("{plain}.gz");
-        let Some(content) = self.names.get(&plain).copied() else {
-            return;
-        };
-        if self.names.contains_key(&packed) {
-            return;
-        }
-        let bytes = fs::read(self.path(&plain)).unwrap();
-        let modified = fs::metadata(self.path(&plain)).unwrap().modified().unwrap();
-        let mut encoder = GzEncoder::new(
-            File::create(self.path(&packed)).unwrap(),
-            Compression::fast(),
-        );
-        encoder.write_all(&bytes).unwrap();
-        encoder.finish().unwrap().set_modified(modified).unwrap();
-        self.names.insert(packed, content);
-        self.remove(&plain);
-    }
-
-    fn start(&mut self) {
-        let pattern = self.path(self.pattern).into();
-        let opened = Follower::open(&self.state(), vec![pattern], StartAt::Beginning, self.now);
-        let (follower, left) = opened.unwrap();
-        self.gaps.extend(left.gaps);
-        let memory = left
-            .memory
-            .map(|bytes| postcard::from_bytes(&bytes).unwrap());
-        let mut daemon = Daemon {
-            follower,
-            memory: memory.unwrap_or_default(),
-            findings: Vec::new(),
-        };
-        for record in left.records {
-            let Fed::Lines(extent) = record else { continue };
-            match daemon.follower.reread(&extent) {
-                Ok(chunk) => daemon.feed(&chunk),
-                Err(gap) => self.gaps.extend(gap),
-            }
-        }
-        self.daemon = Some(daemon);
-        self.looked.clear();
-        self.answer();
-        self.snapshot();
-    }
-
-    fn poll(&mut self, answered: bool) {
-        self.now += Duration::from_secs(3 + self.dice.roll(40));
-        let Some(daemon) = &mut self.daemon else {
-            return;
-        };
-        loop {
-            let polled = daemon.follower.poll(self.now, 64 << 10);
-            polled
-                .batches
-                .iter()
-                .for_each(|batch| daemon.feed(&batch.chunk));
-            self.gaps.extend(polled.gaps);
-            if !polled.more {
-                break;
-            }
-        }
-        // What holds no line under a rotated name is not kept open: it may be a copy that is being made.
-        for (name, content) in &self.names {
-            let judged = name == "access.log" || !self.lines[*content].is_empty();
-            match judged {
-                true => self.looked.insert(*content),
-                false => self.looked.remove(content),
-            };
-        }
-        if answered {
-            self.answer();
-            self.unlinked.clear();
-        }
-    }
-
-    fn answer(&mut self) {
-        let Some(daemon) = &mut self.daemon else {
-            return;
-        };
-        assert!(
-            daemon.follower.sync(self.now),
-            "{:?}",
-            daemon.follower.trouble()
-        );
-        for (line, offset) in daemon.findings.drain(..) {
-            let stored = *self.stored.entry(line).or_insert(offset);
-            assert_eq!(stored, offset, "line {line} has two ids");
-        }
-        self.synced_bytes = self.journal_bytes();
-    }
-
-    fn journal(&self) -> PathBuf {
-        let epoch = self
-            .daemon
-            .as_ref()
-            .map_or(0, |daemon| daemon.follower.epoch);
-        self.state().join(format!("journal-{epoch}"))
-    }
-
-    fn journal_bytes(&self) -> u64 {
-        fs::metadata(self.journal()).map_or(0, |metadata| metadata.len())
-    }
-
-    fn snapshot(&mut self) {
-        let now = self.now;
-        if let Some(daemon) = &mut self.daemon {
-            let memory = postcard::to_stdvec(&daemon.memory).unwrap();
-            assert!(
-                daemon.follower.snapshot(memory, now),
-                "{:?}",
-                daemon.follower.trouble()
-            );
-        }
-        self.synced_bytes = self.journal_bytes();
-    }
-
-    /// The power fails: of what was not synced any part may be on the disk.
-    fn crash(&mut self) {
-        let (journal, bytes) = (self.journal(), self.journal_bytes());
-        if self.daemon.take().is_some() && bytes > self.synced_bytes {
-            let kept = self.synced_bytes + self.dice.roll(bytes - self.synced_bytes + 1);
-            let file = OpenOptions::new().write(true).open(journal).unwrap();
-            file.set_len(kept).unwrap();
-        }
-        for content in std::mem::take(&mut self.unlinked) {
-            self.destroy(content);
-        }
-        self.looked.clear();
-    }
-
     fn step(&mut self) {
-        let dice = self.dice.roll(22);
+        self.log = LOGS[self.dice.roll(LOGS.len() as u64) as usize];
+        let dice = self.dice.roll(23);
         let name = match dice {
-            0..=15 => self.disturb(dice),
+            0..=15 | 22 => self.disturb(dice),
             16 => {
                 self.crash();
                 "crash"
@@ -473,12 +171,15 @@ impl Life {
 
     /// What others do to the files.
     fn disturb(&mut self, dice: u64) -> &'static str {
+        if !self.names.contains_key(self.log) {
+            self.create(self.log);
+        }
         let renamed = |name: &Content| self.renamed.contains(name);
-        let late = self.names.get("access.log.1").is_some_and(renamed);
+        let late = self.names.get(&self.rotated(1)).is_some_and(renamed);
         match dice {
             0..=5 => {
                 let count = 1 + self.dice.roll(4);
-                (0..count).for_each(|_| self.write_line("access.log"));
+                (0..count).for_each(|_| self.write_line(self.log));
                 "write"
             }
             6 => {
@@ -505,11 +206,15 @@ impl Life {
                 self.recreate();
                 "delete and recreate"
             }
+            22 if self.dice.roll(3) == 0 => {
+                self.delete();
+                "delete"
+            }
             15 if late => {
-                if self.torn.remove(&self.names["access.log.1"]) {
-                    self.append("access.log.1", "\n");
+                if self.torn.remove(&self.names[&self.rotated(1)]) {
+                    self.append(&self.rotated(1), "\n");
                 }
-                self.write_line("access.log.1");
+                self.write_line(&self.rotated(1));
                 "write to the renamed file"
             }
             _ => self.work(),
@@ -565,7 +270,7 @@ impl Life {
         let contents: BTreeSet<_> = missing.iter().map(original).collect();
         let told = contents
             .into_iter()
-            .filter(|content| followed(content))
+            .filter(|content| followed(content) && !self.untold.contains(content))
             .count();
         assert!(
             self.gaps.len() >= told,
@@ -579,23 +284,6 @@ impl Life {
 
 fn line_of(number: LineNumber) -> String {
     format!("line {number:06}.\n")
-}
-
-impl Daemon {
-    fn feed(&mut self, chunk: &Chunk) {
-        for line in chunk.lines() {
-            let number = line
-                .text
-                .strip_prefix("line ")
-                .and_then(|rest| rest.strip_suffix('.'));
-            let Some(number) = number.filter(|number| number.len() == 6) else {
-                continue;
-            };
-            let number = number.parse().unwrap();
-            *self.memory.entry(number).or_default() += 1;
-            self.findings.push((number, line.offset_bytes));
-        }
-    }
 }
 
 fn live(seed: u64) -> (usize, usize) {

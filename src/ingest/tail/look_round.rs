@@ -6,7 +6,8 @@
 use super::known::{Kinship, kinship_of_archive, kinship_of_copy};
 use super::names::Listed;
 use super::recover::packed_head;
-use super::{Obstacle, Polled, StartAt, Tailer};
+use super::{Obstacle, Polled, Tailer};
+use crate::ingest::discover;
 use crate::ingest::fault::ReadFault;
 use crate::ingest::generation::{
     Change, FileKey, Generation, HEADER_BYTES_MAX, Position, Print, read_range,
@@ -38,6 +39,9 @@ impl Tailer {
         self.files.iter_mut().for_each(Tracked::know_key);
         self.known.forget(&listed.keys().copied().collect());
         self.files.retain_mut(|file| {
+            if file.leaving {
+                return true;
+            }
             let key = file.position.generation.key();
             let found = listed.get(&key);
             if found.is_none() && file.has_name() {
@@ -73,7 +77,7 @@ impl Tailer {
         for (key, found) in fresh {
             self.consider(key, &found, first, now, polled);
         }
-        self.start = StartAt::Beginning;
+        self.from_end.clear();
     }
 
     fn consider(
@@ -115,7 +119,7 @@ impl Tailer {
         }
         let Some(home) = &found.home else {
             let mut tracked = self.begun(file, &found.path, &found.path, now)?;
-            if self.start == StartAt::End {
+            if self.begins_at_end(&found.path) {
                 tracked.skip_to_end(metadata.len())?;
             }
             return Ok(Class::Follow(Box::new(tracked)));
@@ -124,7 +128,7 @@ impl Tailer {
         if !Print::of(&head).tells() {
             return Ok(Class::Later);
         }
-        if (first && !found.named) || self.start == StartAt::End {
+        if (first && !found.named) || self.begins_at_end(home) {
             return Ok(Class::Pass(Print::of(&head)));
         }
         if let Some(class) =
@@ -135,6 +139,11 @@ impl Tailer {
         let mut tracked = self.begun(file, home, &found.path, now)?;
         tracked.detached = Some(now);
         Ok(Class::Follow(Box::new(tracked)))
+    }
+
+    fn begins_at_end(&self, path: &Path) -> bool {
+        let mut patterns = self.from_end.iter();
+        patterns.any(|pattern| discover::covers(Path::new(pattern), path))
     }
 
     /// An archive beside a log that is followed. Its lines were read when they were plain, unless nobody knows its

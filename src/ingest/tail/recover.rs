@@ -3,7 +3,7 @@
 //! In: a [`Position`] and the names where its bytes may be now. Out: a file that is followed from there.
 //! Does not know: why the generation is looked for.
 
-use super::{Gap, Obstacle, Positions, StartAt, Tailer, gap};
+use super::{Gap, Obstacle, Positions, Tailer, gap};
 use crate::ingest::generation::{HEADER_BYTES_MAX, Position, Verdict};
 use crate::ingest::tracked::Tracked;
 use crate::ingest::{archive, open};
@@ -17,7 +17,7 @@ impl Tailer {
     /// Goes on where another process stopped. Every generation is looked for under its name, its rotated names and all
     /// names that are followed; what is gone is a gap. Files that appeared meanwhile are read from their beginning.
     pub fn resume(&mut self, positions: Positions, now: Instant) -> Vec<Gap> {
-        self.start = StartAt::Beginning;
+        self.from_end.clear();
         self.next_id = positions.next_id;
         self.known = positions.known;
         self.homes = positions.files.values().map(Position::home).collect();
