@@ -229,7 +229,7 @@ impl Follower {
     ///
     /// # Errors
     /// As said.
-    pub fn reread(&self, extent: &Extent) -> Result<Chunk, Option<Gap>> {
+    pub fn reread(&mut self, extent: &Extent) -> Result<Chunk, Option<Gap>> {
         self.tailer.reread(extent)
     }
 

@@ -294,25 +294,35 @@ impl Tailer {
     }
 
     /// The lines of an extent once more, to replay what was fed before a crash. A gap when they cannot be had.
-    pub fn reread(&self, extent: &Extent) -> Result<Chunk, Option<Gap>> {
-        let holder = self
-            .files
-            .iter()
-            .find(|file| file.position.id == extent.generation);
-        let file = holder.ok_or(None)?;
-        let lost = || {
-            let mut lost = gap(&file.position, Some(extent.end_bytes - extent.start_bytes));
-            lost.offset_bytes = extent.start_bytes;
-            Some(lost)
-        };
-        let anchor = Print::anchor(&file.file, extent.end_bytes);
-        if !anchor.is_ok_and(|anchor| anchor == extent.anchor) {
-            return Err(lost());
+    pub fn reread(&mut self, extent: &Extent) -> Result<Chunk, Option<Gap>> {
+        let mut files = self.files.iter();
+        let at = files.position(|file| file.position.id == extent.generation);
+        let at = at.ok_or(None)?;
+        if let Some(chunk) = self.read_extent(at, extent) {
+            return Ok(chunk);
         }
-        let bytes =
-            read_range(&file.file, extent.start_bytes, extent.end_bytes).map_err(|_| lost())?;
-        let source = &file.position.source;
-        Ok(lines::chunk_of(source, bytes, extent.start_bytes, extent.number).0)
+        // It was copied and cut while we replayed.
+        let moved = self.move_to_copy(at, extent);
+        moved
+            .then(|| self.read_extent(at, extent))
+            .flatten()
+            .ok_or_else(|| {
+                let bytes = extent.end_bytes - extent.start_bytes;
+                let mut lost = gap(&self.files[at].position, Some(bytes));
+                lost.offset_bytes = extent.start_bytes;
+                Some(lost)
+            })
+    }
+
+    fn read_extent(&self, at: usize, extent: &Extent) -> Option<Chunk> {
+        let Tracked { file, position, .. } = &self.files[at];
+        let anchor = Print::anchor(file, extent.end_bytes).ok()?;
+        if anchor != extent.anchor {
+            return None;
+        }
+        let bytes = read_range(file, extent.start_bytes, extent.end_bytes).ok()?;
+        let source = &position.source;
+        Some(lines::chunk_of(source, bytes, extent.start_bytes, extent.number).0)
     }
 }
 

@@ -130,6 +130,22 @@ impl Tracked {
         named.is_ok_and(|named| FileKey::of(&named) == self.position.generation.key())
     }
 
+    /// Stands under this name now.
+    pub(super) fn name(&mut self, path: &Path) -> io::Result<()> {
+        let metadata = self.file.metadata()?;
+        self.position.named(path);
+        self.position.generation.held_in(&metadata);
+        Ok(())
+    }
+
+    /// Goes on in another file that holds the same.
+    pub(super) fn move_to(&mut self, path: &Path, file: File) -> io::Result<()> {
+        self.file = file;
+        self.settled = false;
+        self.wake();
+        self.name(path)
+    }
+
     /// Makes the next look come at once.
     pub(super) fn wake(&mut self) {
         self.next_look = None;

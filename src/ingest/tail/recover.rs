@@ -4,7 +4,7 @@
 //! Does not know: why the generation is looked for.
 
 use super::{Gap, Obstacle, Positions, Tailer, gap};
-use crate::ingest::generation::{HEADER_BYTES_MAX, Position, Verdict};
+use crate::ingest::generation::{Extent, HEADER_BYTES_MAX, Position, Verdict};
 use crate::ingest::tracked::Tracked;
 use crate::ingest::{archive, open};
 use std::collections::BTreeSet;
@@ -21,19 +21,39 @@ impl Tailer {
         self.next_id = positions.next_id;
         self.known = positions.known;
         self.homes = positions.files.values().map(Position::home).collect();
-        let listed = self.listed(now, &mut super::Polled::default());
-        let names: BTreeSet<PathBuf> = listed.into_values().map(|found| found.path).collect();
+        let names = self.all_names(now);
         let mut gaps = Vec::new();
         for (_, position) in positions.files {
             if position.offset_bytes == 0 && !position.generation.header().tells() {
                 continue; // It is found as a file that turns up.
             }
-            if !self.recover(&position, &names, now) && position.offset_bytes > 0 {
+            if self.recover(&position, &names, now) || position.offset_bytes == 0 {
+                continue;
+            }
+            // It may have been renamed or packed since the names were looked up: others were unpacked meanwhile.
+            let names = self.all_names(now);
+            if !self.recover(&position, &names, now) {
                 gaps.push(gap(&position, None));
                 self.known.close(position);
             }
         }
         gaps
+    }
+
+    fn all_names(&mut self, now: Instant) -> BTreeSet<PathBuf> {
+        let listed = self.listed(now, &mut super::Polled::default());
+        listed.into_values().map(|found| found.path).collect()
+    }
+
+    /// The generation of the file at `at` no longer stands in it up to the end of `extent`: goes on in a copy or an
+    /// archive that holds it. False when there is none.
+    pub(super) fn move_to_copy(&mut self, at: usize, extent: &Extent) -> bool {
+        let mut wanted = self.files[at].position.clone();
+        (wanted.offset_bytes, wanted.anchor) = (extent.end_bytes, extent.anchor);
+        let Some((path, file)) = self.find(&wanted, &self.beside()) else {
+            return false;
+        };
+        self.files[at].move_to(&path, file).is_ok()
     }
 
     /// The file at `at` was truncated or rewritten under us. What was not read of it may live on in a copy.
@@ -77,9 +97,25 @@ impl Tailer {
         }
     }
 
-    /// Finds the generation of `position` under one of `names` and follows it there: the file itself, else a copy, else
-    /// an archive of it.
+    /// Finds the generation of `position` under one of `names` and follows it there.
     fn recover(&mut self, position: &Position, names: &BTreeSet<PathBuf>, now: Instant) -> bool {
+        let Some((path, file)) = self.find(position, names) else {
+            return false;
+        };
+        let mut tracked = Tracked::new(file, position.clone(), now);
+        tracked.told = Some(position.generation.header().len());
+        // A copy is followed as the file it is: its key is not the original's, which may live on.
+        if tracked.name(&path).is_err() {
+            return false;
+        }
+        self.files.push(tracked);
+        self.files.sort_by_key(|file| file.position.id);
+        true
+    }
+
+    /// The file under one of `names` that holds the generation of `position` up to its place: itself, else a copy, else
+    /// what an archive holds.
+    fn find(&self, position: &Position, names: &BTreeSet<PathBuf>) -> Option<(PathBuf, File)> {
         let own = BTreeSet::from([position.path(), position.home()]);
         let mut candidates: Vec<_> = names
             .union(&own)
@@ -103,28 +139,14 @@ impl Tailer {
             .find(|(_, file)| is_same(file))
             .or_else(|| files().find(|(_, file)| is_held(file)))
             .and_then(|(path, file)| Some(((*path).clone(), file.try_clone().ok()?)));
-        let found = found.or_else(|| {
+        found.or_else(|| {
             candidates.iter().find_map(|(path, _)| {
                 let head = packed_head(path).ok()??;
                 let begins = position.generation.header().begins(&head);
                 let file = begins.then(|| self.unpacked(path))?.ok()?;
                 is_held(&file).then(|| ((*path).clone(), file))
             })
-        });
-        let Some((path, file)) = found else {
-            return false;
-        };
-        let Ok(metadata) = file.metadata() else {
-            return false;
-        };
-        let mut tracked = Tracked::new(file, position.clone(), now);
-        tracked.told = Some(position.generation.header().len());
-        tracked.position.named(&path);
-        // A copy is followed as the file it is: its key is not the original's, which may live on.
-        tracked.position.generation.held_in(&metadata);
-        self.files.push(tracked);
-        self.files.sort_by_key(|file| file.position.id);
-        true
+        })
     }
 
     /// What an archive holds, in a file without a name that ends with us.

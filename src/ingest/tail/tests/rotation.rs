@@ -326,3 +326,30 @@ fn t16_a_file_that_leaves_the_glob_and_comes_back_goes_on_where_it_was() {
         bench.saw(&["one", "two", "three"]);
     }
 }
+
+#[test]
+fn t05_t60_what_copytruncate_takes_while_a_crash_is_replayed_is_replayed_from_the_copy() {
+    for packed in [false, true] {
+        let mut bench = Bench::new("access.log", StartAt::Beginning);
+        bench.append("access.log", "one, long enough to be told from others\n");
+        bench.poll();
+        bench.append("access.log", "two\n");
+        bench.poll();
+        bench.restart(bench.positions.clone());
+        bench.append("access.log", "three\n");
+        bench.copytruncate("access.log", "access.log.1");
+        bench.append("access.log", "four\n");
+        if packed {
+            let gzip = Command::new("gzip")
+                .arg(bench.path("access.log.1"))
+                .status();
+            assert!(gzip.unwrap().success());
+        }
+        for (extent, lines) in bench.extents.clone() {
+            assert_eq!(texts(&bench.tailer.reread(&extent).unwrap()), lines);
+        }
+        bench.poll();
+        assert_eq!(bench.lines[2..], ["three", "four"]);
+        assert_eq!(bench.gaps, []);
+    }
+}
