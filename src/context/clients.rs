@@ -11,6 +11,7 @@
 
 use super::client_kinds;
 use super::expressions::Expressions;
+use crate::domain::bytes::has_any;
 use crate::domain::context::Client;
 use std::borrow::Cow;
 use std::sync::{Arc, LazyLock};
@@ -95,6 +96,9 @@ impl Clients {
 /// for parts of it are shown. Every token begins with `{"` in base64url (RFC 7519, section 3).
 pub(super) fn cut(text: &str) -> &str {
     let text = &text[..text.floor_char_boundary(BYTES_MAX)];
+    if !has_any(text.as_bytes(), [b'J']) {
+        return text; // nearly every header
+    }
     text.split("eyJ").next().unwrap_or_default()
 }
 

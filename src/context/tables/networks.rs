@@ -35,8 +35,8 @@ pub(super) struct Entry {
 /// A decoded table.
 pub(super) struct Networks {
     pub(super) header: Header,
-    v4: Ranges<u32>,
-    v6: Ranges<u32>,
+    v4: Ranges,
+    v6: Ranges,
     /// The entry numbered 1 first, in the order of their numbers; 0 is "no network".
     entries: Vec<Entry>,
 }

@@ -18,7 +18,7 @@ use std::sync::Arc;
 /// error.
 pub(in crate::context) const STEPS_PER_DEGREE: f32 = 180.0;
 
-/// Cells a table can have: numbers are 16 bits in memory, and 0 is "no place".
+/// Cells a table can have: their numbers are packed as 16 bits at most, and 0 is "no place".
 pub(in crate::context) const CELLS_MAX: usize = u16::MAX as usize;
 
 /// Cells as they are stored, one column each.
@@ -51,7 +51,7 @@ pub(super) struct Point {
 /// A decoded table.
 pub(super) struct Places {
     pub(super) header: Header,
-    ranges: Ranges<u16>,
+    ranges: Ranges,
     /// The cell numbered 1 first; 0 is "no place".
     cells: Vec<Point>,
 }
@@ -72,7 +72,7 @@ impl Places {
 
     /// What the table knows of a canonical address of its family.
     pub(super) fn at(&self, address: IpAddr) -> Option<&Point> {
-        let cell = usize::from(self.ranges.at(key(address))?);
+        let cell = self.ranges.at(key(address))? as usize;
         self.cells.get(cell.checked_sub(1)?)
     }
 }

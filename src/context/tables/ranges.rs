@@ -1,12 +1,11 @@
 //! Sorted ranges of addresses, each with a number: the look-up under every packed table.
 //!
-//! In: columns of bytes. Out: [`Ranges`], which answers an address in one jump and a short binary
-//! search.
+//! In: columns of bytes. Out: [`Ranges`], which answers an address by a binary search for its block
+//! and a short walk in it.
 //! Does not know: what the numbers stand for.
 //!
 //! Both families use keys of 48 bits: an IPv4 address shifted up, an IPv6 address cut to its /48,
-//! which is what a site is given (RFC 6177, section 2). The first 16 bits index `first`; the rest
-//! is searched.
+//! which is what a site is given (RFC 6177, section 2).
 
 use super::file::TableFault;
 use serde::{Deserialize, Serialize};
@@ -14,8 +13,6 @@ use std::net::IpAddr;
 
 /// Bits of a key.
 pub(in crate::context) const KEY_BITS: u32 = 48;
-const REST_BITS: u32 = 32;
-const FIRST_COUNT: usize = 1 << (KEY_BITS - REST_BITS);
 
 /// The key of an address, which must be canonical (no IPv4 mapped into IPv6).
 pub(in crate::context) fn key(address: IpAddr) -> u64 {
@@ -92,17 +89,29 @@ impl ColumnsBuilder {
     }
 }
 
-/// Ranges ready for look-ups; `V` is wide enough for their numbers.
-pub(super) struct Ranges<V> {
-    /// Where the ranges with these first 16 bits begin; one more for the end.
-    first: Vec<u32>,
-    /// The lower 32 bits of each start.
-    rests: Vec<u32>,
-    numbers: Vec<V>,
+/// Ranges between two entries of the index: a look-up reads half of them, in less time than it takes to get the entry
+/// from memory, and the index stays in a core's cache.
+const BLOCK_RANGES: usize = 64;
+
+/// Ranges ready for look-ups. They stay as they are stored, since most of the world is never asked about; only where
+/// each block begins is known beforehand.
+pub(super) struct Ranges {
+    blocks: Vec<Block>,
+    shift: u8,
+    starts: Box<[u8]>,
+    planes: [Box<[u8]>; 3],
 }
 
-impl<V: Copy + TryFrom<u32>> Ranges<V> {
-    /// Decodes columns whose numbers must all be below `limit`.
+/// So many ranges, from one on.
+struct Block {
+    /// Start of its first range.
+    start: u64,
+    /// Where the difference of its second range stands.
+    at: u32,
+}
+
+impl Ranges {
+    /// Checks columns whose numbers must all be below `limit`.
     pub(super) fn decode(columns: &Columns<'_>, limit: usize) -> Result<Self, TableFault> {
         let count = columns.count as usize;
         if columns.planes.iter().any(|plane| plane.len() != count) {
@@ -111,62 +120,72 @@ impl<V: Copy + TryFrom<u32>> Ranges<V> {
         if u32::from(columns.shift) >= KEY_BITS {
             return Err(TableFault::Malformed("an impossible shift"));
         }
-        let mut first: Vec<u32> = Vec::with_capacity(FIRST_COUNT + 1);
-        let (mut rests, mut numbers) = (Vec::with_capacity(count), Vec::with_capacity(count));
-        let (mut starts, mut start) = (columns.starts, 0_u64);
         let [low, middle, high] = columns.planes;
-        for ((low, middle), high) in low.iter().zip(middle).zip(high) {
-            let delta =
-                read_varint(&mut starts).ok_or(TableFault::Malformed("starts end early"))?;
-            start = next_start(start, delta, rests.is_empty(), columns.shift)?;
-            let key = start << columns.shift;
-            let bucket = (key >> REST_BITS) as usize;
-            if first.len() <= bucket {
-                first.resize(bucket + 1, rests.len() as u32);
-            }
-            let number = u32::from_le_bytes([*low, *middle, *high, 0]);
-            rests.push(key as u32);
-            numbers.push(numbered(number, limit)?);
+        let numbers = low.iter().zip(middle).zip(high);
+        let largest = numbers.fold(0, |largest, ((low, middle), high)| {
+            u32::from_le_bytes([*low, *middle, *high, 0]).max(largest)
+        });
+        if count > 0 && largest as usize >= limit {
+            return Err(TableFault::Malformed("a number that nothing stands for"));
         }
-        first.resize(FIRST_COUNT + 1, columns.count);
         Ok(Self {
-            first,
-            rests,
-            numbers,
+            blocks: blocks(columns)?,
+            shift: columns.shift,
+            starts: columns.starts.into(),
+            planes: columns.planes.map(Into::into),
         })
     }
 
     /// The number of the range that holds `key`; `None` before the first.
-    pub(super) fn at(&self, key: u64) -> Option<V> {
-        let bucket = (key >> REST_BITS) as usize;
-        let from = *self.first.get(bucket)? as usize;
-        let to = *self.first.get(bucket + 1)? as usize;
-        let rest = key as u32;
-        let ahead = self
-            .rests
-            .get(from..to)?
-            .partition_point(|&start| start <= rest);
-        // A range that begins in an earlier bucket reaches into this one.
-        let index = (from + ahead).checked_sub(1)?;
-        self.numbers.get(index).copied()
+    pub(super) fn at(&self, key: u64) -> Option<u32> {
+        let key = key >> self.shift;
+        let block = self.blocks.partition_point(|block| block.start <= key);
+        let block = block.checked_sub(1)?;
+        let Block { mut start, at } = *self.blocks.get(block)?;
+        let mut starts = self.starts.get(at as usize..)?;
+        let mut index = block * BLOCK_RANGES;
+        for _ in 1..BLOCK_RANGES {
+            let Some(delta) = read_varint(&mut starts) else {
+                break; // the last range of all
+            };
+            start += delta;
+            if start > key {
+                break;
+            }
+            index += 1;
+        }
+        let [low, middle, high] = &self.planes;
+        let number = [*low.get(index)?, *middle.get(index)?, *high.get(index)?, 0];
+        Some(u32::from_le_bytes(number))
     }
 }
 
-fn numbered<V: TryFrom<u32>>(number: u32, limit: usize) -> Result<V, TableFault> {
-    let numbered = V::try_from(number).ok();
-    numbered
-        .filter(|_| (number as usize) < limit)
-        .ok_or(TableFault::Malformed("a number that nothing stands for"))
-}
-
-#[inline]
-fn next_start(last: u64, delta: u64, is_first: bool, shift: u8) -> Result<u64, TableFault> {
-    if !is_first && delta == 0 {
-        return Err(TableFault::Malformed("starts that do not rise"));
+/// Where each block begins, after checking that the starts rise and are keys.
+fn blocks(columns: &Columns<'_>) -> Result<Vec<Block>, TableFault> {
+    let count = columns.count as usize;
+    let mut blocks = Vec::with_capacity(count.div_ceil(BLOCK_RANGES));
+    let (mut starts, mut start) = (columns.starts, 0_u64);
+    for index in 0..count {
+        let delta = read_varint(&mut starts).ok_or(TableFault::Malformed("starts end early"))?;
+        if index > 0 && delta == 0 {
+            return Err(TableFault::Malformed("starts that do not rise"));
+        }
+        start = start
+            .checked_add(delta)
+            .ok_or(TableFault::Malformed("a start beyond all addresses"))?;
+        if index % BLOCK_RANGES == 0 {
+            let at = (columns.starts.len() - starts.len()) as u32;
+            blocks.push(Block { start, at });
+        }
     }
-    last.checked_add(delta)
-        .filter(|start| start >> (KEY_BITS - u32::from(shift)) == 0)
-        .ok_or(TableFault::Malformed("a start beyond all addresses"))
+    if !starts.is_empty() {
+        return Err(TableFault::Malformed("more starts than ranges"));
+    }
+    // The last one is the largest.
+    if start >> (KEY_BITS - u32::from(columns.shift)) != 0 {
+        return Err(TableFault::Malformed("a start beyond all addresses"));
+    }
+    Ok(blocks)
 }
 
 /// LEB128, DWARF 5, section 7.6.
@@ -181,11 +200,13 @@ fn write_varint(out: &mut Vec<u8>, mut value: u64) {
 #[inline]
 fn read_varint(bytes: &mut &[u8]) -> Option<u64> {
     // Most differences are small.
-    if let [byte @ 0..0x80, rest @ ..] = *bytes {
-        *bytes = rest;
-        return Some(u64::from(*byte));
-    }
-    read_long_varint(bytes)
+    let (value, rest) = match *bytes {
+        [low @ 0..0x80, rest @ ..] => (u64::from(*low), rest),
+        [low, high @ 0..0x80, rest @ ..] => (u64::from(low & 0x7f) | u64::from(*high) << 7, rest),
+        _ => return read_long_varint(bytes),
+    };
+    *bytes = rest;
+    Some(value)
 }
 
 fn read_long_varint(bytes: &mut &[u8]) -> Option<u64> {
@@ -207,7 +228,7 @@ mod tests {
     use proptest::prelude::*;
     use std::collections::BTreeMap;
 
-    fn decoded(starts: &BTreeMap<u64, u16>, shift: u32) -> Ranges<u16> {
+    fn decoded(starts: &BTreeMap<u64, u16>, shift: u32) -> Ranges {
         let mut builder = ColumnsBuilder::new(shift);
         for (&start, &number) in starts {
             builder.push(start << shift, number.into());
@@ -232,7 +253,7 @@ mod tests {
         ) {
             let ranges = decoded(&starts, 16);
             for key in keys.into_iter().chain(starts.keys().map(|start| start << 16)) {
-                let expected = starts.range(..=key >> 16).next_back().map(|(_, &number)| number);
+                let expected = starts.range(..=key >> 16).next_back().map(|(_, &number)| u32::from(number));
                 prop_assert_eq!(ranges.at(key), expected);
             }
         }
@@ -240,7 +261,7 @@ mod tests {
         #[test]
         fn any_bytes_are_columns_or_a_fault(bytes: Vec<u8>) {
             if let Ok(columns) = postcard::from_bytes::<Columns<'_>>(&bytes) {
-                let _ = Ranges::<u16>::decode(&columns, 10);
+                let _ = Ranges::decode(&columns, 10);
             }
         }
     }

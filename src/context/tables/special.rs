@@ -5,21 +5,35 @@
 //! Source: the IANA special-purpose address registries (RFC 6890) and multicast (RFC 5771, RFC
 //! 4291).
 
-use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-const fn v4(a: u8, b: u8, c: u8, bits: u8) -> IpNet {
-    IpNet::V4(Ipv4Net::new_assert(Ipv4Addr::new(a, b, c, 0), bits))
+/// The addresses of one family whose first bits are these.
+struct Special {
+    v6: bool,
+    first: u128,
+    /// How many bits stand behind them.
+    rest_bits: u32,
 }
 
-const fn v6(a: u16, b: u16, bits: u8) -> IpNet {
-    IpNet::V6(Ipv6Net::new_assert(
-        Ipv6Addr::new(a, b, 0, 0, 0, 0, 0, 0),
-        bits,
-    ))
+const fn v4(a: u8, b: u8, c: u8, bits: u32) -> Special {
+    let rest_bits = Ipv4Addr::BITS - bits;
+    Special {
+        v6: false,
+        first: Ipv4Addr::new(a, b, c, 0).to_bits() as u128 >> rest_bits,
+        rest_bits,
+    }
 }
 
-const SPECIAL: [IpNet; 25] = [
+const fn v6(a: u16, b: u16, bits: u32) -> Special {
+    let rest_bits = Ipv6Addr::BITS - bits;
+    Special {
+        v6: true,
+        first: Ipv6Addr::new(a, b, 0, 0, 0, 0, 0, 0).to_bits() >> rest_bits,
+        rest_bits,
+    }
+}
+
+static SPECIAL: [Special; 25] = [
     v4(0, 0, 0, 8),         // this network, RFC 791
     v4(10, 0, 0, 8),        // private, RFC 1918
     v4(100, 64, 0, 10),     // shared by carriers behind NAT, RFC 6598
@@ -49,7 +63,13 @@ const SPECIAL: [IpNet; 25] = [
 
 /// True for an address that no table should be asked about.
 pub(super) fn is_special(address: IpAddr) -> bool {
-    SPECIAL.iter().any(|special| special.contains(&address))
+    let (v6, bits) = match address {
+        IpAddr::V4(v4) => (false, u128::from(v4.to_bits())),
+        IpAddr::V6(v6) => (true, v6.to_bits()),
+    };
+    SPECIAL
+        .iter()
+        .any(|special| special.v6 == v6 && bits >> special.rest_bits == special.first)
 }
 
 #[cfg(test)]
