@@ -1,6 +1,6 @@
 //! Looking for rare bytes in short texts.
 //!
-//! In: a text and the bytes that would matter. Out: whether one is there, how many there are.
+//! In: a text and the bytes that would matter. Out: whether one is there.
 //! Does not know: what they mean. Long texts are for `memchr`, which takes as long to call as a short text to read.
 
 use std::array;
@@ -20,31 +20,6 @@ pub fn has_any<const N: usize>(text: &[u8], wanted: [u8; N]) -> bool {
         marked = array::from_fn(|lane| marked[lane] | mark(piece[lane], wanted));
     }
     marked != [0; LANES]
-}
-
-/// How often `counted` stands in `text`, and whether one of `wanted` does, in one pass.
-pub fn count_and_has_any<const N: usize>(
-    text: &[u8],
-    counted: u8,
-    wanted: [u8; N],
-) -> (usize, bool) {
-    let (mut count, mut found) = (0, false);
-    // So few at once that a count fits into a lane.
-    for part in text.chunks(LANES * usize::from(u8::MAX)) {
-        let (mut counts, mut marked) = ([0u8; LANES], [0u8; LANES]);
-        let (pieces, rest) = part.as_chunks::<LANES>();
-        for piece in pieces {
-            counts = array::from_fn(|lane| counts[lane] + u8::from(piece[lane] == counted));
-            marked = array::from_fn(|lane| marked[lane] | mark(piece[lane], wanted));
-        }
-        count += counts
-            .iter()
-            .map(|count| usize::from(*count))
-            .sum::<usize>();
-        count += rest.iter().filter(|byte| **byte == counted).count();
-        found |= marked != [0; LANES] || rest.iter().any(|byte| wanted.contains(byte));
-    }
-    (count, found)
 }
 
 /// All bits where `byte` is wanted. Written so that compilers make vectors of many.
@@ -68,9 +43,6 @@ mod tests {
             let bytes = text.as_bytes();
             let has = bytes.iter().any(|byte| matches!(byte, b'J' | b'~'));
             prop_assert_eq!(has_any(bytes, [b'J', b'~']), has);
-            let count = bytes.iter().filter(|byte| **byte == b'a').count();
-            let both = count_and_has_any(bytes, b'a', [b'J', b'~']);
-            prop_assert_eq!(both, (count, has));
         }
     }
 }

@@ -7,7 +7,6 @@
 
 use highway::{HighwayHash, HighwayHasher, Key};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use smallvec::SmallVec;
 use std::fmt;
 
 /// A keyed 128-bit digest of a credential as written. It probes tables and never leaves the process's own state.
@@ -80,12 +79,11 @@ impl IdKey {
     }
 }
 
-/// Ids and claims are short, so that their frame hardly ever needs memory of its own.
-type Framed = SmallVec<[u8; 512]>;
-
 /// Parts joined so that no two lists of them run together. In one piece, since hashes are slow on many small ones.
-fn framed(purpose: &str, parts: &[&[u8]]) -> Framed {
-    let mut framed = Framed::new();
+fn framed(purpose: &str, parts: &[&[u8]]) -> Vec<u8> {
+    const LENGTH_BYTES: usize = size_of::<u64>();
+    let parts_bytes: usize = parts.iter().map(|part| LENGTH_BYTES + part.len()).sum();
+    let mut framed = Vec::with_capacity(purpose.len() + parts_bytes);
     framed.extend_from_slice(purpose.as_bytes());
     for part in parts {
         framed.extend_from_slice(&(part.len() as u64).to_le_bytes());

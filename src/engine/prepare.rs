@@ -14,7 +14,6 @@ use crate::formats::{self, Parser};
 use crate::sessions::session::ContextKey;
 use crate::tokens::locate::locate;
 use self_cell::self_cell;
-use smallvec::SmallVec;
 use std::net::IpAddr;
 
 /// How one source is read.
@@ -87,7 +86,7 @@ self_cell!(
     impl {Debug}
 );
 
-/// Address, user agent and languages of nearly every request are shorter together, and so are host and path.
+/// Address, user agent and languages of nearly every request are shorter together.
 const CONTEXT_BYTES_USUAL: usize = 512;
 
 impl Front {
@@ -177,7 +176,7 @@ impl Front {
 pub(super) fn path_key(key: &IdKey, event: &AccessEvent<'_>) -> Option<u64> {
     let path = event.path.as_deref()?;
     let host = event.host.as_deref().unwrap_or_default();
-    let mut parts: SmallVec<[u8; CONTEXT_BYTES_USUAL]> = SmallVec::new();
+    let mut parts = Vec::with_capacity(host.len() + 1 + path.len());
     parts.extend_from_slice(host.as_bytes());
     parts.push(0xff);
     parts.extend_from_slice(path.as_bytes());

@@ -81,14 +81,15 @@ const fn zero_bytes(word: u64) -> u64 {
 pub(super) fn quote_or_backslash(bytes: &[u8]) -> Option<usize> {
     const WORDS_MAX: usize = 6;
     let (words, _) = bytes.as_chunks::<8>();
-    for (index, word) in words.iter().take(WORDS_MAX).enumerate() {
+    let words = words.get(..WORDS_MAX).unwrap_or(words);
+    for (index, word) in words.iter().enumerate() {
         let word = u64::from_le_bytes(*word);
         let found = zero_bytes(word ^ everywhere(b'"')) | zero_bytes(word ^ everywhere(b'\\'));
         if found != 0 {
             return Some(index * 8 + found.trailing_zeros() as usize / 8);
         }
     }
-    let seen = words.len().min(WORDS_MAX) * 8;
+    let seen = words.len() * 8;
     memchr2(b'"', b'\\', bytes.get(seen..)?).map(|at| seen + at)
 }
 
