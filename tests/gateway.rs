@@ -18,14 +18,16 @@ use serde_json::{Value, json};
 use std::collections::HashSet;
 use std::fs;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 
-/// From the thief's first line in the log to everything that follows from it: a second is promised, and the two cores are
-/// shared with every other test here.
-const ANSWER_MAX: Duration = Duration::from_secs(3);
+/// From the thief's first line in the log to everything that follows from it, with a core for whoever wants one.
+/// `tests/all` runs the test that says so alone.
+const ANSWER_MAX: Duration = Duration::from_secs(1);
 
 const HOOK_SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 
@@ -170,6 +172,39 @@ fn until_quick(what: &str, mut is_there: impl FnMut() -> bool) -> Instant {
     Instant::now()
 }
 
+/// How many programs want each core, one at least, while this is looked at.
+struct Crowd {
+    is_over: Arc<AtomicBool>,
+    watcher: JoinHandle<f64>,
+}
+
+impl Crowd {
+    fn watch() -> Self {
+        let is_over = Arc::new(AtomicBool::new(false));
+        let told = is_over.clone();
+        let cores = std::thread::available_parallelism().unwrap().get() as f64;
+        let watcher = std::thread::spawn(move || {
+            let (mut sum, mut count) = (0.0, 0.0);
+            while !told.load(Ordering::Relaxed) || count == 0.0 {
+                // proc(5): the fourth field is how many want to run, of how many there are.
+                let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
+                let running = load.split([' ', '/']).nth(3);
+                let running: f64 = running.and_then(|text| text.parse().ok()).unwrap_or(1.0);
+                sum += (running / cores).max(1.0);
+                count += 1.0;
+                std::thread::sleep(Duration::from_millis(10));
+            }
+            sum / count
+        });
+        Self { is_over, watcher }
+    }
+
+    fn mean(self) -> f64 {
+        self.is_over.store(true, Ordering::Relaxed);
+        self.watcher.join().unwrap()
+    }
+}
+
 fn now_s() -> i64 {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
     since.unwrap().as_secs().try_into().unwrap()
@@ -235,6 +270,7 @@ async fn receiver() -> (Messages, u16) {
 async fn a_stolen_token_is_denied_revoked_and_told_within_a_second() {
     let house = House::start("enforce").await;
     let token = house.token("at-1");
+    let crowd = Crowd::watch();
     let stolen = house.theft(&token);
 
     let refused = until_quick("401 for the thief", || {
@@ -248,6 +284,7 @@ async fn a_stolen_token_is_denied_revoked_and_told_within_a_second() {
     let told = until_quick("the webhook", || !house.messages.lock().unwrap().is_empty());
     let revoked = until_quick("Keycloak's calls", || house.keycloak_calls().len() >= 3);
     let shown = until_quick("the incident", || !house.daemon.incidents().is_empty());
+    let answer_max = ANSWER_MAX.mul_f64(crowd.mean());
     println!("from the thief's line in the log, in ms, as they were looked for:");
     for (what, at) in [
         ("the token refused by nginx", refused),
@@ -260,7 +297,7 @@ async fn a_stolen_token_is_denied_revoked_and_told_within_a_second() {
     ] {
         let after = at.saturating_duration_since(stolen);
         println!("{:>6}  {what}", after.as_millis());
-        assert!(after < ANSWER_MAX, "{what}: {after:?}");
+        assert!(after < answer_max, "{what}: {after:?} of {answer_max:?}");
     }
 
     let user = format!("users/{USER}");
@@ -320,6 +357,9 @@ async fn a_stolen_token_is_denied_revoked_and_told_within_a_second() {
         metric("tokentrip_actions_total", &["keycloak", "password", "done"]),
         1.0
     );
+    // As the daemon measures it: from the line that it read to its findings, and from those to the deny list.
+    let sum_s = |what| metric(&format!("tokentrip_{what}_latency_seconds_sum"), &[]);
+    assert!(sum_s("detection") + sum_s("containment") < answer_max.as_secs_f64());
     assert_eq!(
         metric("tokentrip_containment_latency_seconds_count", &[]),
         1.0
