@@ -41,9 +41,9 @@ pub(super) fn standing(
     }
 }
 
-/// True when the line tells which token the gateway read, and it is another than this one, which stands where anybody can
-/// write one: the answer says nothing of it. A header or a cookie may be read by a service behind the gateway, so there
-/// the answer counts. A hash without claims does not tell whose it is.
+/// True when the line tells which token the gateway read, and it is another than this one, which stands where anybody
+/// can write one: the answer says nothing of it. A header or a cookie may be read by a service behind the gateway, so
+/// there the answer counts. A hash without claims does not tell whose it is.
 pub(super) fn passed_over(credentials: &[Credential<'_>], one: Presented) -> bool {
     if credentials.len() < 2
         || matches!(one.place, CredentialPlace::Header | CredentialPlace::Cookie)
