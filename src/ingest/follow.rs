@@ -135,6 +135,7 @@ impl Follower {
         self.waiting.extend(opened);
         let lines = polled.batches.iter().map(|batch| Fed::Lines(batch.extent));
         self.waiting.extend(lines);
+        self.waiting.extend(polled.done.drain(..).map(Fed::Done));
         self.write_waiting(now);
         polled
     }

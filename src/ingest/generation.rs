@@ -242,6 +242,8 @@ pub struct Position {
     pub(super) anchor: Print,
     /// Of the line at the offset, from 1; 0 where counting started in the middle.
     pub number: u64,
+    /// It was read to its end after its server had left it: nothing is lost with it.
+    pub(super) done: bool,
 }
 
 impl Position {
@@ -271,6 +273,7 @@ impl Position {
             offset_bytes: 0,
             anchor: Print::of(&[]),
             number: 1,
+            done: false,
         };
         position.named(path);
         position

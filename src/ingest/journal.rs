@@ -5,7 +5,7 @@
 //!
 //! One file per snapshot, `journal-<epoch>`: a record is its length and checksum (4 bytes each) and then itself.
 
-use super::generation::{Extent, Position};
+use super::generation::{Extent, GenerationId, Position};
 use crate::domain::time::Time;
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File, OpenOptions};
@@ -30,6 +30,8 @@ pub enum Fed {
     Opened(Position),
     /// Lines that stand in a log.
     Lines(Extent),
+    /// A generation was read to its end after its server had left it.
+    Done(GenerationId),
     /// A key set that was fetched.
     Keys {
         /// Whose.

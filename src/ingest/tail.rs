@@ -199,7 +199,11 @@ impl Tailer {
     ) -> bool {
         match looked {
             Ok(Look::Nothing) => {
-                self.files[at].rest(now);
+                let file = &mut self.files[at];
+                let before = file.position.done;
+                file.rest(now);
+                let done = !before && file.position.done;
+                polled.done.extend(done.then_some(file.position.id));
                 true
             }
             Ok(Look::Passed) => false,

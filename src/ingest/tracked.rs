@@ -46,8 +46,6 @@ pub(super) struct Tracked {
     pub(super) detached: Option<Instant>,
     /// No name leads here: only our descriptor keeps it.
     pub(super) nameless: bool,
-    /// It was read to its end after that.
-    pub(super) done: bool,
     /// Nobody wants it any more: it goes when it is read to its end.
     pub(super) leaving: bool,
     /// It is what an archive held.
@@ -69,7 +67,6 @@ impl Tracked {
             position,
             detached: None,
             nameless: false,
-            done: false,
             leaving: false,
             unpacked: false,
             told: None,
@@ -153,7 +150,7 @@ impl Tracked {
     }
 
     pub(super) fn rest(&mut self, now: Instant) {
-        self.done = self.detached.is_some();
+        self.position.done = self.detached.is_some();
         self.next_look = Some(now + self.pause);
         self.pause = (self.pause * 2).min(PAUSE_MAX);
     }

@@ -181,7 +181,7 @@ impl Line {
                 Fed::Tick { time } => self.engine.observe(Input::Tick(time), &mut self.seen),
                 Fed::Keys { issuer, bytes, at } => self.learn(&issuer, &bytes, at),
                 // Positions were taken in before.
-                Fed::Opened(_) => {}
+                Fed::Opened(_) | Fed::Done(_) => {}
             }
         }
         self.answer()

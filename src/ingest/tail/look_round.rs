@@ -56,7 +56,7 @@ impl Tailer {
                 file.position.named(&found.path);
             }
             match (written_to, file.detached) {
-                (true, _) => (file.detached, file.done) = (None, false),
+                (true, _) => (file.detached, file.position.done) = (None, false),
                 (false, None) => {
                     file.detached = Some(now);
                     file.wake();

@@ -127,6 +127,8 @@ pub struct Polled {
     pub opened: Vec<Position>,
     /// Lines, in the order to be fed.
     pub batches: Vec<Batch>,
+    /// Generations that were read to their end after their server had left them: for the journal, after the batches.
+    pub done: Vec<GenerationId>,
     /// Bytes lost.
     pub gaps: Vec<Gap>,
     /// Files that cannot be followed now.
@@ -155,6 +157,11 @@ impl Positions {
         match record {
             Fed::Opened(position) => self.open(position),
             Fed::Lines(extent) => self.advance(extent),
+            Fed::Done(id) => self
+                .files
+                .get_mut(id)
+                .into_iter()
+                .for_each(|file| file.done = true),
             _ => {}
         }
     }
@@ -163,6 +170,7 @@ impl Positions {
     pub fn advance(&mut self, extent: &Extent) {
         if let Some(position) = self.files.get_mut(&extent.generation) {
             position.offset_bytes = extent.end_bytes;
+            position.done = false;
             position.anchor = extent.anchor;
             if extent.number > 0 {
                 position.number = extent.number + u64::from(extent.lines);

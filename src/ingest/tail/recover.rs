@@ -33,7 +33,8 @@ impl Tailer {
             // It may have been renamed or packed since the names were looked up: others were unpacked meanwhile.
             let names = self.all_names(now);
             if !self.recover(&position, &names, now) {
-                gaps.push(gap(&position, None));
+                // Archives are thrown away in the end.
+                gaps.extend((!position.done).then(|| gap(&position, None)));
                 self.known.close(position);
             }
         }
@@ -69,7 +70,7 @@ impl Tailer {
         let id = self.take_id();
         let is_home = self.homes.contains(&old.path());
         // Nobody wrote to it since it was read to its end: then nothing can be lost with it.
-        let is_done = self.files[at].done;
+        let is_done = old.done;
         if !is_home {
             // An archive that is written over is judged anew, by what comes to stand in it.
             self.files.remove(at);

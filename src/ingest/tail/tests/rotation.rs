@@ -353,3 +353,29 @@ fn t05_t60_what_copytruncate_takes_while_a_crash_is_replayed_is_replayed_from_th
         assert_eq!(bench.gaps, []);
     }
 }
+
+#[test]
+fn t09_an_archive_that_was_read_and_is_thrown_away_while_we_are_stopped_is_no_loss() {
+    for done in [true, false] {
+        let mut bench = Bench::new("access.log", StartAt::Beginning);
+        bench.append("access.log", "one\n");
+        bench.poll();
+        if !done {
+            bench.append("access.log", "never read\n");
+        }
+        let written = bench.tailer.checkpoint();
+        bench.rename("access.log", "access.log.1");
+        bench.append("access.log", "two\n");
+        let positions = if done {
+            bench.poll();
+            bench.tailer.checkpoint()
+        } else {
+            written
+        };
+        fs::remove_file(bench.path("access.log.1")).unwrap();
+        bench.restart(positions);
+        bench.poll();
+        assert_eq!(bench.lines, ["one", "two"]);
+        assert_eq!(bench.gaps.len(), usize::from(!done));
+    }
+}
