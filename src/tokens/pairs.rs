@@ -2,7 +2,8 @@
 //!
 //! In: the text of one. Out: where each name and value stand; the value of a cookie that was split.
 //! Does not know: which of them is a token.
-//! Source: RFC 6265, section 4.2.1; Microsoft, `ChunkingCookieManager`; NextAuth.js, "Session token chunking"; URL Standard, `application/x-www-form-urlencoded`.
+//! Source: RFC 6265, section 4.2.1; Microsoft, `ChunkingCookieManager`; NextAuth.js, "Session token chunking"; URL
+//! Standard, `application/x-www-form-urlencoded`.
 
 use super::locate::{has_usual_opening, opens_object};
 use crate::domain::bytes::has_any;

@@ -1,7 +1,8 @@
 //! CloudWatch Logs: the envelope of a subscription, the rows of a query, exports, and what the command line shows.
 //!
-//! In: a line of an export to S3, which has a stamp before it; or of JSON: one `DATA_MESSAGE` or, as Firehose writes them to S3, several without anything between; or one
-//! object with `@message`, or an event of `filter-log-events`. Out: the text of every log event.
+//! In: a line of an export to S3, which has a stamp before it; or of JSON: one `DATA_MESSAGE` or, as Firehose writes
+//! them to S3, several without anything between; or one object with `@message`, or an event of `filter-log-events`.
+//! Out: the text of every log event.
 //! Does not know: log groups and streams. A `CONTROL_MESSAGE` holds no line.
 //! Source: AWS, "Log group-level subscription filters" (payload); "CloudWatch Logs Insights" (`@message`).
 
