@@ -1,7 +1,7 @@
 //! Error logs of nginx, Apache httpd and LiteSpeed, as far as they tell of a client.
 //!
-//! In: a line. Out: [`AccessEvent`] of kind [`Note`](crate::domain::event::EventKind::Note): who it was about and what was asked for. The
-//! request has its own line in the access log.
+//! In: a line. Out: [`AccessEvent`] of kind [`Note`](crate::domain::event::EventKind::Note): who it was about and
+//! what was asked for. The request has its own line in the access log.
 //! Does not know: messages, which it does not read. Lines that name no client are skipped.
 //! Source: nginx `src/core/ngx_log.c` and `ngx_http_log_error_handler` (`, client: …, server: …, request: "…"`);
 //! Apache httpd "ErrorLogFormat", <https://httpd.apache.org/docs/2.4/mod/core.html#errorlogformat>; OpenLiteSpeed
