@@ -1,7 +1,7 @@
 //! The dispatcher: carries out what the outbox holds, until it is done or given up.
 //!
-//! In: rows leased from the [`Store`]. Out: calls of [`Provider`]s and [`Receiver`]s, denials in memory, and what came of
-//! each in the store, with a row of the audit before and after.
+//! In: rows leased from the [`Store`]. Out: calls of [`Provider`]s and [`Receiver`]s, denials in memory, and what came
+//! of each in the store, with a row of the audit before and after.
 //! Does not know: why something is planned. One slow receiver does not hold up the others.
 //! Source: full jitter, Brooker, "Exponential Backoff and Jitter", AWS Architecture Blog, 2015.
 

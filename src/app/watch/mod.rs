@@ -162,6 +162,11 @@ pub(crate) fn run(options: &Watch) -> Result<u8, Error> {
 /// Diagnostics go to stderr, RUST_LOG says which: events and errors unless told otherwise.
 fn log_to_stderr() {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    // It tells of every change below a watched folder. Where our own log is one, it would tell of that without end.
+    let filter = match "notify=info".parse() {
+        Ok(quiet) => filter.add_directive(quiet),
+        Err(_) => filter,
+    };
     // A second daemon in one process keeps the first one's log.
     let _ = tracing_subscriber::fmt()
         .with_env_filter(filter)
