@@ -357,6 +357,7 @@ impl Engine {
             told: self.told(&token),
             foreign_issuer: self.foreign(&token),
             foreign_audience: self.issuers.is_foreign_audience(&token),
+            honeytoken: self.issuers.is_honeytoken(&token),
             repeats,
         };
         let mut facts = Facts::default();

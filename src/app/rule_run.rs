@@ -105,6 +105,7 @@ fn issuers(test: &RuleTest) -> Result<Issuers, String> {
             .configure(test_log::ISSUER, &[])
             .map_err(|error| error.to_string())?;
         issuers.expect_audiences(test_log::ISSUER, &["api".to_owned()]);
+        issuers.plant_honeytokens(test_log::ISSUER, &["planted-5e8d1f".to_owned()]);
         let set = KeySet::parse(keys.as_bytes()).map_err(|error| error.to_string())?;
         issuers.learn(test_log::ISSUER, set, Time::LATEST);
     }

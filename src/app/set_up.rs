@@ -207,6 +207,7 @@ fn load_issuers(config: &Config) -> Result<Issuers, Error> {
             .configure(&issuer.issuer, &algorithms)
             .map_err(Error::shown)?;
         issuers.expect_audiences(&issuer.issuer, &issuer.audiences);
+        issuers.plant_honeytokens(&issuer.issuer, &issuer.honeytokens);
         let Some(Jwks::File(path)) = &issuer.jwks else {
             continue;
         };

@@ -21,6 +21,8 @@ pub struct Issuer {
     pub algorithms: Vec<Algorithm>,
     /// The `aud` values that are ours. Empty: any.
     pub audiences: Vec<String>,
+    /// Ids (`jti`, `sid`, `sub`, `kid`) that were planted where a thief would look. Nobody else uses them.
+    pub honeytokens: Vec<String>,
     /// Path prefixes behind which the gateway lets only valid tokens pass.
     pub protected_paths: Vec<String>,
     /// Path prefixes of login pages, beside the usual ones.
@@ -108,11 +110,12 @@ pub(super) fn read(root: &Section<'_>) -> Vec<Issuer> {
 fn read_one(section: &Section<'_>, issuer: Option<String>) -> Option<Issuer> {
     let jwks = section.text("jwks").and_then(|given| jwks(section, given));
     let algorithms = section.parsed_list("algorithms", algorithm);
-    let audiences = section
-        .texts("audiences")
-        .into_iter()
-        .map(|given| given.value)
-        .collect();
+    let texts = |name| {
+        let given = section.texts(name).into_iter();
+        given.map(|given| given.value).collect()
+    };
+    let audiences = texts("audiences");
+    let honeytokens = texts("honeytokens");
     let protected_paths = section.parsed_list("protected_paths", path_prefix);
     let login_paths = section.parsed_list("login_paths", path_prefix);
     let token_paths = section.parsed_list("token_paths", path_prefix);
@@ -123,6 +126,7 @@ fn read_one(section: &Section<'_>, issuer: Option<String>) -> Option<Issuer> {
         jwks,
         algorithms,
         audiences,
+        honeytokens,
         protected_paths,
         login_paths,
         token_paths,

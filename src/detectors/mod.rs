@@ -7,6 +7,7 @@ mod alternation;
 mod drift;
 mod ending;
 mod forgery;
+mod honeytoken;
 mod identity;
 mod leaks;
 mod lifetime;
@@ -31,6 +32,7 @@ pub static ALL: &[&Detector] = &[
     &lifetime::DETECTOR,
     &misuse::DETECTOR,
     &identity::DETECTOR,
+    &honeytoken::DETECTOR,
     &ending::DETECTOR,
     &travel::DETECTOR,
     &drift::DETECTOR,
@@ -80,6 +82,8 @@ pub struct Look<'a> {
     pub foreign_issuer: bool,
     /// True when the token names audiences, its issuer's are configured, and none of them is among them.
     pub foreign_audience: bool,
+    /// True when an id of the token was planted for thieves.
+    pub honeytoken: bool,
     /// True when it repeats the session's current context, answer and token: nothing about the session is new.
     pub repeats: bool,
 }

@@ -90,6 +90,7 @@ facts! {
     ProofJtiTwoSubjects "proof.jti_two_subjects" Flag "one (iss, jti) with two subjects, both accepted";
     ProofAfterLogout "proof.after_logout" Flag "accepted more than 30 s after the session's logout, from another network or client";
     ProofUnknownIssuer "proof.unknown_issuer" Flag "issuers are configured and this one is not among them";
+    ProofHoneytoken "proof.honeytoken" Flag "the token bears an id that was planted for thieves and that nobody else has a reason to present";
     MisuseType "misuse.type" Flag "the header's typ names a kind of token that is no access token (RFC 8725, section 3.11)";
     MisuseAudience "misuse.audience" Flag "none of the token's audiences is among those configured for its issuer (RFC 8725, section 3.9)";
     FaultExpiredAccepted "fault.expired_accepted" Flag "accepted more than 60 s after exp";

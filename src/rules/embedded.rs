@@ -23,6 +23,7 @@ pub const ALL: &[(&str, &str)] = &[
     ("forged_refused", include_str!("../../rules/forged_refused.yml")),
     ("forgery_burst", include_str!("../../rules/forgery_burst.yml")),
     ("header_injection", include_str!("../../rules/header_injection.yml")),
+    ("honeytoken", include_str!("../../rules/honeytoken.yml")),
     ("impossible_travel", include_str!("../../rules/impossible_travel.yml")),
     ("issued_in_future", include_str!("../../rules/issued_in_future.yml")),
     ("jti_two_subjects", include_str!("../../rules/jti_two_subjects.yml")),

@@ -43,6 +43,8 @@ pub struct Issuers {
     issuers: BTreeMap<Arc<str>, Arc<Issuer>>,
     /// Whom the tokens of an issuer may be for, where that is configured.
     audiences: BTreeMap<Arc<str>, Arc<[Box<str>]>>,
+    /// Ids that were planted to be stolen, by issuer.
+    honeytokens: BTreeMap<Arc<str>, Arc<[Box<str>]>>,
 }
 
 #[derive(Clone, Debug)]
@@ -127,6 +129,26 @@ impl Issuers {
         };
         let own = |name: &str| expected.iter().any(|audience| **audience == *name);
         !own(named) && !named.split(' ').any(own)
+    }
+
+    /// Says which ids of an issuer's tokens were planted: `jti`, `sid`, `sub` or `kid`.
+    pub fn plant_honeytokens(&mut self, issuer: &str, ids: &[String]) {
+        if !ids.is_empty() {
+            let ids = ids.iter().map(|text| text.as_str().into()).collect();
+            self.honeytokens.insert(issuer.into(), ids);
+        }
+    }
+
+    /// True when an id of the token was planted. Nobody has a reason to present it, so it needs no signature: who makes
+    /// up a token round such an id has read the place where it was laid.
+    pub fn is_honeytoken(&self, token: &Token) -> bool {
+        let planted = token
+            .issuer
+            .as_deref()
+            .and_then(|i| self.honeytokens.get(i));
+        let ids = [&token.jti, &token.sid, &token.sub, &token.kid];
+        let mut ids = ids.into_iter().flatten();
+        planted.is_some_and(|planted| ids.any(|id| planted.contains(id)))
     }
 
     /// True when the issuer is configured.
@@ -291,6 +313,31 @@ mod tests {
     const PUBLIC: &[u8] = include_bytes!("../../tests/fixtures/keys/public.jwks.json");
     const SHARED: &[u8] = include_bytes!("../../tests/fixtures/keys/shared.jwks.json");
     const ISSUED_S: i64 = 1_777_889_000;
+
+    #[test]
+    fn a_planted_id_is_known_by_its_issuer_whatever_the_signature() {
+        let mut issuers = issuers(&[], &[]);
+        issuers.plant_honeytokens(ISSUER, &["planted".to_owned()]);
+        let planted = |claims: Value| {
+            let mut event = AccessEvent::default();
+            event.carriers.push(Carrier {
+                kind: CarrierKind::Header,
+                name: "http_authorization".into(),
+                text: format!("Bearer {}", mint(&claims, "rsa-2048")).into(),
+            });
+            let key = IdKey::public([7; 32]);
+            let found = locate(&mut event, &key);
+            issuers.is_honeytoken(&decode(&found[0], &key).unwrap())
+        };
+        for name in ["jti", "sid", "sub"] {
+            assert!(planted(json!({"iss": ISSUER, name: "planted"})), "{name}");
+            assert!(!planted(json!({"iss": ISSUER, name: "planted-too"})));
+            assert!(!planted(
+                json!({"iss": "https://other.example/", name: "planted"})
+            ));
+        }
+        assert!(!planted(json!({"iss": ISSUER, "aud": "planted"})));
+    }
 
     fn claims() -> Value {
         json!({"iss": ISSUER, "sub": "alice", "jti": "7", "iat": ISSUED_S, "exp": ISSUED_S + 3600})
