@@ -349,14 +349,17 @@ const SECOND_LINE_S_MAX: f64 = 300.0;
 /// (OWASP Session Management Cheat Sheet: 15 to 30 minutes for low-risk applications).
 const UNATTENDED_S_MAX: f64 = 1800.0;
 
-/// Two lines of one router: the same program in the same place, and neither a server's.
+/// Two lines of one router: the same program, of one version and in one language, in the same place, and neither a
+/// server's.
 fn two_lines(bound: &Context, context: &Context) -> bool {
     let programs = bound.client.as_ref().zip(context.client.as_ref());
+    let languages = bound.language.as_ref().zip(context.language.as_ref());
     let lines = [bound, context]
         .iter()
         .all(|end| end.network_kind() != NetworkKind::Hosting);
     lines
-        && programs.is_some_and(|(a, b)| one_program(a, b))
+        && programs.is_some_and(|(a, b)| one_program(a, b) && a.version == b.version)
+        && languages.is_none_or(|(a, b)| a == b)
         && apart(bound, context) == Some(false)
 }
 
