@@ -42,10 +42,13 @@ pub struct UnknownAlgorithm(pub String);
 pub struct Issuers {
     issuers: BTreeMap<Arc<str>, Arc<Issuer>>,
     /// Whom the tokens of an issuer may be for, where that is configured.
-    audiences: BTreeMap<Arc<str>, Arc<[Box<str>]>>,
-    /// Ids that were planted to be stolen, by issuer.
-    honeytokens: BTreeMap<Arc<str>, Arc<[Box<str>]>>,
+    audiences: Texts,
+    /// Ids that were planted to be stolen.
+    honeytokens: Texts,
 }
+
+/// What is configured of an issuer's tokens, by issuer.
+type Texts = BTreeMap<Arc<str>, Arc<[Box<str>]>>;
 
 #[derive(Clone, Debug)]
 struct Issuer {
@@ -114,10 +117,7 @@ impl Issuers {
 
     /// Says whom an issuer's tokens may be for. Without any, they may be for everybody.
     pub fn expect_audiences(&mut self, issuer: &str, audiences: &[String]) {
-        if !audiences.is_empty() {
-            let audiences = audiences.iter().map(|text| text.as_str().into()).collect();
-            self.audiences.insert(issuer.into(), audiences);
-        }
+        keep(&mut self.audiences, issuer, audiences);
     }
 
     /// True when the token names audiences, its issuer's are configured, and none of them is among them. Several
@@ -133,10 +133,7 @@ impl Issuers {
 
     /// Says which ids of an issuer's tokens were planted: `jti`, `sid`, `sub` or `kid`.
     pub fn plant_honeytokens(&mut self, issuer: &str, ids: &[String]) {
-        if !ids.is_empty() {
-            let ids = ids.iter().map(|text| text.as_str().into()).collect();
-            self.honeytokens.insert(issuer.into(), ids);
-        }
+        keep(&mut self.honeytokens, issuer, ids);
     }
 
     /// True when an id of the token was planted. Nobody has a reason to present it, so it needs no signature: who makes
@@ -159,6 +156,14 @@ impl Issuers {
     /// The configured issuers, in order.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.issuers.keys().map(AsRef::as_ref)
+    }
+}
+
+/// Nothing is kept of an issuer for which nothing is given.
+fn keep(texts: &mut Texts, issuer: &str, given: &[String]) {
+    if !given.is_empty() {
+        let given = given.iter().map(|text| text.as_str().into()).collect();
+        texts.insert(issuer.into(), given);
     }
 }
 
@@ -314,31 +319,6 @@ mod tests {
     const SHARED: &[u8] = include_bytes!("../../tests/fixtures/keys/shared.jwks.json");
     const ISSUED_S: i64 = 1_777_889_000;
 
-    #[test]
-    fn a_planted_id_is_known_by_its_issuer_whatever_the_signature() {
-        let mut issuers = issuers(&[], &[]);
-        issuers.plant_honeytokens(ISSUER, &["planted".to_owned()]);
-        let planted = |claims: Value| {
-            let mut event = AccessEvent::default();
-            event.carriers.push(Carrier {
-                kind: CarrierKind::Header,
-                name: "http_authorization".into(),
-                text: format!("Bearer {}", mint(&claims, "rsa-2048")).into(),
-            });
-            let key = IdKey::public([7; 32]);
-            let found = locate(&mut event, &key);
-            issuers.is_honeytoken(&decode(&found[0], &key).unwrap())
-        };
-        for name in ["jti", "sid", "sub"] {
-            assert!(planted(json!({"iss": ISSUER, name: "planted"})), "{name}");
-            assert!(!planted(json!({"iss": ISSUER, name: "planted-too"})));
-            assert!(!planted(
-                json!({"iss": "https://other.example/", name: "planted"})
-            ));
-        }
-        assert!(!planted(json!({"iss": ISSUER, "aud": "planted"})));
-    }
-
     fn claims() -> Value {
         json!({"iss": ISSUER, "sub": "alice", "jti": "7", "iat": ISSUED_S, "exp": ISSUED_S + 3600})
     }
@@ -372,6 +352,32 @@ mod tests {
             panic!("a raw token");
         };
         verify(raw, &decoded, issuers)
+    }
+
+    #[test]
+    fn a_planted_id_is_known_by_its_issuer_whatever_the_signature() {
+        let mut issuers = issuers(&[], &[]);
+        issuers.plant_honeytokens(ISSUER, &["planted".to_owned(), "p-256".to_owned()]);
+        let planted = |claims: Value, kid: &str| {
+            let mut event = AccessEvent::default();
+            event.carriers.push(Carrier {
+                kind: CarrierKind::Header,
+                name: "http_authorization".into(),
+                text: format!("Bearer {}", mint(&claims, kid)).into(),
+            });
+            let key = IdKey::public([7; 32]);
+            let found = locate(&mut event, &key);
+            issuers.is_honeytoken(&decode(&found[0], &key).unwrap())
+        };
+        let of = |issuer: &str, name: &str, value: &str| json!({"iss": issuer, name: value});
+        for name in ["jti", "sid", "sub"] {
+            assert!(planted(of(ISSUER, name, "planted"), "rsa-2048"), "{name}");
+            assert!(!planted(of(ISSUER, name, "planted-too"), "rsa-2048"));
+            let other = of("https://other.example/", name, "planted");
+            assert!(!planted(other, "rsa-2048"));
+        }
+        assert!(!planted(of(ISSUER, "aud", "planted"), "rsa-2048"));
+        assert!(planted(of(ISSUER, "sub", "alice"), "p-256"), "kid");
     }
 
     #[test]
