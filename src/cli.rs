@@ -187,7 +187,7 @@ pub enum Progress {
 /// `watch`: the daemon.
 #[derive(Clone, Debug, Args)]
 #[command(after_help = "\
-SIGTERM finishes what was read and ends; SIGHUP reads the rules again.
+SIGTERM finishes what was read and ends; SIGHUP reads the configuration and the rules again.
 
 Example:
   tokentrip watch --config /etc/tokentrip/tokentrip.toml")]
