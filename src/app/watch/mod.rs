@@ -162,8 +162,8 @@ pub(crate) fn run(options: &Watch) -> Result<u8, Error> {
 /// Diagnostics go to stderr, RUST_LOG says which: events and errors unless told otherwise.
 fn log_to_stderr() {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    // `notify` traces every change in a watched folder. Where our own log is written there, each line of it would be the
-    // reason for the next, and nothing else would be done.
+    // `notify` traces every change in a watched folder. Where our own log is written there, each line of it would be
+    // the reason for the next, and nothing else would be done.
     let filter = match "notify=info".parse() {
         Ok(quiet) => filter.add_directive(quiet),
         Err(_) => filter,
