@@ -9,6 +9,7 @@ mod health;
 mod identity;
 mod judge;
 mod known;
+mod lanes;
 pub mod paths;
 pub mod prepare;
 mod record;
@@ -37,6 +38,8 @@ use correlate::Windows;
 use health::Health;
 pub use health::{SourceHealth, Totals};
 use judge::Edges;
+pub use known::FORESEEN;
+use lanes::Lanes;
 use prepare::Prepared;
 use serde::{Deserialize, Serialize};
 use standing::Presented;
@@ -99,6 +102,7 @@ pub struct Engine {
     issuers: Arc<Issuers>,
     surroundings: Surroundings,
     state: State,
+    lanes: Lanes,
 }
 
 /// All that one line leaves behind for the next: what a snapshot holds.
@@ -155,6 +159,7 @@ impl Engine {
             rules,
             issuers,
             surroundings,
+            lanes: Lanes::new(),
         }
     }
 
@@ -162,7 +167,8 @@ impl Engine {
     ///
     /// # Errors
     /// When the state cannot be written, which would be a mistake of ours.
-    pub fn snapshot(&self) -> Result<Vec<u8>, postcard::Error> {
+    pub fn snapshot(&mut self) -> Result<Vec<u8>, postcard::Error> {
+        self.land_all();
         postcard::to_stdvec(&self.state)
     }
 
@@ -172,11 +178,15 @@ impl Engine {
     /// When the bytes are no snapshot of this version.
     pub fn restore(&mut self, snapshot: &[u8]) -> Result<(), postcard::Error> {
         self.state = postcard::from_bytes(snapshot)?;
+        self.forget_lanes();
         Ok(())
     }
 
     /// Takes one input.
     pub fn observe(&mut self, input: Input<'_>, out: &mut Observation) {
+        if !matches!(input, Input::Line(_) | Input::Tick(_)) {
+            self.change_lanes();
+        }
         match input {
             Input::Line(prepared) => self.line(prepared, out),
             Input::Keys(issuers) => {
@@ -254,6 +264,7 @@ impl Engine {
     }
 
     fn line(&mut self, prepared: &Prepared<'_>, out: &mut Observation) {
+        self.keep_lanes();
         let event = &prepared.event;
         self.state.health.event(prepared);
         if event.time > self.state.newest {
@@ -313,6 +324,7 @@ impl Engine {
     ) {
         let event = &prepared.event;
         let token = Arc::clone(&entry.token);
+        self.land(token.session);
         let open_paths = &self.state.stores.open_paths;
         let path_key = prepare::path_key(&self.settings.key, event);
         let open = path_key.is_some_and(|key| open_paths.get(key).is_some());

@@ -26,15 +26,20 @@ impl<T> Few<T> {
     }
 
     /// Adds an item at the end.
+    #[inline]
     pub fn push(&mut self, item: T) {
-        self.0 = match std::mem::replace(&mut self.0, Inner::None) {
-            Inner::None => Inner::One(item),
-            Inner::One(first) => Inner::Many(vec![first, item]),
-            Inner::Many(mut items) => {
-                items.push(item);
-                Inner::Many(items)
-            }
-        };
+        match &mut self.0 {
+            // Written where it stays.
+            Inner::None => self.0 = Inner::One(item),
+            Inner::One(_) => self.spill(item),
+            Inner::Many(items) => items.push(item),
+        }
+    }
+
+    #[cold]
+    fn spill(&mut self, item: T) {
+        let first = std::mem::take(self).into_iter();
+        self.0 = Inner::Many(first.chain([item]).collect());
     }
 }
 

@@ -16,6 +16,9 @@ impl Time {
     /// Years 0000 to 9999, what RFC 3339 can write.
     const MS_RANGE: std::ops::RangeInclusive<i64> = -62_167_219_200_000..=253_402_300_799_999;
 
+    /// 1970-01-01T00:00:00Z.
+    pub const EPOCH: Self = Self(0);
+
     /// The last moment that can be written.
     pub const LATEST: Self = Self(*Self::MS_RANGE.end());
 

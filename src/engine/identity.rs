@@ -82,6 +82,7 @@ impl Engine {
         if !vouched || !matches!(told.kind, EventKind::Logout | EventKind::Revoked) {
             return;
         }
+        self.land(session);
         if let Some(session) = self.state.stores.sessions.get_mut(session)
             && session.logout.is_none()
         {

@@ -14,6 +14,7 @@ use crate::formats::{self, Parser};
 use crate::sessions::session::ContextKey;
 use crate::tokens::locate::locate;
 use self_cell::self_cell;
+use std::borrow::Cow;
 use std::net::IpAddr;
 
 /// How one source is read.
@@ -89,19 +90,53 @@ self_cell!(
 /// Address, user agent and languages of nearly every request are shorter together.
 const CONTEXT_BYTES_USUAL: usize = 512;
 
+/// Paths whose kind is remembered within a chunk: a service has some dozen that are asked for again and again.
+const PATHS_KNOWN: usize = 64;
+
+/// What the lines of a chunk share, and none of them depends on.
+struct Scratch<'a> {
+    /// The parts of a context, joined.
+    parts: Vec<u8>,
+    /// Kinds of paths, each at the place that its path gives.
+    classes: [(&'a str, PathClass); PATHS_KNOWN],
+}
+
+impl<'a> Scratch<'a> {
+    fn new(paths: &Paths) -> Self {
+        Self {
+            parts: Vec::with_capacity(CONTEXT_BYTES_USUAL),
+            classes: [("", paths.class("")); PATHS_KNOWN],
+        }
+    }
+
+    #[allow(clippy::ptr_arg, reason = "only a borrowed path outlives its line")]
+    fn class(&mut self, path: &Cow<'a, str>, paths: &Paths) -> PathClass {
+        let (Cow::Borrowed(path), Some(tail)) = (path, path.as_bytes().last_chunk::<8>()) else {
+            return paths.class(path);
+        };
+        let mixed = u64::from_le_bytes(*tail).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let place = (mixed >> 32) as usize ^ path.len();
+        let known = &mut self.classes[place % PATHS_KNOWN];
+        if known.0 != *path {
+            *known = (path, paths.class(path));
+        }
+        known.1
+    }
+}
+
 impl Front {
     /// Prepares every line of a chunk.
     pub fn chunk(&self, reading: &Reading, chunk: Chunk) -> PreparedChunk {
         let mut reading = reading.clone();
         PreparedChunk::new(chunk, |chunk| {
             let mut lines = PreparedLines::with_capacity(chunk.len());
-            let mut parts = Vec::with_capacity(CONTEXT_BYTES_USUAL);
+            let mut scratch = Scratch::new(&self.paths);
             for line in chunk.lines() {
                 // Filled in its place: a prepared line is too large to be moved for nothing.
                 lines.push(Ok(Prepared::blank(line)));
                 if let Some(place) = lines.last_mut()
                     && let Ok(prepared) = place
-                    && let Err(reason) = self.fill(&reading, prepared, &mut parts)
+                    && let Err(reason) = self.fill(&reading, prepared, &mut scratch)
                 {
                     *place = Err(reason);
                 }
@@ -121,16 +156,15 @@ impl Front {
         line: RawLine<'a>,
     ) -> Result<Prepared<'a>, SkipReason> {
         let mut prepared = Prepared::blank(line);
-        self.fill(reading, &mut prepared, &mut Vec::new())?;
+        self.fill(reading, &mut prepared, &mut Scratch::new(&self.paths))?;
         Ok(prepared)
     }
 
-    /// `parts` is room that every line uses again.
-    fn fill(
+    fn fill<'a>(
         &self,
         reading: &Reading,
-        prepared: &mut Prepared<'_>,
-        parts: &mut Vec<u8>,
+        prepared: &mut Prepared<'a>,
+        scratch: &mut Scratch<'a>,
     ) -> Result<(), SkipReason> {
         let (line, event) = (prepared.line, &mut prepared.event);
         if let Err(reason) = reading.parser.parse_into(line.text, line.written, event) {
@@ -149,9 +183,9 @@ impl Front {
         {
             return Err(reason);
         }
-        prepared.context_key = self.context_key(event, parts);
-        if let Some(path) = event.path.as_deref() {
-            prepared.path = self.paths.class(path);
+        prepared.context_key = self.context_key(event, &mut scratch.parts);
+        if let Some(path) = &event.path {
+            prepared.path = scratch.class(path, &self.paths);
         }
         Ok(())
     }

@@ -102,8 +102,8 @@ fn forwarded_for(text: &str) -> &str {
 
 /// The last address of a field that may hold a list of them.
 pub(super) fn last_hop(text: &str) -> Option<IpAddr> {
-    if let Some(address) = parse_v4(text) {
-        return Some(IpAddr::V4(address)); // nearly every one, and there is no comma in it
+    if let Some(address) = parse_plain(text) {
+        return Some(address); // nearly every one, and there is no comma in it
     }
     let last = memrchr(b',', text.as_bytes()).map_or(0, |comma| comma + 1);
     parse_hop(text.get(last..).unwrap_or(text))
@@ -121,9 +121,11 @@ fn parse_v6(text: &str) -> Option<IpAddr> {
 
 /// An address without port, brackets or zone.
 fn parse_plain(text: &str) -> Option<IpAddr> {
-    match parse_v4(text) {
-        Some(address) => Some(IpAddr::V4(address)),
-        None => parse_groups(text.as_bytes()).map(|address| IpAddr::V6(address).to_canonical()),
+    // An octet has at most three digits, a group four: one of their separators stands among the first five bytes.
+    let mut begin = text.bytes().take(5);
+    match begin.find(|byte| matches!(byte, b'.' | b':'))? {
+        b'.' => parse_v4(text).map(IpAddr::V4),
+        _ => parse_groups(text.as_bytes()).map(|address| IpAddr::V6(address).to_canonical()),
     }
 }
 
@@ -169,32 +171,27 @@ fn parse_groups(text: &[u8]) -> Option<Ipv6Addr> {
 
 /// Dotted decimal without leading zeros (RFC 6943, section 3.1.1).
 fn parse_v4(text: &str) -> Option<Ipv4Addr> {
-    let (mut octets, mut rest) = ([0u8; 4], text.as_bytes());
-    for (index, octet) in octets.iter_mut().enumerate() {
-        if index > 0 {
-            rest = rest.strip_prefix(b".")?;
+    let (mut octets, mut index) = ([0u8; 4], 0);
+    let (mut value, mut digits) = (0u32, 0);
+    for byte in text.bytes() {
+        let digit = byte.wrapping_sub(b'0');
+        if digit < 10 {
+            value = value * 10 + u32::from(digit);
+            digits += 1;
+            // A zero stands alone.
+            if digits > 3 || (digits > 1 && value < 10) {
+                return None;
+            }
+        } else {
+            if byte != b'.' || digits == 0 || index == 3 {
+                return None;
+            }
+            octets[index] = u8::try_from(value).ok()?;
+            (value, digits, index) = (0, 0, index + 1);
         }
-        (*octet, rest) = parse_octet(rest)?;
     }
-    rest.is_empty().then(|| Ipv4Addr::from(octets))
-}
-
-/// One to three digits, the first of them no zero unless it stands alone, and what follows them.
-fn parse_octet(text: &[u8]) -> Option<(u8, &[u8])> {
-    let digit = |byte: u8| Some(byte.wrapping_sub(b'0')).filter(|digit| *digit < 10);
-    let (&first, mut rest) = text.split_first()?;
-    let mut value = u16::from(digit(first)?);
-    if value == 0 {
-        return Some((0, rest));
-    }
-    for _ in 0..2 {
-        let Some((&next, after)) = rest.split_first() else {
-            break;
-        };
-        let Some(next) = digit(next) else { break };
-        (value, rest) = (value * 10 + u16::from(next), after);
-    }
-    Some((u8::try_from(value).ok()?, rest))
+    octets[3] = u8::try_from(value).ok()?;
+    (index == 3 && digits > 0).then(|| Ipv4Addr::from(octets))
 }
 
 #[cfg(test)]

@@ -223,7 +223,7 @@ impl<'e, 'a> Fields<'e, 'a> {
     /// # Errors
     /// [`SkipReason::BadTime`] for a time that is none; [`SkipReason::Malformed`] and [`SkipReason::NoTime`] when there
     /// is nothing of a request. An event without a time is for the [`Parser`](super::Parser) to complete.
-    pub(super) fn finish(mut self) -> Result<(), SkipReason> {
+    pub(super) fn finish(&mut self) -> Result<(), SkipReason> {
         self.complete()
     }
 
@@ -231,7 +231,7 @@ impl<'e, 'a> Fields<'e, 'a> {
     ///
     /// # Errors
     /// As [`Self::finish`].
-    pub(super) fn finish_note(mut self) -> Result<(), SkipReason> {
+    pub(super) fn finish_note(&mut self) -> Result<(), SkipReason> {
         self.complete()?;
         self.event.kind = EventKind::Note;
         Ok(())
@@ -242,10 +242,10 @@ impl<'e, 'a> Fields<'e, 'a> {
     /// # Errors
     /// As [`Self::finish`].
     pub(super) fn finish_telling(
-        mut self,
-    ) -> Result<(&'e mut AccessEvent<'a>, Telling<'a>), SkipReason> {
+        &mut self,
+    ) -> Result<(&mut AccessEvent<'a>, &Telling<'a>), SkipReason> {
         self.complete()?;
-        Ok((self.event, self.telling))
+        Ok((self.event, &self.telling))
     }
 
     fn complete(&mut self) -> Result<(), SkipReason> {

@@ -14,7 +14,7 @@
 
 use super::fields::{Fields, Telling};
 use super::names::{FieldMap, Meaning, Slot};
-use super::scan::{Name, Scalar, Sink, bare_at, scan, string_at};
+use super::scan::{Name, Scalar, Sink, scan};
 use super::{Format, LineFormat};
 use crate::domain::event::{AccessEvent, EventKind};
 use crate::domain::line::SkipReason;
@@ -94,14 +94,14 @@ impl Dialect {
     }
 
     /// Completes the event, with what the dialect's words mean.
-    pub(super) fn finish(&self, fields: Fields<'_, '_>) -> Result<(), SkipReason> {
+    pub(super) fn finish(&self, fields: &mut Fields<'_, '_>) -> Result<(), SkipReason> {
         let (event, telling) = fields.finish_telling()?;
         let failure = telling.failure.as_deref();
         if self.tells_failure && event.status == 0 {
             event.status = failure.map_or(200, status_of_failure);
         }
         if !self.kinds.is_empty() {
-            event.kind = self.kind(&telling);
+            event.kind = self.kind(telling);
         }
         Ok(())
     }
@@ -158,7 +158,7 @@ impl LineFormat for Json {
         if let Some(template) = self.template.get() {
             let mut fields = Fields::new(line, event);
             if template.cut(line, &mut fields).is_some() {
-                return self.names.dialect.finish(fields);
+                return self.names.dialect.finish(&mut fields);
             }
             *event = AccessEvent::default();
         }
@@ -171,7 +171,7 @@ impl LineFormat for Json {
             fields: Fields::new(line, event),
         };
         scan(line, &mut assign)?;
-        self.names.dialect.finish(assign.fields)?;
+        self.names.dialect.finish(&mut assign.fields)?;
         self.template
             .get_or_init(|| Template::learn(line, &self.names));
         Ok(())
@@ -235,27 +235,20 @@ impl Template {
 
     /// Cuts the line into fields; `None` when it is not like the template.
     fn cut<'a>(&self, line: &'a str, fields: &mut Fields<'_, 'a>) -> Option<()> {
-        let bytes = line.as_bytes();
-        let mut end = 0;
+        let mut rest = line;
         for gap in &self.gaps {
-            let at = end + gap.text.len();
-            if bytes.get(end..at)? != gap.text.as_bytes() {
-                return None;
-            }
-            let scalar = if gap.quoted {
-                string_at(line, at)?
+            rest = rest.strip_prefix(&*gap.text)?;
+            let at = line.len() - rest.len();
+            let (scalar, after) = if gap.quoted {
+                Scalar::string(rest, at)?
             } else {
-                bare_at(line, at)?
+                Scalar::bare(rest, at)?
             };
-            fields.set(
-                gap.meaning,
-                || gap.name_in(line, at),
-                at,
-                scalar.text().ok()?,
-            );
-            end = at + scalar.raw.len();
+            let value = scalar.text().ok()?;
+            fields.set(gap.meaning, || gap.name_in(line, at), at, value);
+            rest = after;
         }
-        (bytes.get(end..)? == self.tail.as_bytes()).then_some(())
+        (rest == &*self.tail).then_some(())
     }
 }
 

@@ -102,7 +102,7 @@ fn parse_text<'a>(line: &'a str, event: &mut AccessEvent<'a>) -> Result<(), Skip
         let at = value.as_ptr() as usize - line.as_ptr() as usize;
         fields.set(meaning(name), || name.into(), at, value.into());
     }
-    DIALECT.finish(fields)
+    DIALECT.finish(&mut fields)
 }
 
 /// The same as the `message` of one of Quarkus's JSON lines.
@@ -124,7 +124,7 @@ fn parse_logged<'a>(line: &'a str, event: &mut AccessEvent<'a>) -> Result<(), Sk
         let value = value.to_owned().into();
         fields.set(meaning(&name), || name.clone().into(), line.len(), value);
     }
-    DIALECT.finish(fields)
+    DIALECT.finish(&mut fields)
 }
 
 #[derive(Default)]

@@ -56,6 +56,42 @@ pub(super) struct Scalar<'a> {
 }
 
 impl<'a> Scalar<'a> {
+    /// The string that `rest` begins with, behind its quote, and what follows it, from its other quote on. `rest`
+    /// begins at `at` of the line. `None` when the string does not end.
+    #[inline(always)]
+    pub(super) fn string(rest: &'a str, at: usize) -> Option<(Self, &'a str)> {
+        let bytes = rest.as_bytes();
+        let (mut end, mut escaped) = (quote_or_backslash(bytes)?, false);
+        while bytes.get(end) != Some(&b'"') {
+            escaped = true;
+            end += 2;
+            end += quote_or_backslash(bytes.get(end..)?)?;
+        }
+        let (raw, after) = rest.split_at_checked(end)?;
+        let scalar = Self {
+            raw,
+            at,
+            quoted: true,
+            escaped,
+        };
+        Some((scalar, after))
+    }
+
+    /// The number, literal, `-` or nothing that `rest` begins with, and what follows it.
+    #[inline(always)]
+    pub(super) fn bare(rest: &'a str, at: usize) -> Option<(Self, &'a str)> {
+        let is_bare = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'+');
+        let length = rest.bytes().take_while(is_bare).count();
+        let (raw, after) = rest.split_at_checked(length)?;
+        let scalar = Self {
+            raw,
+            at,
+            quoted: false,
+            escaped: false,
+        };
+        Some((scalar, after))
+    }
+
     /// The value meant; `null` is empty.
     ///
     /// # Errors
@@ -70,40 +106,6 @@ impl<'a> Scalar<'a> {
             self.raw
         }))
     }
-}
-
-/// The string that begins at `at`, behind its quote; `None` when it does not end.
-pub(super) fn string_at(line: &str, at: usize) -> Option<Scalar<'_>> {
-    let bytes = line.as_bytes();
-    let (mut end, mut escaped) = (at, false);
-    loop {
-        end += quote_or_backslash(bytes.get(end..)?)?;
-        if bytes.get(end) == Some(&b'"') {
-            let raw = line.get(at..end)?;
-            return Some(Scalar {
-                raw,
-                at,
-                quoted: true,
-                escaped,
-            });
-        }
-        escaped = true;
-        end += 2;
-    }
-}
-
-/// The number, literal, `-` or nothing that begins at `at`.
-pub(super) fn bare_at(line: &str, at: usize) -> Option<Scalar<'_>> {
-    let rest = line.as_bytes().get(at..)?;
-    let is_bare = |b: &&u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'+');
-    let length = rest.iter().take_while(is_bare).count();
-    let raw = line.get(at..at + length)?;
-    Some(Scalar {
-        raw,
-        at,
-        quoted: false,
-        escaped: false,
-    })
 }
 
 /// Scans one line that is one object.
@@ -223,13 +225,15 @@ impl<'a> Scanner<'a> {
     }
 
     fn string(&mut self) -> Result<Scalar<'a>, SkipReason> {
-        let scalar = string_at(self.line, self.at).ok_or(SkipReason::Malformed)?;
+        let rest = self.line.get(self.at..).unwrap_or_default();
+        let (scalar, _) = Scalar::string(rest, self.at).ok_or(SkipReason::Malformed)?;
         self.at += scalar.raw.len() + 1;
         Ok(scalar)
     }
 
     fn bare(&mut self) -> Result<Scalar<'a>, SkipReason> {
-        let scalar = bare_at(self.line, self.at).ok_or(SkipReason::Malformed)?;
+        let rest = self.line.get(self.at..).unwrap_or_default();
+        let (scalar, _) = Scalar::bare(rest, self.at).ok_or(SkipReason::Malformed)?;
         self.at += scalar.raw.len();
         Ok(scalar)
     }

@@ -79,7 +79,7 @@ const fn zero_bytes(word: u64) -> u64 {
 /// is left to look at what is longer.
 #[inline]
 pub(super) fn quote_or_backslash(bytes: &[u8]) -> Option<usize> {
-    const WORDS_MAX: usize = 6;
+    const WORDS_MAX: usize = 2;
     let (words, _) = bytes.as_chunks::<8>();
     let words = words.get(..WORDS_MAX).unwrap_or(words);
     for (index, word) in words.iter().enumerate() {

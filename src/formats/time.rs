@@ -134,21 +134,14 @@ fn clf(bytes: &[u8]) -> Option<(Time, Stamp)> {
 /// `2026-05-04T10:11:12.345+02:00`: T or a space between date and time, 0 to 9 digits of a second's fraction, zone as
 /// `Z`, `±hh:mm`, `±hhmm`, `±hh`, or none.
 fn rfc3339(bytes: &[u8]) -> Option<(Time, Stamp)> {
-    let [y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2, sep, rest @ ..] = bytes else {
+    let (head, rest) = bytes.split_first_chunk()?;
+    let separators = [head[4], head[7], head[10], head[13], head[16]];
+    let [b'-', b'-', b'T' | b't' | b' ', b':', b':'] = separators else {
         return None;
     };
-    if !matches!(sep, b'T' | b't' | b' ') {
-        return None;
-    }
-    let [h1, h2, b':', i1, i2, b':', s1, s2, rest @ ..] = rest else {
-        return None;
-    };
-    let date = (
-        two(*y1, *y2)? * 100 + two(*y3, *y4)?,
-        two(*m1, *m2)?,
-        two(*d1, *d2)?,
-    );
-    let clock = (two(*h1, *h2)?, two(*i1, *i2)?, two(*s1, *s2)?);
+    let [century, year, month, day, hour, minute, second] = pairs(head, [0, 2, 5, 8, 11, 14, 17])?;
+    let date = (century * 100 + year, month, day);
+    let clock = (hour, minute, second);
     let (ms, rest) = match rest {
         [b'.' | b',', rest @ ..] => fraction_ms(rest)?,
         _ => (0, rest),
@@ -274,6 +267,17 @@ fn month_of(name: [u8; 3]) -> Option<u32> {
         b"Dec" => 12,
         _ => return None,
     })
+}
+
+/// The numbers of two digits at these places. All are read before any is judged, which takes fewer branches.
+fn pairs<const N: usize>(bytes: &[u8; 19], places: [usize; N]) -> Option<[u32; N]> {
+    let mut wrong = false;
+    let numbers = places.map(|at| {
+        let [tens, ones] = [bytes[at], bytes[at + 1]].map(|digit| digit.wrapping_sub(b'0'));
+        wrong |= (tens > 9) | (ones > 9);
+        u32::from(tens) * 10 + u32::from(ones)
+    });
+    (!wrong).then_some(numbers)
 }
 
 fn two(tens: u8, ones: u8) -> Option<u32> {

@@ -1,6 +1,6 @@
 //! Lines: cuts a stream of bytes into chunks of whole lines.
 //!
-//! In: any [`Read`]. Out: [`Chunk`]s of about 256 KiB that end at a line end, with exact offsets and line numbers.
+//! In: any [`Read`]. Out: [`Chunk`]s of about 128 KiB that end at a line end, with exact offsets and line numbers.
 //! Does not know: files, rotation, formats; a carriage return before a line feed is the chunk's business.
 //! Rules: a line over 1 MiB keeps its beginning and is marked; a byte order mark and NULs that lead a line (the hole
 //! a truncated file leaves) are stepped over; UTF-16 and binary data are faults.
@@ -13,7 +13,7 @@ use std::io::{self, Read};
 
 /// Bytes of one chunk, when lines are shorter: large enough to make a hand-over between threads cheap, small enough
 /// to stay in a core's L2 cache.
-pub(super) const CHUNK_BYTES: usize = 256 << 10;
+pub(super) const CHUNK_BYTES: usize = 128 << 10;
 
 /// How much of a source's beginning says what it is.
 const SNIFF_BYTES: usize = 8 << 10;

@@ -24,6 +24,9 @@ pub struct Bounded<K, V> {
     old: Table<K, V>,
     half: usize,
     evicted: u64,
+    /// How often a full young table became the old one in this process.
+    #[serde(skip)]
+    turns: u64,
 }
 
 impl<K: Eq + Hash + Copy, V> Bounded<K, V> {
@@ -34,16 +37,18 @@ impl<K: Eq + Hash + Copy, V> Bounded<K, V> {
             old: Table::default(),
             half: (capacity / 2).max(1),
             evicted: 0,
+            turns: 0,
         }
     }
 
     /// The entry, which counts as touched.
     pub fn get_mut(&mut self, key: K) -> Option<&mut V> {
-        self.make_room();
-        match self.young.entry(key) {
-            Entry::Occupied(entry) => Some(entry.into_mut()),
-            Entry::Vacant(place) => self.old.remove(&key).map(|value| place.insert(value)),
+        if !self.young.contains_key(&key) {
+            let value = self.old.remove(&key)?;
+            self.make_room();
+            self.young.insert(key, value);
         }
+        self.young.get_mut(&key)
     }
 
     /// The entry, without touching it.
@@ -51,19 +56,33 @@ impl<K: Eq + Hash + Copy, V> Bounded<K, V> {
         self.young.get(&key).or_else(|| self.old.get(&key))
     }
 
+    /// The entry, without touching it.
+    pub fn peek_mut(&mut self, key: K) -> Option<&mut V> {
+        match self.young.contains_key(&key) {
+            true => self.young.get_mut(&key),
+            false => self.old.get_mut(&key),
+        }
+    }
+
     /// The entry, made by `make` when there is none.
     pub fn get_or_insert_with(&mut self, key: K, make: impl FnOnce() -> V) -> &mut V {
-        self.make_room();
+        if !self.young.contains_key(&key) {
+            let value = self.old.remove(&key).unwrap_or_else(make);
+            self.make_room();
+            self.young.insert(key, value);
+        }
         match self.young.entry(key) {
             Entry::Occupied(entry) => entry.into_mut(),
-            Entry::Vacant(place) => place.insert(self.old.remove(&key).unwrap_or_else(make)),
+            Entry::Vacant(_) => unreachable!("it was put there just now"),
         }
     }
 
     /// Puts an entry, in the place of one that was there.
     pub fn insert(&mut self, key: K, value: V) {
-        self.make_room();
-        self.old.remove(&key);
+        if !self.young.contains_key(&key) {
+            self.old.remove(&key);
+            self.make_room();
+        }
         self.young.insert(key, value);
     }
 
@@ -82,8 +101,16 @@ impl<K: Eq + Hash + Copy, V> Bounded<K, V> {
         self.evicted
     }
 
+    /// How often what was old was forgotten, or could have been, in this process.
+    pub fn turns(&self) -> u64 {
+        self.turns
+    }
+
+    /// Before the young table grows, and never else: what is forgotten must not depend on how often a young entry is
+    /// looked at.
     fn make_room(&mut self) {
         if self.young.len() >= self.half {
+            self.turns += 1;
             self.evicted += self.old.len() as u64;
             self.old = std::mem::take(&mut self.young);
         }

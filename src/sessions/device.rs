@@ -3,7 +3,7 @@
 //! In: [`Context`]s. Out: answers; what is unknown is not different.
 //! Does not know: sessions, times.
 
-use crate::domain::context::{Client, ClientKind, Context, NetworkKind, Place};
+use crate::domain::context::{Client, ClientKind, Context, NetworkKind, Place, Prefix};
 
 /// True for a program that no person drives in a network of servers, or in one that nobody knows.
 pub fn is_server(context: &Context) -> bool {
@@ -134,4 +134,34 @@ pub fn apart(a: &Context, b: &Context) -> Option<bool> {
 /// Whether two places are surely different.
 pub fn places_apart(a: &Place, b: &Place) -> bool {
     a.distance_km_at_least(b) > APART_KM_MIN
+}
+
+/// Two lines of one router: the same program, of one version and in one language, in the same place, and neither a
+/// server's.
+pub fn two_lines(bound: &Context, context: &Context) -> bool {
+    let programs = bound.client.as_ref().zip(context.client.as_ref());
+    let languages = bound.language.as_ref().zip(context.language.as_ref());
+    let lines = [bound, context]
+        .iter()
+        .all(|end| end.network_kind() != NetworkKind::Hosting);
+    lines
+        && programs.is_some_and(|(a, b)| one_program(a, b) && a.version == b.version)
+        && languages.is_none_or(|(a, b)| a == b)
+        && apart(bound, context) == Some(false)
+}
+
+/// The same place and program reached over the other address family.
+pub fn twins(bound: &Context, context: &Context) -> bool {
+    let families = [bound, context].map(|c| c.address.to_canonical().is_ipv4());
+    families[0] != families[1] && one_device(bound, context) && apart(bound, context) != Some(true)
+}
+
+/// The bound browser after an update: same prefix, same program, higher version.
+pub fn updated(bound: &Context, context: &Context) -> bool {
+    let (Some(old), Some(new)) = (&bound.client, &context.client) else {
+        return false;
+    };
+    Prefix::of(bound.address) == Prefix::of(context.address)
+        && old.same_program(new)
+        && new.major() > old.major()
 }

@@ -155,6 +155,11 @@ impl Stores {
         }
     }
 
+    /// How often tokens or sessions were, or could have been, forgotten for want of room.
+    pub fn turns(&self) -> u64 {
+        self.tokens.turns() + self.sessions.turns()
+    }
+
     /// Entries forgotten for want of room, by store.
     pub fn evicted(&self) -> [(&'static str, u64); 5] {
         [

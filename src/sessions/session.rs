@@ -3,8 +3,8 @@
 //! In: accepted uses. Out: [`Session`] with its [`Visit`]s, its binding and its switches.
 //! Does not know: what difference is suspicious.
 
-use super::device::{apart, is_persons, is_server, one_device, one_program, past_a_vpn, two_hands};
-use crate::domain::context::{Context, NetworkKind, Prefix};
+use super::device::{is_persons, is_server, past_a_vpn, twins, two_hands, two_lines, updated};
+use crate::domain::context::Context;
 use crate::domain::ids::SubjectId;
 use crate::domain::time::Time;
 use serde::{Deserialize, Serialize};
@@ -102,6 +102,22 @@ pub struct Session {
     pub switches: SmallVec<[Switch; 0]>,
     /// When its holder ended it.
     pub logout: Option<Logout>,
+    /// The lane of the engine that counts for it now; 0 for none.
+    #[serde(skip)]
+    pub lane: u64,
+}
+
+/// Uses that repeated the one before, counted together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Repeats {
+    /// How many.
+    pub uses: u32,
+    /// Those of them that wrote.
+    pub writes: u32,
+    /// Response bytes.
+    pub bytes: u64,
+    /// Event time of the last.
+    pub last: Time,
 }
 
 impl Session {
@@ -117,6 +133,7 @@ impl Session {
             binding: [None; 2],
             switches: SmallVec::new(),
             logout: None,
+            lane: 0,
         }
     }
 
@@ -179,6 +196,18 @@ impl Session {
         }
     }
 
+    /// Records accepted uses from where the session is, after one that was recorded by itself.
+    pub fn catch_up(&mut self, repeats: &Repeats) {
+        self.requests += u64::from(repeats.uses);
+        self.last_seen = self.last_seen.max(repeats.last);
+        if let Some(visit) = self.visits.get_mut(usize::from(self.current)) {
+            visit.last = visit.last.max(repeats.last);
+            visit.accepted = visit.accepted.saturating_add(repeats.uses);
+            visit.writes = visit.writes.saturating_add(repeats.writes);
+            visit.bytes = visit.bytes.saturating_add(repeats.bytes);
+        }
+    }
+
     /// Counts what was answered to the use just recorded in `visit`, and binds the session by its first accepted use.
     pub fn count(&mut self, index: u8, answer: Answer, writes: bool, bytes: u64) {
         let Some(visit) = self.visits.get_mut(usize::from(index)) else {
@@ -238,11 +267,13 @@ impl Session {
 
     /// True when the session is where a backend would be that goes on although its person left long ago.
     pub fn unattended(&self, time: Time) -> bool {
-        self.visits.len() > 1
-            && self
-                .current()
-                .is_some_and(|visit| is_server(&visit.context))
-            && !self.attended(time)
+        self.may_be_unattended() && !self.attended(time)
+    }
+
+    /// True when the session is where a backend would be, and was elsewhere.
+    pub fn may_be_unattended(&self) -> bool {
+        let is_server = |visit: &Visit| is_server(&visit.context);
+        self.visits.len() > 1 && self.current().is_some_and(is_server)
     }
 
     /// True when so far only a companion binds the session, and this is the browser or the app that it serves.
@@ -348,33 +379,3 @@ const SECOND_LINE_S_MAX: f64 = 300.0;
 /// A backend acts while its person does. Half an hour of silence is where sites end sessions for want of activity
 /// (OWASP Session Management Cheat Sheet: 15 to 30 minutes for low-risk applications).
 const UNATTENDED_S_MAX: f64 = 1800.0;
-
-/// Two lines of one router: the same program, of one version and in one language, in the same place, and neither a
-/// server's.
-fn two_lines(bound: &Context, context: &Context) -> bool {
-    let programs = bound.client.as_ref().zip(context.client.as_ref());
-    let languages = bound.language.as_ref().zip(context.language.as_ref());
-    let lines = [bound, context]
-        .iter()
-        .all(|end| end.network_kind() != NetworkKind::Hosting);
-    lines
-        && programs.is_some_and(|(a, b)| one_program(a, b) && a.version == b.version)
-        && languages.is_none_or(|(a, b)| a == b)
-        && apart(bound, context) == Some(false)
-}
-
-/// The same place and program reached over the other address family.
-fn twins(bound: &Context, context: &Context) -> bool {
-    let families = [bound, context].map(|c| c.address.to_canonical().is_ipv4());
-    families[0] != families[1] && one_device(bound, context) && apart(bound, context) != Some(true)
-}
-
-/// The bound browser after an update: same prefix, same program, higher version.
-fn updated(bound: &Context, context: &Context) -> bool {
-    let (Some(old), Some(new)) = (&bound.client, &context.client) else {
-        return false;
-    };
-    Prefix::of(bound.address) == Prefix::of(context.address)
-        && old.same_program(new)
-        && new.major() > old.major()
-}

@@ -85,7 +85,7 @@ pub(super) fn text(value: &Value) -> Option<String> {
 }
 
 /// The same, without a copy of a string that is not needed any more.
-fn into_text(value: Value) -> Option<String> {
+pub(super) fn into_text(value: Value) -> Option<String> {
     match value {
         Value::String(text) => Some(text),
         other => text(&other),

@@ -6,10 +6,12 @@
 //! Source: RFC 7515, sections 4 and 10.12; RFC 8725, sections 2.1, 2.9, 3.10; RFC 9449, section
 //! 4.2.
 
-use super::claims::text;
+use super::claims::{into_text, text};
 use crate::domain::token::HeaderMarks;
-use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use serde::Deserialize;
+use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::Value;
+use std::borrow::Cow;
 use std::fmt;
 
 /// Longer key ids than this are no names: thumbprints are 43 characters (RFC 7638), ARNs and key
@@ -30,6 +32,9 @@ const KID_WORDS: [&str; 8] = [
     "select", "union", "from", "where", "insert", "drop", "sleep", "or",
 ];
 
+/// `alg`, `kid`, `typ`, and perhaps one more.
+const MEMBERS_USUAL: usize = 4;
+
 /// A header, as far as anyone needs it.
 #[derive(Default)]
 pub(super) struct Header {
@@ -46,17 +51,17 @@ pub(super) struct Header {
 }
 
 /// The members of the header.
-struct Members {
-    members: Vec<(String, Value)>,
+struct Members<'b> {
+    members: Vec<(Cow<'b, str>, Value)>,
     /// True when a name stands there twice, which RFC 7515, section 4 forbids.
     repeated: bool,
 }
 
-impl Members {
+impl<'b> Members<'b> {
     /// The members, if the bytes are one JSON object, nested at most as deep as serde_json allows (128).
-    fn parse(bytes: &[u8]) -> Option<Self> {
+    fn parse(bytes: &'b [u8]) -> Option<Self> {
         let Object(members) = serde_json::from_slice(bytes).ok()?;
-        let mut names: Vec<&str> = members.iter().map(|(name, _)| name.as_str()).collect();
+        let mut names: Vec<&str> = members.iter().map(|(name, _)| &**name).collect();
         names.sort_unstable();
         let repeated = names.windows(2).any(|pair| pair[0] == pair[1]);
         Some(Self { members, repeated })
@@ -70,28 +75,35 @@ impl Members {
             .map(|(_, value)| value)
     }
 
-    fn text(&self, name: &str) -> Option<String> {
-        self.get(name).and_then(text)
+    /// A member's text, which is gone from it then.
+    fn take_text(&mut self, name: &str) -> Option<String> {
+        let mut members = self.members.iter_mut().rev();
+        let (_, value) = members.find(|(known, _)| known == name)?;
+        into_text(value.take())
     }
 }
 
 /// The members of a JSON object in their order, each as often as it stands there.
-struct Object(Vec<(String, Value)>);
+struct Object<'b>(Vec<(Cow<'b, str>, Value)>);
 
-impl<'de> Deserialize<'de> for Object {
+/// A member's name, borrowed unless it was escaped.
+#[derive(Deserialize)]
+struct Named<'b>(#[serde(borrow)] Cow<'b, str>);
+
+impl<'de> Deserialize<'de> for Object<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct AsObject;
         impl<'de> Visitor<'de> for AsObject {
-            type Value = Object;
+            type Value = Object<'de>;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("an object")
             }
 
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Object, A::Error> {
-                let mut members = Vec::new();
-                while let Some(member) = map.next_entry()? {
-                    members.push(member);
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut members = Vec::with_capacity(MEMBERS_USUAL);
+                while let Some((Named(name), value)) = map.next_entry()? {
+                    members.push((name, value));
                 }
                 Ok(Object(members))
             }
@@ -103,17 +115,17 @@ impl<'de> Deserialize<'de> for Object {
 impl Header {
     /// Reads the header. One that is no JSON object is empty and malformed.
     pub(super) fn parse(bytes: Option<&[u8]>) -> Self {
-        let Some(members) = bytes.and_then(Members::parse) else {
+        let Some(mut members) = bytes.and_then(Members::parse) else {
             return Self {
                 malformed: true,
                 ..Self::default()
             };
         };
-        let alg = members.text("alg");
+        let alg = members.take_text("alg");
         Self {
             malformed: members.repeated || alg.is_none(),
-            kid: members.text("kid"),
-            typ: members.text("typ"),
+            kid: members.take_text("kid"),
+            typ: members.take_text("typ"),
             encrypted: members.get("enc").is_some(),
             key_urls: ["jku", "x5u"]
                 .into_iter()

@@ -256,6 +256,11 @@ fn weight(place: CredentialPlace) -> u8 {
 
 /// Length of the scheme and the spaces after it.
 fn scheme_length(text: &[u8]) -> Option<usize> {
+    if let [b'B', b'e', b'a', b'r', b'e', b'r', b' ', next, ..] = text
+        && *next != b' '
+    {
+        return Some(b"Bearer ".len()); // as nearly every client writes it
+    }
     let scheme = SCHEMES.into_iter().find(|scheme| {
         text.get(..scheme.len())
             .is_some_and(|start| start.eq_ignore_ascii_case(scheme))

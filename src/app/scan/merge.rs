@@ -7,6 +7,7 @@ use super::streams::Stream;
 use crate::app::stamps::hold_back;
 use crate::domain::line::{Chunk, SkipReason, Source};
 use crate::domain::time::Time;
+use crate::engine::FORESEEN;
 use crate::engine::prepare::{Front, Prepared, PreparedChunk, Reading};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
@@ -20,6 +21,9 @@ const AHEAD: u64 = 4;
 
 /// Who takes the lines.
 pub(crate) trait Consumer {
+    /// Hears which lines are likely to come next.
+    fn foresee(&self, lines: &[Result<Prepared<'_>, SkipReason>]);
+
     /// Takes one line, or the reason why there is none.
     fn line(&mut self, source: &Source, line: &Result<Prepared<'_>, SkipReason>);
 
@@ -114,6 +118,10 @@ impl Lane {
     ) -> Option<Time> {
         let lines = self.chunk.as_ref()?.borrow_dependent();
         for line in lines.get(self.position..)? {
+            if self.position.is_multiple_of(FORESEEN) {
+                let until = lines.len().min(self.position + FORESEEN);
+                consumer.foresee(&lines[self.position..until]);
+            }
             if let Ok(prepared) = line {
                 self.clock = self.clock.max(prepared.event.time);
                 if late(self.clock) {

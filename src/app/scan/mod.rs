@@ -151,6 +151,10 @@ struct Pass {
 }
 
 impl Consumer for Pass {
+    fn foresee(&self, lines: &[Result<Prepared<'_>, SkipReason>]) {
+        self.engine.foresee(lines);
+    }
+
     fn line(&mut self, source: &Source, line: &Result<Prepared<'_>, SkipReason>) {
         self.counts.lines += 1;
         if let Some(reason) = skipped_for(line) {

@@ -370,7 +370,7 @@ impl Line {
         if self.answer.waits() || !std::mem::take(&mut self.fed) {
             return Ok(());
         }
-        let memory = Memory::of(&self.engine, &self.answer, &self.readings, &self.keys)?;
+        let memory = Memory::of(&mut self.engine, &self.answer, &self.readings, &self.keys)?;
         self.shared.metrics.state(memory.len() as f64);
         // What was not written now is written the next time; until then the journal grows.
         self.fed = !self.follower.snapshot(memory, Instant::now());

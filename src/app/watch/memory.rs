@@ -39,7 +39,7 @@ impl Memory {
     /// # Errors
     /// When it cannot be written, which would be a mistake of ours.
     pub(super) fn of(
-        engine: &Engine,
+        engine: &mut Engine,
         answer: &Answer,
         readings: &Readings,
         keys: &Keys,
