@@ -8,6 +8,7 @@
 mod accuracy;
 mod architecture;
 mod cli;
+mod conformance;
 mod faults;
 mod gateway;
 mod gateways;

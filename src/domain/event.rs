@@ -69,6 +69,37 @@ impl EventKind {
     }
 }
 
+/// The scheme of a request target in absolute form (RFC 9112, section 3.2.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scheme {
+    /// `http`
+    Http,
+    /// `https`
+    Https,
+    /// `ws`
+    Ws,
+    /// `wss`
+    Wss,
+}
+
+impl Scheme {
+    /// The scheme of that name, in either case.
+    pub fn of(name: &str) -> Option<Self> {
+        let mut all = [Self::Http, Self::Https, Self::Ws, Self::Wss].into_iter();
+        all.find(|scheme| scheme.name().eq_ignore_ascii_case(name))
+    }
+
+    /// Its name, in lower case.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Http => "http",
+            Self::Https => "https",
+            Self::Ws => "ws",
+            Self::Wss => "wss",
+        }
+    }
+}
+
 /// What an identity provider told, once its names are known elsewhere.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Told {
@@ -99,6 +130,8 @@ pub struct AccessEvent<'a> {
     pub chain: Text<'a>,
     /// Request method as logged, at most the token that RFC 9110, section 9.1 allows.
     pub method: Text<'a>,
+    /// Where the client sent the target in absolute form and `host` is the host in it: its scheme.
+    pub scheme: Option<Scheme>,
     /// Path without query, as logged.
     pub path: Text<'a>,
     /// Query without `?`, as logged.
@@ -167,6 +200,22 @@ pub enum CarrierKind {
 }
 
 impl AccessEvent<'_> {
+    /// The request target as the client sent it.
+    pub fn target(&self) -> Option<Cow<'_, str>> {
+        let path = self.path.as_deref()?;
+        let (mark, query) = match self.query.as_deref() {
+            Some(query) => ("?", query),
+            None => ("", ""),
+        };
+        match (self.scheme, self.host.as_deref()) {
+            (Some(scheme), Some(host)) => {
+                Some(format!("{}://{host}{path}{mark}{query}", scheme.name()).into())
+            }
+            _ if mark.is_empty() => Some(path.into()),
+            _ => Some(format!("{path}{mark}{query}").into()),
+        }
+    }
+
     /// True for an answer that a valid token gets: 2xx, or 304 for what the client still holds.
     pub fn succeeded(&self) -> bool {
         (200..300).contains(&self.status) || self.status == 304

@@ -185,14 +185,8 @@ impl<'a> View<'a> {
             Field::DurationMs => event.duration_ms.map(|ms| Value::Number(f64::from(ms))),
             Field::Path => text(&event.path),
             Field::Extension => extension(event.path.as_deref()?).map(borrowed),
-            Field::Query => text(&event.query),
-            Field::Uri => event
-                .path
-                .as_deref()
-                .map(|path| match event.query.as_deref() {
-                    Some(query) => Value::Text(Cow::Owned(format!("{path}?{query}"))),
-                    None => borrowed(path),
-                }),
+            Field::Query => text(&event.query).filter(|_| event.query.as_deref() != Some("")),
+            Field::Uri => event.target().map(Value::Text),
             Field::Host => text(&event.host),
             Field::User => text(&event.user),
             Field::File => Some(borrowed(&self.source.0)),

@@ -8,10 +8,11 @@
 //! <https://docs.aws.amazon.com/elasticloadbalancing/latest/classic/access-log-collection.html>. New fields are
 //! added at the end.
 
+use super::client_address::without_port;
 use super::cut::{Cutter, Value};
-use super::fields::Fields;
+use super::fields::{Fields, holds_token};
 use super::names::{Meaning, Slot};
-use super::text::{Unit, unescape};
+use super::text::{Unit, split_request, unescape};
 use super::{Format, LineFormat};
 use crate::domain::event::AccessEvent;
 use crate::domain::line::SkipReason;
@@ -30,21 +31,18 @@ struct Alb;
 const TYPES: [&str; 7] = ["http", "https", "h2", "grpcs", "ws", "wss", "tcp"];
 
 /// The fields from the balancer's name to the bytes sent.
-const MIDDLE: [Slot; 10] = [
-    Slot::Other, // balancer
-    Slot::Remote,
-    Slot::Other,                   // target
-    Slot::Other,                   // request processing time
-    Slot::Duration(Unit::Seconds), // target processing time, nearly all of it
-    Slot::Other,                   // response processing time
-    Slot::Status,
-    Slot::Other, // target's status
-    Slot::Other, // received
-    Slot::Bytes,
+const MIDDLE: [Option<Slot>; 10] = [
+    None, // balancer
+    Some(Slot::Remote),
+    None,                                // target
+    None,                                // request processing time
+    Some(Slot::Duration(Unit::Seconds)), // target processing time, nearly all of it
+    None,                                // response processing time
+    Some(Slot::Status),
+    None, // target's status
+    None, // received
+    Some(Slot::Bytes),
 ];
-
-/// The fields behind cipher, protocol and target group.
-const END: [Slot; 2] = [Slot::RequestId, Slot::Other];
 
 /// Fields behind those that are looked at, for tokens alone.
 const EXTRAS_MAX: usize = 32;
@@ -55,7 +53,8 @@ impl LineFormat for Alb {
         let mut set = |slot: Slot, value: Option<Value<'a>>| {
             if let Some(value) = value {
                 let text = match slot {
-                    Slot::Request => value.text.into(),
+                    Slot::Method | Slot::Target | Slot::Request => value.text.into(),
+                    Slot::Remote => without_port(value.text).into(),
                     _ => unescape(value.text),
                 };
                 fields.set(Meaning::of(slot), || "extra".into(), value.at, text);
@@ -68,22 +67,37 @@ impl LineFormat for Alb {
         let time = time.filter(|time| time.text.ends_with('Z') && time.text.contains('T'));
         set(Slot::Time, Some(time.ok_or(SkipReason::Malformed)?));
         for slot in MIDDLE {
-            set(slot, Some(cut.word().ok_or(SkipReason::Malformed)?));
+            let value = cut.word().ok_or(SkipReason::Malformed)?;
+            if let Some(slot) = slot {
+                set(slot, Some(value));
+            }
         }
         if !cut.rest().starts_with('"') {
             return Err(SkipReason::Malformed);
         }
-        set(
-            Slot::Request,
-            cut.quoted_until(|behind| behind.starts_with(b" \"")),
-        );
-        set(Slot::UserAgent, cut.value());
-        let before_end = if is_typed { 3 } else { 2 };
-        (0..before_end).for_each(|_| set(Slot::Other, cut.value()));
-        if is_typed {
-            END.into_iter().for_each(|slot| set(slot, cut.value()));
+        let request = cut.quoted_until(|behind| behind.starts_with(b" \""));
+        let request = request.ok_or(SkipReason::Malformed)?;
+        // The balancer puts scheme and host before what the client sent.
+        match split_request(request.text) {
+            (Some(method), target) => {
+                let part = |text| Some(Value { text, ..request });
+                set(Slot::Method, part(method));
+                set(Slot::Target, part(target));
+            }
+            (None, _) => set(Slot::Request, Some(request)),
         }
-        (0..EXTRAS_MAX).for_each(|_| set(Slot::Other, cut.value()));
+        set(Slot::UserAgent, cut.value());
+        // Cipher, protocol, and of typed balancers the target group before the trace.
+        let before_trace = if is_typed { 3 } else { 2 };
+        for _ in 0..before_trace {
+            cut.value();
+        }
+        if is_typed {
+            set(Slot::RequestId, cut.value());
+        }
+        if holds_token(cut.rest()) {
+            (0..EXTRAS_MAX).for_each(|_| set(Slot::Other, cut.value()));
+        }
         fields.finish()
     }
 }

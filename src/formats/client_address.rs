@@ -109,6 +109,35 @@ pub(super) fn last_hop(text: &str) -> Option<IpAddr> {
     parse_hop(text.get(last..).unwrap_or(text))
 }
 
+/// The client of a chain that no peer stands beside: the last hop, for a proxy that logs no peer appends it. Where all
+/// hops are of networks that are not routed (RFC 1918, RFC 4193), it is the first: these are proxies of one house one
+/// behind the other, and nobody outside can be named by them.
+pub(super) fn of_chain(chain: &str) -> Option<IpAddr> {
+    let inside = |hop: &str| parse_hop(hop).filter(|address| is_inside(*address));
+    let mut hops = chain.split(',').take(HOPS_MAX + 1);
+    let first = hops.next().and_then(inside);
+    match first {
+        Some(first) if chain.contains(',') && hops.all(|hop| inside(hop).is_some()) => Some(first),
+        _ => last_hop(chain),
+    }
+}
+
+/// True for an address of a network that is not routed.
+pub(super) fn is_inside(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(v4) => v4.is_private() || v4.is_loopback() || v4.is_link_local(),
+        IpAddr::V6(v6) => v6.is_unique_local() || v6.is_loopback() || v6.is_unicast_link_local(),
+    }
+}
+
+/// The address without the port behind it, where one is always written and IPv6 has no brackets (HAProxy, AWS).
+pub(super) fn without_port(node: &str) -> &str {
+    match node.rsplit_once(':') {
+        Some((address, port)) if port.bytes().all(|b| b.is_ascii_digit()) => address,
+        _ => node,
+    }
+}
+
 fn is_port(text: &str) -> bool {
     text.parse::<u16>().is_ok() && !text.starts_with('+')
 }
@@ -272,6 +301,23 @@ mod tests {
         ] {
             assert_eq!(parse_hop(text), address.and_then(ip), "{text}");
         }
+    }
+
+    #[test]
+    fn a_chain_alone_names_its_last_hop_or_the_first_inside() {
+        for (chain, client) in [
+            ("203.0.113.9, 198.51.100.7", "198.51.100.7"),
+            ("203.0.113.9, 10.0.0.2", "10.0.0.2"),
+            ("192.168.1.9, 10.0.0.2", "192.168.1.9"),
+            ("fd00::5, [fd00::1]:54321", "fd00::5"),
+            ("192.168.1.9, evil, 10.0.0.2", "10.0.0.2"),
+            ("192.168.1.9", "192.168.1.9"),
+        ] {
+            assert_eq!(of_chain(chain), ip(client), "{chain}");
+        }
+        let long = vec!["10.0.0.1"; 100].join(",");
+        assert_eq!(of_chain(&format!("10.0.0.9,{long}")), ip("10.0.0.9"));
+        assert_eq!(of_chain(""), None);
     }
 
     proptest! {

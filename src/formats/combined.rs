@@ -11,7 +11,7 @@
 //! for tokens otherwise; of bare ones, `0.123` and `42ms` are the duration and 32 hexadecimal digits the request id.
 //! Request, path and query stay as logged; other fields have their escapes undone.
 
-use super::client_address::parse_hop;
+use super::client_address::{is_inside, parse_hop};
 use super::fields::Fields;
 use super::names::{Meaning, Slot};
 use super::text::{Unit, is_escaped, unescape};
@@ -20,6 +20,7 @@ use crate::domain::event::AccessEvent;
 use crate::domain::line::SkipReason;
 use memchr::{memchr, memchr_iter};
 use std::borrow::Cow;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 pub(super) static FORMAT: Format = Format {
@@ -53,8 +54,8 @@ impl LineFormat for Combined {
             Some(inner) => inner.strip_suffix('"').unwrap_or(inner),
             None => line,
         };
-        let mut cut = Cut::new(line, event);
         let bracket = time_bracket(line).ok_or(SkipReason::Malformed)?;
+        let mut cut = Cut::new(line, event);
         cut.who(line.get(..bracket).unwrap_or_default().trim_end());
         cut.set(
             Slot::Time,
@@ -64,8 +65,8 @@ impl LineFormat for Combined {
         cut.at = bracket + 30;
         cut.request()?;
         cut.numbers();
-        cut.quoted_as(Slot::Referer);
-        cut.quoted_as(Slot::UserAgent);
+        cut.header(Slot::Referer);
+        cut.header(Slot::UserAgent);
         cut.extras();
         cut.fields.finish()
     }
@@ -108,20 +109,15 @@ impl<'e, 'a> Cut<'e, 'a> {
 
     /// What stands before the time: `[vhost[:port] ]client ident [user]`. A client that is no address is a host name.
     fn who(&mut self, prefix: &'a str) {
-        let (first, rest) = prefix.split_once(' ').unwrap_or((prefix, ""));
-        let (second, after_second) = rest.split_once(' ').unwrap_or((rest, ""));
-        let first_is_address = parse_hop(first).is_some();
-        if !first_is_address && parse_hop(second).is_some() {
-            let host = first.rsplit_once(':').map_or(first, |(host, _port)| host);
-            self.set(Slot::Host, 0, host);
-            self.set(Slot::Remote, 0, second);
-            let user = after_second
-                .split_once(' ')
-                .map_or("", |(_ident, user)| user);
-            self.set(Slot::User, 0, unescape(user));
-        } else {
-            self.set(Slot::Remote, 0, first);
-            self.set(Slot::User, 0, unescape(after_second));
+        let who = Who::of(prefix);
+        self.set(Slot::Host, 0, who.host.unwrap_or_default());
+        match who.address {
+            Some(address) => self.fields.set_remote(address),
+            None => self.set(Slot::Remote, 0, who.client),
+        }
+        self.set(Slot::Chain, 0, who.chain);
+        if who.user != "\"\"" {
+            self.set(Slot::User, 0, unescape(who.user));
         }
     }
 
@@ -153,9 +149,14 @@ impl<'e, 'a> Cut<'e, 'a> {
         }
     }
 
-    fn quoted_as(&mut self, slot: Slot) {
+    fn header(&mut self, slot: Slot) {
+        let at = self.at + 2;
         if let Some(text) = self.quoted() {
-            self.set(slot, self.at, unescape(text));
+            self.set(slot, at, unescape(text));
+        } else if let Some(rest) = self.rest().strip_prefix(" -")
+            && matches!(rest.as_bytes().first(), None | Some(b' '))
+        {
+            self.at = at; // without quotes round it
         }
     }
 
@@ -163,8 +164,9 @@ impl<'e, 'a> Cut<'e, 'a> {
     fn quoted(&mut self) -> Option<&'a str> {
         let inner = self.rest().strip_prefix(" \"")?;
         let bytes = inner.as_bytes();
-        let ends =
-            |at: &usize| matches!(bytes.get(at + 1), None | Some(b' ')) && !is_escaped(bytes, *at);
+        let ends = |at: &usize| {
+            ends_field(bytes.get(at + 1..).unwrap_or_default()) && !is_escaped(bytes, *at)
+        };
         let end = memchr_iter(b'"', bytes).find(ends);
         let text = inner.get(..end.unwrap_or(inner.len()))?;
         self.at += 2 + end.map_or(inner.len(), |end| end + 1);
@@ -207,6 +209,129 @@ impl<'e, 'a> Cut<'e, 'a> {
     }
 }
 
+/// Who asked, and whom.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Who<'a> {
+    pub(super) host: Option<&'a str>,
+    pub(super) client: &'a str,
+    /// The same, where it was read already.
+    pub(super) address: Option<IpAddr>,
+    /// A forwarding header, where one is logged in the place of the client or before it.
+    pub(super) chain: &'a str,
+    pub(super) user: &'a str,
+}
+
+impl<'a> Who<'a> {
+    /// Reads `[vhost[:port] ]client ident [user]`.
+    pub(super) fn of(prefix: &'a str) -> Self {
+        let (first, rest) = first_word(prefix);
+        let Some(address) = parse_hop(first) else {
+            return Self::unusual(prefix, first, rest);
+        };
+        let (ident, user) = first_word(rest);
+        let (host, user) = match parse_hop(ident) {
+            // lighttpd names the host where others name what nobody asks for any more (RFC 1413).
+            None => (Some(ident).filter(|ident| ident.contains('.')), user),
+            // The proxy behind a forwarding header that stands in the place of the client.
+            Some(second) if is_inside(second) && !is_inside(address) => (None, first_word(user).1),
+            // A host may be an address.
+            Some(_) => return Self::hosted(first, rest),
+        };
+        Self {
+            host,
+            client: first,
+            address: Some(address),
+            user,
+            ..Self::default()
+        }
+    }
+
+    fn hosted(host: &'a str, rest: &'a str) -> Self {
+        let (client, behind) = first_word(rest);
+        Self {
+            host: Some(host.rsplit_once(':').map_or(host, |(host, _port)| host)),
+            client,
+            user: first_word(behind).1,
+            ..Self::default()
+        }
+    }
+
+    /// What does not begin with one address: a host does, or a list of them, or a tag, or the client has a name.
+    #[cold]
+    fn unusual(prefix: &'a str, first: &'a str, rest: &'a str) -> Self {
+        if first.ends_with(',') {
+            return Self::listed(prefix);
+        }
+        let (second, behind) = first_word(rest);
+        let is_address = |text: &str| parse_hop(text).is_some();
+        // `nginx: 192.0.2.1 - -`, with or without a machine before it.
+        for (tag, tagged) in [(first, rest), (second, behind)] {
+            if tag.ends_with(':') && is_address(first_word(tagged).0) {
+                return Self::of(tagged);
+            }
+        }
+        // A client with a name has an identity and a user behind it, so four words begin with the host.
+        if is_address(second) || second != "-" && behind.starts_with("- ") {
+            return Self::hosted(first, rest);
+        }
+        Self {
+            client: first,
+            user: behind,
+            ..Self::default()
+        }
+    }
+
+    /// `203.0.113.9, 10.0.0.2 - -`: a forwarding header, perhaps with the connection's address behind it.
+    fn listed(prefix: &'a str) -> Self {
+        let (mut rest, mut last) = (prefix, "");
+        while let (word, behind) = first_word(rest)
+            && (last.is_empty() || last.ends_with(','))
+            && !word.is_empty()
+        {
+            (last, rest) = (word, behind);
+        }
+        let chain = prefix
+            .get(..prefix.len() - rest.len())
+            .unwrap_or(prefix)
+            .trim_end();
+        let (next, behind) = first_word(rest);
+        let has_peer = parse_hop(next).is_some();
+        Self {
+            client: if has_peer { next } else { chain },
+            chain,
+            user: if has_peer {
+                first_word(behind).1
+            } else {
+                behind
+            },
+            ..Self::default()
+        }
+    }
+}
+
+/// A word, and what follows the spaces behind it.
+fn first_word(text: &str) -> (&str, &str) {
+    let end = memchr(b' ', text.as_bytes()).unwrap_or(text.len());
+    let (word, mut rest) = text.split_at_checked(end).unwrap_or((text, ""));
+    while let Some(behind) = rest.strip_prefix(' ') {
+        rest = behind;
+    }
+    (word, rest)
+}
+
+/// True for what stands behind a quote that ends a field. Some servers log quotes in a header as they came: then the word
+/// behind such a quote has the other one.
+fn ends_field(behind: &[u8]) -> bool {
+    match behind {
+        [] | [b' ', b'"', ..] => true,
+        [b' ', word @ ..] => {
+            let word = word.split(|byte| *byte == b' ').next().unwrap_or(word);
+            word.iter().filter(|byte| **byte == b'"').count() % 2 == 0
+        }
+        _ => false,
+    }
+}
+
 /// True for ` ddd` or ` -` and the end of that field.
 fn is_status(after_quote: Option<&[u8]>) -> bool {
     match after_quote {
@@ -227,7 +352,9 @@ fn is_duration(text: &str) -> bool {
     }
 }
 
-/// `$request_id` of nginx: 16 random bytes in hexadecimal.
+/// `$request_id` of nginx: 16 random bytes in hexadecimal; or a UUID, as AWS writes.
 fn is_request_id(text: &str) -> bool {
-    text.len() == 32 && text.bytes().all(|b| b.is_ascii_hexdigit())
+    let hyphens = if text.len() == 36 { 4 } else { 0 };
+    matches!(text.len(), 32 | 36)
+        && text.bytes().filter(|b| b.is_ascii_hexdigit()).count() + hyphens == text.len()
 }

@@ -39,6 +39,11 @@ impl<'a> Cutter<'a> {
         before
     }
 
+    /// Steps over spaces that stand for nothing.
+    pub(super) fn spaces(&mut self) {
+        self.at += self.rest().bytes().take_while(|byte| *byte == b' ').count();
+    }
+
     /// What stands before the next space.
     pub(super) fn word(&mut self) -> Option<Value<'a>> {
         let rest = self.rest();
@@ -67,6 +72,14 @@ impl<'a> Cutter<'a> {
         let inner = self.rest().strip_prefix('"')?;
         let end = memrchr(b'"', inner.as_bytes()).unwrap_or(inner.len());
         self.take(1, end, end + 3, true)
+    }
+
+    /// What stands in brackets here; a bracket inside is not followed by a space.
+    pub(super) fn bracketed(&mut self) -> Option<Value<'a>> {
+        let inner = self.rest().strip_prefix('[')?.as_bytes();
+        let is_end = |at: &usize| matches!(inner.get(at + 1), None | Some(b' '));
+        let end = memchr_iter(b']', inner).find(is_end)?;
+        self.take(1, end, end + 3, false)
     }
 
     /// The next value, in quotes or not.

@@ -5,7 +5,7 @@
 
 use super::mixed::Mixed;
 use super::names::FieldMap;
-use super::{ALL, FormatFault, Parser};
+use super::{ALL, FormatFault, Parser, loose};
 use crate::domain::event::{AccessEvent, EventKind};
 use crate::domain::time::Time;
 
@@ -14,6 +14,9 @@ const LINES_MAX: usize = 200;
 
 /// Below this a format fits by accident: an application's JSON has times, too.
 const CONFIDENCE_MIN: f64 = 0.2;
+
+/// So many whole requests are none by accident, however much else stands between them.
+const WHOLE_MIN: u32 = 3;
 
 /// The format that fits best.
 #[derive(Clone, Debug)]
@@ -26,6 +29,8 @@ pub struct Detection {
     pub lines: usize,
     /// How many of them it could read.
     pub parsed: usize,
+    /// In how many of these it found all of a request.
+    whole: u32,
 }
 
 /// Finds the format of a log by scoring its first lines, of which up to 200 are looked at.
@@ -59,9 +64,9 @@ fn detect_written(
     let best = judged
         .iter()
         .rev()
-        .max_by(|a, b| a.confidence.total_cmp(&b.confidence));
+        .max_by(|a, b| rank(a).total_cmp(&rank(b)));
     match best {
-        Some(best) if best.confidence >= CONFIDENCE_MIN => {
+        Some(best) if best.confidence >= CONFIDENCE_MIN || best.whole >= WHOLE_MIN => {
             let others = judged.iter().map(|one| &one.parser);
             let others = others.filter(|other| other.name() != best.parser.name());
             Ok(Detection {
@@ -76,13 +81,23 @@ fn detect_written(
     }
 }
 
+/// How a format stands among others: what reads a little of everything must read twice as much.
+fn rank(judged: &Detection) -> f64 {
+    let share = if judged.parser.name() == loose::FORMAT.name {
+        0.5
+    } else {
+        1.0
+    };
+    judged.confidence * share
+}
+
 fn is_blank(line: &str) -> bool {
     let text = line.trim_matches(|c: char| c.is_whitespace() || c == '\0' || c == '\u{feff}');
     text.is_empty() || text.starts_with('#')
 }
 
 fn judge(parser: Parser, lines: &[&str], written: Option<Time>) -> Detection {
-    let (mut total, mut parsed, mut shapes) = (0u32, 0, 0.0);
+    let (mut total, mut parsed, mut whole, mut shapes) = (0u32, 0, 0, 0.0);
     let mut following = parser.clone();
     for line in lines {
         following.follow(line);
@@ -92,8 +107,10 @@ fn judge(parser: Parser, lines: &[&str], written: Option<Time>) -> Detection {
         total += 1;
         let mut event = AccessEvent::default();
         if following.parse_into(line, written, &mut event).is_ok() {
+            let shape = shape(&event);
             parsed += 1;
-            shapes += shape(&event);
+            whole += u32::from(shape >= 1.0 && event.kind == EventKind::Request);
+            shapes += shape;
         }
     }
     Detection {
@@ -101,6 +118,7 @@ fn judge(parser: Parser, lines: &[&str], written: Option<Time>) -> Detection {
         confidence: shapes / f64::from(total.max(1)),
         lines: total as usize,
         parsed,
+        whole,
     }
 }
 
@@ -166,6 +184,16 @@ mod tests {
             ("combined", 4, 3)
         );
         assert_eq!(found.confidence, 0.75);
+    }
+
+    #[test]
+    fn three_whole_requests_among_much_else_are_enough() {
+        let mut lines = vec!["2026-05-04 10:11:12 INFO worker started"; 100];
+        lines.extend([COMBINED; 2]);
+        assert!(detect(&lines, &FieldMap::default()).is_err());
+        lines.push(COMBINED);
+        let found = detect(&lines, &FieldMap::default()).unwrap();
+        assert_eq!(found.parser.name(), "combined");
     }
 
     #[test]

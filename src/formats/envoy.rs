@@ -18,7 +18,7 @@ use super::text::Unit;
 use super::{Format, LineFormat};
 use crate::domain::event::AccessEvent;
 use crate::domain::line::SkipReason;
-use memchr::memmem;
+use memchr::{memchr, memmem};
 use std::sync::Arc;
 
 pub(super) static FORMAT: Format = Format {
@@ -29,6 +29,9 @@ pub(super) static FORMAT: Format = Format {
 };
 
 struct Envoy;
+
+/// What ends the time and begins the request.
+const OPENING: &[u8] = b"] \"";
 
 /// Fields behind the row that are looked at; Istio has six.
 const VALUES_MAX: usize = 32;
@@ -47,7 +50,7 @@ impl LineFormat for Envoy {
         if !line.starts_with('[') {
             return Err(SkipReason::Malformed);
         }
-        let bracket = memmem::find(line.as_bytes(), b"] \"").ok_or(SkipReason::Malformed)?;
+        let bracket = memmem::find(line.as_bytes(), OPENING).ok_or(SkipReason::Malformed)?;
         let mut fields = Fields::new(line, event);
         let mut set = |slot: Slot, value: &Value<'a>| {
             fields.set(
@@ -68,9 +71,7 @@ impl LineFormat for Envoy {
         );
         let mut cut = Cutter::new(line, bracket + 2);
         let request = cut.quoted_until(is_status).ok_or(SkipReason::Malformed)?;
-        if request.text != "- - -" {
-            set(Slot::Request, &request);
-        }
+        set(Slot::Request, &request);
         let status = cut.word().ok_or(SkipReason::Malformed)?;
         set(Slot::Status, &status);
         // Four numbers stand right before the row; a reason in quotes, further ahead.
@@ -80,7 +81,7 @@ impl LineFormat for Envoy {
             let value = cut.value().ok_or(SkipReason::Malformed)?;
             numbers.rotate_left(1);
             numbers[3] = Some(value);
-            count = if value.quoted { 0 } else { count + 1 };
+            count = if is_count(&value) { count + 1 } else { 0 };
         }
         if let [_received, Some(sent), Some(duration), _upstream] = &numbers {
             set(Slot::Bytes, sent);
@@ -92,7 +93,11 @@ impl LineFormat for Envoy {
                 true => matches!(behind.first(), None | Some(b' ')),
                 false => behind.starts_with(b" \""),
             });
-            set(slot, &value.ok_or(SkipReason::Malformed)?);
+            let value = value.ok_or(SkipReason::Malformed)?;
+            if index == 0 && is_torn(value.text) {
+                return Err(SkipReason::Malformed);
+            }
+            set(slot, &value);
         }
         for (index, value) in std::iter::from_fn(|| cut.value())
             .take(VALUES_MAX)
@@ -103,4 +108,15 @@ impl LineFormat for Envoy {
         }
         fields.finish()
     }
+}
+
+/// True when another line begins in what should be addresses.
+fn is_torn(chain: &str) -> bool {
+    let bracket = memchr(b']', chain.as_bytes());
+    bracket.is_some() && memmem::find(chain.as_bytes(), OPENING).is_some()
+}
+
+/// A number, or that there is none. The reason before the numbers may have spaces, and be quoted or not.
+fn is_count(value: &Value<'_>) -> bool {
+    !value.quoted && (value.text == "-" || value.text.bytes().all(|byte| byte.is_ascii_digit()))
 }

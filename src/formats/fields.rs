@@ -7,12 +7,12 @@
 //! `remote_addr`. `client` is what the gateway itself resolved (`client_ip`, `ClientHost`), else `remote_addr`, else
 //! the peer; [`super::client_address::settle`] goes on from there when proxies are configured.
 
-use super::client_address::last_hop;
+use super::client_address::{last_hop, of_chain};
 use super::names::{Meaning, Slot};
-use super::text::{duration_ms, number, split_request, split_target};
+use super::text::{Target, duration_ms, number, split_request, split_target};
 use super::time;
 use crate::domain::clock::Stamp;
-use crate::domain::event::{AccessEvent, Carrier, CarrierKind, EventKind, Text};
+use crate::domain::event::{AccessEvent, Carrier, CarrierKind, EventKind, Scheme, Text};
 use crate::domain::line::SkipReason;
 use crate::domain::scrubbed;
 use crate::domain::time::Time;
@@ -167,6 +167,11 @@ impl<'e, 'a> Fields<'e, 'a> {
         }
     }
 
+    /// Takes the address that nginx calls `$remote_addr`, from a format that read it already.
+    pub(super) fn set_remote(&mut self, address: IpAddr) {
+        self.remote = Some(address);
+    }
+
     /// Takes a field in which a credential may stand.
     fn set_carrier(
         &mut self,
@@ -258,14 +263,16 @@ impl<'e, 'a> Fields<'e, 'a> {
             Some(read) => read.ok_or(SkipReason::BadTime)?,
             None => (Time::default(), Stamp::Absent),
         };
-        // A proxy that logs no peer appends it to the chain.
-        let appended = || last_hop(event.chain.as_deref()?);
+        let of_chain = || of_chain(event.chain.as_deref()?);
         event.client = event
             .client
             .or(self.remote)
             .or(event.peer)
-            .or_else(appended);
+            .or_else(of_chain);
         event.peer = event.peer.or(self.remote).or(event.client);
+        if let Some(query) = event.query.as_mut().filter(|query| query.starts_with('?')) {
+            *query = without_mark(query); // `%q` of Apache
+        }
         set_request(event, self.request.take(), self.target.take());
         if is_request(event) {
             Ok(())
@@ -299,6 +306,14 @@ fn is_request(event: &AccessEvent<'_>) -> bool {
         || !event.carriers.is_empty()
 }
 
+#[cold]
+fn without_mark<'a>(query: &Cow<'a, str>) -> Cow<'a, str> {
+    match query {
+        Cow::Borrowed(query) => query.get(1..).unwrap_or_default().into(),
+        Cow::Owned(query) => query.get(1..).unwrap_or_default().to_owned().into(),
+    }
+}
+
 /// Method, path, query and, from an absolute target, host. The request line and the target are as the client sent
 /// them, so they win over a path that the gateway rewrote. What is no HTTP request leaves all of itself as the path.
 fn set_request<'a>(event: &mut AccessEvent<'a>, request: Text<'a>, target: Text<'a>) {
@@ -307,11 +322,11 @@ fn set_request<'a>(event: &mut AccessEvent<'a>, request: Text<'a>, target: Text<
         event.method = method.or(event.method.take());
         let target = target.unwrap_or(line_target);
         if event.method.is_none() {
-            event.path = Some(target);
+            event.path = Some(target).filter(|target| !target.is_empty());
             event.query = None;
             return;
         }
-        set_target(event, target);
+        event.scheme = set_target(event, target);
     } else if let Some(target) = target {
         set_target(event, target);
     } else if event.query.is_none()
@@ -337,25 +352,31 @@ fn split_cow(request: Cow<'_, str>) -> (Text<'_>, Cow<'_, str>) {
     }
 }
 
-fn set_target<'a>(event: &mut AccessEvent<'a>, target: Cow<'a, str>) {
-    let own = |text: &str| Cow::Owned(text.to_owned());
-    let (host, path, query): (Text<'a>, Cow<'a, str>, Text<'a>) = match target {
-        Cow::Borrowed(target) => {
-            let (host, path, query) = split_target(target);
-            (
-                host.map(Cow::Borrowed),
-                Cow::Borrowed(path),
-                query.map(Cow::Borrowed),
-            )
-        }
+/// The scheme of a target whose host is the event's.
+fn set_target<'a>(event: &mut AccessEvent<'a>, target: Cow<'a, str>) -> Option<Scheme> {
+    match target {
+        Cow::Borrowed(target) => set_parts(event, split_target(target), |part| part.into()),
         Cow::Owned(target) => {
-            let (host, path, query) = split_target(&target);
-            (host.map(own), own(path), query.map(own))
+            set_parts(event, split_target(&target), |part| part.to_owned().into())
         }
-    };
-    event.path = Some(path);
-    event.query = query.filter(|query| !query.is_empty());
-    event.host = event.host.take().or(host);
+    }
+}
+
+fn set_parts<'a, 't>(
+    event: &mut AccessEvent<'a>,
+    target: Target<'t>,
+    keep: impl Fn(&'t str) -> Cow<'a, str>,
+) -> Option<Scheme> {
+    event.path = Some(keep(target.path));
+    if let Some(query) = target.query {
+        event.query = Some(keep(query));
+    }
+    let (scheme, host) = target.origin?;
+    if event.host.is_some() {
+        return None;
+    }
+    event.host = Some(keep(host));
+    Some(scheme)
 }
 
 fn status(text: &str) -> u16 {

@@ -120,7 +120,6 @@ fn detected(log: &Path) -> Parser {
 }
 
 fn check_log(path: &Path, mut parser: Parser) {
-    let mut tally = Tally::default();
     let expected = read(&path.with_extension("expected.ndjson"));
     let expected: Vec<Json> = expected
         .lines()
@@ -134,29 +133,7 @@ fn check_log(path: &Path, mut parser: Parser) {
             message == line || facts["log_type"] == "http_error-log" && line.contains(message)
         });
         check_line(line, parser.parse(line), of_line);
-        let facts = of_line
-            .and_then(Json::as_object)
-            .map_or(0, |facts| facts.len() - 1);
-        tally.lines += 1;
-        tally.read += usize::from(parser.parse(line).is_ok());
-        tally.facts += facts;
     }
-    println!(
-        "{:26} {:24} {:5} lines {:5} read {:6} facts equal",
-        parser.name(),
-        path.file_stem().unwrap().to_string_lossy(),
-        tally.lines,
-        tally.read,
-        tally.facts
-    );
-}
-
-/// What one log shows.
-#[derive(Default)]
-struct Tally {
-    lines: usize,
-    read: usize,
-    facts: usize,
 }
 
 #[test]

@@ -9,15 +9,15 @@
 //!
 //! `2001:db8::1:443` is an address and a port: HAProxy writes no brackets. Stamps have no zone.
 
-use super::client_address::parse_hop;
-use super::cut::Cutter;
+use super::client_address::{parse_hop, without_port};
+use super::cut::{Cutter, Value};
 use super::fields::Fields;
 use super::names::{FieldMap, Meaning, Slot};
-use super::text::{Unit, hex};
+use super::text::{Unit, hex, split_request};
 use super::{Format, LineFormat};
 use crate::domain::event::AccessEvent;
 use crate::domain::line::SkipReason;
-use memchr::{memchr, memchr_iter};
+use memchr::{memchr, memchr_iter, memmem};
 use std::borrow::Cow;
 use std::sync::Arc;
 
@@ -41,8 +41,10 @@ const CAPTURES_MAX: usize = 32;
 
 impl LineFormat for Haproxy {
     fn parse<'a>(&self, line: &'a str, event: &mut AccessEvent<'a>) -> Result<(), SkipReason> {
-        let bracket = time_bracket(line).ok_or(SkipReason::Malformed)?;
         let mut fields = Fields::new(line, event);
+        let Some(bracket) = time_bracket(line) else {
+            return connected(line, fields);
+        };
         let before = line.get(..bracket).unwrap_or_default().trim_end();
         let (at, client) = match before.rfind(' ') {
             Some(space) => (space + 1, before.get(space + 1..).unwrap_or_default()),
@@ -85,34 +87,31 @@ impl Haproxy {
             );
         }
         // Captured cookies, termination state, connections, queues.
-        for index in 0..5 {
+        for slot in [Slot::Cookie, Slot::Other] {
             let value = cut.word().ok_or(SkipReason::Malformed)?;
-            let slot = if index == 0 {
-                Slot::Cookie
-            } else {
-                Slot::Other
-            };
-            fields.set(
-                Meaning::of(slot),
-                || "cookie".into(),
-                value.at,
-                meant(value.text),
-            );
+            let text = meant(value.text);
+            fields.set(Meaning::of(slot), || "cookie".into(), value.at, text);
+        }
+        for _ in 0..3 {
+            cut.word().ok_or(SkipReason::Malformed)?;
         }
         let mut side = "capture";
+        cut.spaces();
         while cut.rest().starts_with('{') {
             let (at, captures) = braces(&mut cut)?;
             // Requests come first; a single pair of braces is the request's.
             self.captures(&mut fields, side, at, captures);
             side = "response_capture";
+            cut.spaces();
         }
         let request = cut.quoted_to_last();
         if let Some(request) = request.filter(|request| !request.text.starts_with("<BADREQ>")) {
-            set(&mut fields, Slot::Request, request.at, request.text);
+            set_request(&mut fields, &request);
         }
-        // httpslog: error code, connection errors; then SNI/version/cipher.
-        cut.word();
-        if let Some(tls) = cut.word() {
+        // httpslog: five numbers about the connection; then SNI/version/cipher.
+        let connection = cut.word();
+        let is_httpslog = connection.is_some_and(|word| word.text.matches('/').count() == 4);
+        if let Some(tls) = cut.word().filter(|_| is_httpslog) {
             let name = tls.text.split('/').next().unwrap_or_default();
             let meaning = Meaning {
                 slot: Slot::Host,
@@ -156,6 +155,23 @@ fn look(value: &str) -> Meaning {
     })
 }
 
+/// `Connect from 192.0.2.1:33317 to 10.0.0.1:80 (frontend/HTTP)`, which HAProxy writes when no format is chosen. Its time
+/// is in the syslog header.
+#[cold]
+fn connected<'a>(line: &'a str, mut fields: Fields<'_, 'a>) -> Result<(), SkipReason> {
+    const OPENING: &str = "Connect from ";
+    let at = memmem::find(line.as_bytes(), OPENING.as_bytes()).ok_or(SkipReason::Malformed)?;
+    let rest = line.get(at + OPENING.len()..).unwrap_or_default();
+    let (client, _) = rest.split_once(" to ").ok_or(SkipReason::Malformed)?;
+    set(
+        &mut fields,
+        Slot::Remote,
+        at + OPENING.len(),
+        without_port(client),
+    );
+    fields.finish_note()
+}
+
 /// `bytes state connections queues`: a connection, which carries requests nobody looked into.
 fn tcp<'a>(mut fields: Fields<'_, 'a>, mut cut: Cutter<'a>) -> Result<(), SkipReason> {
     let bytes = cut.word().ok_or(SkipReason::Malformed)?;
@@ -166,6 +182,17 @@ fn tcp<'a>(mut fields: Fields<'_, 'a>, mut cut: Cutter<'a>) -> Result<(), SkipRe
         bytes.text.trim_start_matches('+'),
     );
     fields.finish_note()
+}
+
+/// Of HTTP/2 and 3 HAProxy writes the target in absolute form, which is not how the client sent it.
+fn set_request<'a>(fields: &mut Fields<'_, 'a>, request: &Value<'a>) {
+    match split_request(request.text) {
+        (Some(method), target) => {
+            set(fields, Slot::Method, request.at, method);
+            set(fields, Slot::Target, request.at, target);
+        }
+        (None, _) => set(fields, Slot::Request, request.at, request.text),
+    }
 }
 
 fn set<'a>(fields: &mut Fields<'_, 'a>, slot: Slot, at: usize, value: &'a str) {
@@ -191,14 +218,6 @@ fn time_bracket(line: &str) -> Option<usize> {
             && matches!(shape.get(21), Some(b'.' | b']'))
     };
     memchr_iter(b'[', bytes).take(8).find(is_time)
-}
-
-/// The address without the port that HAProxy always writes behind it.
-fn without_port(client: &str) -> &str {
-    match client.rsplit_once(':') {
-        Some((address, port)) if port.bytes().all(|b| b.is_ascii_digit()) => address,
-        _ => client,
-    }
 }
 
 /// Undoes `#XX`.

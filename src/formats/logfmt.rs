@@ -5,14 +5,16 @@
 //! Source: <https://brandur.org/logfmt>; Go's `log/slog` text handler quotes as Go strings do.
 
 use super::fields::Fields;
-use super::names::FieldMap;
+use super::names::{FieldMap, Meaning};
 use super::text::{is_escaped, unescape};
 use super::{Format, LineFormat};
 use crate::domain::event::AccessEvent;
 use crate::domain::line::SkipReason;
+use foldhash::fast::FixedState;
 use memchr::{memchr, memchr_iter};
 use std::borrow::Cow;
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, OnceLock};
 
 pub(super) static FORMAT: Format = Format {
     name: "logfmt",
@@ -21,6 +23,7 @@ pub(super) static FORMAT: Format = Format {
     open: |names| {
         Arc::new(Logfmt {
             names: names.clone(),
+            known: OnceLock::new(),
         })
     },
 };
@@ -30,50 +33,101 @@ const PAIRS_MAX: usize = 512;
 
 struct Logfmt {
     names: FieldMap,
+    /// What the names of the first line mean, as those of the next will be the same: only a cache.
+    known: OnceLock<HashMap<Box<str>, Meaning, FixedState>>,
+}
+
+impl Logfmt {
+    fn meaning(&self, name: &str) -> Meaning {
+        let known = self.known.get().and_then(|known| known.get(name));
+        known.copied().unwrap_or_else(|| self.names.meaning(name))
+    }
+
+    fn learn(&self, line: &str) {
+        let meant = |pair: Pair<'_>| (pair.name.into(), self.names.meaning(pair.name));
+        let pairs = Pairs { line, at: 0 }.flatten();
+        self.known
+            .get_or_init(|| pairs.take(PAIRS_MAX).map(meant).collect());
+    }
 }
 
 impl LineFormat for Logfmt {
     fn parse<'a>(&self, line: &'a str, event: &mut AccessEvent<'a>) -> Result<(), SkipReason> {
         let mut fields = Fields::new(line, event);
-        let mut pairs = 0;
-        let mut rest = line.trim_start();
-        while !rest.is_empty() {
-            pairs += 1;
-            if pairs > PAIRS_MAX {
+        for (index, pair) in (Pairs { line, at: 0 }).enumerate() {
+            let pair = pair?;
+            if index >= PAIRS_MAX {
                 return Err(SkipReason::TooComplex);
             }
-            let (word, _) = rest.split_once(' ').unwrap_or((rest, ""));
-            let Some(equals) = memchr(b'=', word.as_bytes()).filter(|at| *at > 0) else {
-                rest = rest.get(word.len()..).unwrap_or_default().trim_start();
-                continue; // a word without a value is allowed, and says nothing
+            let name = || Cow::Borrowed(pair.name);
+            let value = match pair.quoted {
+                true => unescape(pair.value),
+                false => pair.value.into(),
             };
-            let (name, value) = rest.split_at_checked(equals).ok_or(SkipReason::Malformed)?;
-            let (raw, used) = value_of(value.get(1..).unwrap_or_default())?;
-            let at = line.len() - rest.len() + equals + 1;
-            fields.set(
-                self.names.meaning(name),
-                || Cow::Borrowed(name),
-                at,
-                unescape(raw),
-            );
-            rest = rest
-                .get(equals + 1 + used..)
-                .unwrap_or_default()
-                .trim_start();
+            fields.set(self.meaning(pair.name), name, pair.at, value);
         }
-        fields.finish()
+        fields.finish()?;
+        if self.known.get().is_none() {
+            self.learn(line);
+        }
+        Ok(())
     }
 }
 
-/// The value without its quotes, and how many bytes it takes with them.
-fn value_of(text: &str) -> Result<(&str, usize), SkipReason> {
+/// A name, and the value that begins at `at`.
+struct Pair<'a> {
+    name: &'a str,
+    at: usize,
+    value: &'a str,
+    quoted: bool,
+}
+
+/// The pairs of a line. A word without a value is allowed, and says nothing.
+struct Pairs<'a> {
+    line: &'a str,
+    at: usize,
+}
+
+impl<'a> Iterator for Pairs<'a> {
+    type Item = Result<Pair<'a>, SkipReason>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            let rest = self.line.get(self.at..).filter(|rest| !rest.is_empty())?;
+            // Names are shorter than what it takes to call a vector search.
+            let ends = |byte| matches!(byte, b'=' | b' ');
+            let end = rest.bytes().position(ends).unwrap_or(rest.len());
+            let name = rest.get(..end)?;
+            let equals = rest.as_bytes().get(end) == Some(&b'=');
+            self.at += end + 1;
+            if !equals {
+                continue;
+            }
+            let (at, behind) = (self.at, self.line.get(self.at..)?);
+            let Some((value, used)) = value_of(behind) else {
+                return Some(Err(SkipReason::Malformed));
+            };
+            self.at += used;
+            if !name.is_empty() {
+                let quoted = behind.starts_with('"');
+                return Some(Ok(Pair {
+                    name,
+                    at,
+                    value,
+                    quoted,
+                }));
+            }
+        }
+    }
+}
+
+/// The value without its quotes, and how many bytes it takes with them; `None` for a quote that does not end.
+fn value_of(text: &str) -> Option<(&str, usize)> {
     let Some(inner) = text.strip_prefix('"') else {
         let end = memchr(b' ', text.as_bytes()).unwrap_or(text.len());
-        return Ok((text.get(..end).unwrap_or_default(), end));
+        return Some((text.get(..end)?, end));
     };
     let ends = |at: &usize| !is_escaped(inner.as_bytes(), *at);
-    let end = memchr_iter(b'"', inner.as_bytes())
-        .find(ends)
-        .ok_or(SkipReason::Malformed)?;
-    Ok((inner.get(..end).unwrap_or_default(), end + 2))
+    let end = memchr_iter(b'"', inner.as_bytes()).find(ends)?;
+    Some((inner.get(..end)?, end + 2))
 }

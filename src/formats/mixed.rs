@@ -35,6 +35,9 @@ impl LineFormat for Mixed {
         let Err(reason) = self.main.parse(line, event) else {
             return Ok(());
         };
+        if reason == SkipReason::BadTime {
+            return Err(reason); // its own line, with a time that is none
+        }
         for other in &self.others {
             *event = AccessEvent::default();
             if other.parse(line, event).is_ok() && shape(event) >= SHAPE_MIN {

@@ -29,20 +29,24 @@ mod gcp_load_balancer;
 mod haproxy;
 #[cfg(test)]
 mod hostile;
+mod iis_event;
 mod json;
 mod keycloak;
 mod kong;
 mod log_format;
 mod logfmt;
+mod loose;
 mod mixed;
 mod names;
 mod nginx_proxy_manager;
 mod okta;
 mod scan;
 mod text;
+mod text_json;
 mod time;
 mod vocabulary;
 mod w3c;
+mod zoraxy;
 
 pub use detect::{Detection, detect, detect_wrapped};
 pub use names::FieldMap;
@@ -75,9 +79,17 @@ pub const ALL: &[&Format] = &[
     &envoy::FORMAT,
     &aws_alb::FORMAT,
     &w3c::FORMAT,
+    &iis_event::FORMAT,
+    &zoraxy::FORMAT,
+    &text_json::FORMAT,
     &error_log::FORMAT,
     &logfmt::FORMAT,
+    // Last: it reads some of what many of those above read better.
+    &loose::FORMAT,
 ];
+
+/// What editors of Windows put before the first line of a file (a byte order mark).
+const MARK: char = '\u{feff}';
 
 /// One kind of log.
 pub struct Format {
@@ -220,6 +232,7 @@ impl Parser {
         written: Option<Time>,
         event: &mut AccessEvent<'a>,
     ) -> Result<(), SkipReason> {
+        let line = line.strip_prefix(MARK).unwrap_or(line);
         let parsed = self.format.parse(line, event);
         event.unvouched = self.unvouched;
         // Nearly every line.
@@ -257,6 +270,7 @@ impl Parser {
 impl Parser {
     /// Hears a line that may describe those after it (`#Fields:` of W3C logs).
     pub fn follow(&mut self, line: &str) {
+        let line = line.strip_prefix(MARK).unwrap_or(line);
         if line.starts_with('#')
             && let Some(format) = self.format.after(line)
         {
@@ -302,7 +316,7 @@ pub fn note(line: &str, written: Option<Time>) -> Option<AccessEvent<'_>> {
 /// A better reason than "malformed" for lines that no format was meant to read.
 #[cold]
 fn explain(line: &str, reason: SkipReason) -> SkipReason {
-    let text = line.trim_matches(|c: char| c.is_whitespace() || c == '\0' || c == '\u{feff}');
+    let text = line.trim_matches(|c: char| c.is_whitespace() || c == '\0' || c == MARK);
     let is_binary = |c: char| c == char::REPLACEMENT_CHARACTER || (c.is_control() && c != '\t');
     match reason {
         _ if text.is_empty() => SkipReason::Empty,

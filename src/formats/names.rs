@@ -147,9 +147,28 @@ fn natural(name: &str) -> Meaning {
         return Meaning::of(Slot::Duration(Unit::Nanoseconds));
     }
     let mut buffer = [0; NAME_BYTES_MAX];
-    let Some(folded) = fold(name, &mut buffer) else {
-        return Meaning::OTHER;
-    };
+    let known = fold(name, &mut buffer).and_then(look_up);
+    known
+        .or_else(|| in_words(name).and_then(|words| look_up(fold(&words, &mut buffer)?)))
+        .unwrap_or(Meaning::OTHER)
+}
+
+/// `remote_Addr` of `remoteAddr`: a capital begins a word. `None` for a name that has none inside.
+#[cold]
+fn in_words(name: &str) -> Option<String> {
+    let mut words = String::with_capacity(name.len() + 4);
+    let mut before = '_';
+    for letter in name.chars().take(NAME_BYTES_MAX) {
+        if letter.is_ascii_uppercase() && (before.is_ascii_lowercase() || before.is_ascii_digit()) {
+            words.push('_');
+        }
+        words.push(letter);
+        before = letter;
+    }
+    (words.len() > name.len()).then_some(words)
+}
+
+fn look_up(folded: &[u8]) -> Option<Meaning> {
     FIELDS_BY_NAME
         .get(folded)
         .or_else(|| after_prefix(folded, HEADER_PREFIXES, |rest| HEADERS_BY_NAME.get(rest)))
@@ -160,7 +179,6 @@ fn natural(name: &str) -> Meaning {
             })
         })
         .or_else(|| after_prefix(folded, COOKIE_PREFIXES, |_| Some(Meaning::of(Slot::Cookie))))
-        .unwrap_or(Meaning::OTHER)
 }
 
 /// Lower case, with `_` for `-`, `.` and a space, so that `request.headers.User-Agent` and `request_user_agent` are
@@ -229,6 +247,9 @@ mod tests {
             assert_eq!(natural(name).slot, Slot::Header, "{name}");
         }
         assert_eq!(natural("request_User-Agent").slot, Slot::UserAgent);
+        assert_eq!(natural("remoteAddr").slot, Slot::Remote);
+        assert_eq!(natural("httpRequest.userAgent").slot, Slot::UserAgent);
+        assert_eq!(natural("originAuthorized").slot, Slot::Other);
         assert_eq!(natural("sent_http_authorization").slot, Slot::Other);
     }
 

@@ -5,7 +5,8 @@
 //! Source: `log_format escape=` of nginx `ngx_http_log_module`; "Security considerations" of Apache httpd
 //! `mod_log_config`; RFC 9112 section 3 (request line).
 
-use memchr::{memchr, memchr2};
+use crate::domain::event::Scheme;
+use memchr::{memchr, memchr2, memrchr};
 use std::borrow::Cow;
 
 /// Undoes `\xHH`, `\"`, `\\`, `\n`, `\t`, `\r`, `\b`, `\f`, `\v`, `\/`. Bytes that come out as no UTF-8 become
@@ -116,20 +117,58 @@ pub(super) fn is_escaped(bytes: &[u8], at: usize) -> bool {
 }
 
 /// A request line's method and target. No method means that this was no HTTP request (a TLS hello on a plain port, a
-/// scanner's bytes); the target is then all there is.
+/// scanner's bytes); the target is then all there is, and empty where the gateway only wrote what it writes for nothing.
 pub(super) fn split_request(request: &str) -> (Option<&str>, &str) {
-    let Some((method, rest)) = request.split_once(' ') else {
+    let Some((method, rest)) = split_at_space(request, memchr(b' ', request.as_bytes())) else {
         return (None, request);
     };
     let is_method = !method.is_empty() && method.bytes().all(is_token_byte);
-    match rest.rsplit_once(' ') {
+    match split_at_space(rest, memrchr(b' ', rest.as_bytes())) {
         Some((target, protocol)) if is_method && protocol.starts_with("HTTP/") => {
-            (Some(method), target)
+            match is_placeholder(method, target) {
+                true => (None, ""),
+                false => (Some(method), target),
+            }
         }
-        // HTTP/0.9 has no protocol; servers still log it.
-        _ if is_method && rest.starts_with('/') => (Some(method), rest),
+        _ => split_odd_request(request, method, rest, is_method),
+    }
+}
+
+/// What stands before and behind the space at `at`.
+fn split_at_space(text: &str, at: Option<usize>) -> Option<(&str, &str)> {
+    let at = at?;
+    Some((text.get(..at)?, text.get(at + 1..)?))
+}
+
+/// What is not `METHOD target HTTP/…`. HTTP/0.9 has no protocol, and nginx's error log has none of a line that it did not
+/// read to its end.
+#[cold]
+fn split_odd_request<'a>(
+    request: &'a str,
+    method: &'a str,
+    rest: &'a str,
+    is_method: bool,
+) -> (Option<&'a str>, &'a str) {
+    let rest = rest.trim_end();
+    let split = rest.rsplit_once(' ');
+    let version = |protocol: &str| {
+        let name = protocol.get(..5);
+        name.is_some_and(|name| name.eq_ignore_ascii_case("HTTP/"))
+    };
+    match split {
+        _ if is_placeholder(method, rest) => (None, ""),
+        _ if method == "-" => (None, request),
+        Some((target, protocol)) if is_method && version(protocol) => (Some(method), target),
+        _ if is_method && (rest.starts_with('/') || split_absolute(rest).is_some()) => {
+            (Some(method), rest)
+        }
         _ => (None, request),
     }
+}
+
+/// `- - HTTP/1.1` of Envoy, `- - -` of AWS: hyphens where there was nothing to write.
+fn is_placeholder(method: &str, target: &str) -> bool {
+    method == "-" && target.bytes().all(|byte| matches!(byte, b'-' | b' '))
 }
 
 /// RFC 9110, section 5.6.2.
@@ -137,31 +176,49 @@ fn is_token_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 
-/// A request target's host, path and query. Only the absolute form (RFC 9112, section 3.2.2) has a host.
-pub(super) fn split_target(target: &str) -> (Option<&str>, &str, Option<&str>) {
-    let (host, rest) = split_absolute(target);
-    match memchr(b'?', rest.as_bytes()) {
-        Some(at) => (host, rest.get(..at).unwrap_or(rest), rest.get(at + 1..)),
-        None => (host, rest, None),
+/// What a request target consists of. Only the absolute form (RFC 9112, section 3.2.2) has a scheme and a host.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Target<'a> {
+    pub(super) origin: Option<(Scheme, &'a str)>,
+    pub(super) path: &'a str,
+    pub(super) query: Option<&'a str>,
+}
+
+/// Cuts a request target.
+pub(super) fn split_target(target: &str) -> Target<'_> {
+    let (origin, rest) = match split_absolute(target) {
+        Some((scheme, host, rest)) => (Some((scheme, host)), rest),
+        None => (None, target),
+    };
+    let (path, query) = match memchr(b'?', rest.as_bytes()) {
+        Some(at) => (rest.get(..at).unwrap_or(rest), rest.get(at + 1..)),
+        None => (rest, None),
+    };
+    // `http://example.com` asks for the root (RFC 3986, section 6.2.3).
+    let path = match (path, origin) {
+        ("", Some(_)) => "/",
+        _ => path,
+    };
+    Target {
+        origin,
+        path,
+        query,
     }
 }
 
-fn split_absolute(target: &str) -> (Option<&str>, &str) {
+/// Scheme, host with its port, and the rest of an absolute target.
+fn split_absolute(target: &str) -> Option<(Scheme, &str, &str)> {
     if target.starts_with('/') {
-        return (None, target);
+        return None;
     }
-    let Some((scheme, rest)) = target.split_once("://") else {
-        return (None, target);
-    };
-    if !matches!(scheme, "http" | "https" | "ws" | "wss" | "HTTP" | "HTTPS") {
-        return (None, target);
-    }
-    let end = rest.find(['/', '?']).unwrap_or(rest.len());
-    match rest.split_at_checked(end) {
-        Some((host, "")) => (Some(host), "/"),
-        Some((host, path)) => (Some(host), path),
-        None => (None, target),
-    }
+    let (scheme, rest) = target.split_once("://")?;
+    let scheme = Scheme::of(scheme)?;
+    let (authority, rest) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
+    // A password before the host is no part of it.
+    let host = authority
+        .rsplit_once('@')
+        .map_or(authority, |(_, host)| host);
+    Some((scheme, host, rest))
 }
 
 /// A count in decimal digits and nothing else.
@@ -275,6 +332,21 @@ mod tests {
             (r"\x16\x03\x01 \x02", None, r"\x16\x03\x01 \x02"),
             ("GET / HTTX/1.1", Some("GET"), "/ HTTX/1.1"),
             ("OPTIONS * HTTP/1.1", Some("OPTIONS"), "*"),
+            ("GET /a HTTP/1.1 ", Some("GET"), "/a"),
+            ("get /a http/1.0", Some("get"), "/a"),
+            (
+                "POST https://a.example/b",
+                Some("POST"),
+                "https://a.example/b",
+            ),
+            (
+                "CONNECT a.example:443 HTTP/1.1",
+                Some("CONNECT"),
+                "a.example:443",
+            ),
+            ("- - HTTP/1.1", None, ""),
+            ("- - - ", None, ""),
+            ("- http://a.example:80- -", None, "- http://a.example:80- -"),
         ] {
             assert_eq!(split_request(request), (method, target), "{request}");
         }
@@ -282,19 +354,31 @@ mod tests {
 
     #[test]
     fn targets_split_in_every_form() {
-        for (target, host, path, query) in [
+        let (http, https) = (Scheme::Http, Scheme::Https);
+        for (target, origin, path, query) in [
             ("/a?b=c?d", None, "/a", Some("b=c?d")),
             ("/a?", None, "/a", Some("")),
             (
                 "http://example.com/a?b",
-                Some("example.com"),
+                Some((http, "example.com")),
                 "/a",
                 Some("b"),
             ),
-            ("https://example.com", Some("example.com"), "/", None),
-            ("https://example.com?b", Some("example.com"), "", Some("b")),
+            (
+                "https://example.com",
+                Some((https, "example.com")),
+                "/",
+                None,
+            ),
+            (
+                "HTTPS://u:p@example.com:8443?b",
+                Some((https, "example.com:8443")),
+                "/",
+                Some("b"),
+            ),
             ("example.com:443", None, "example.com:443", None),
             ("*", None, "*", None),
+            ("gopher://example.com/", None, "gopher://example.com/", None),
             (
                 "/go?to=http://example.com/",
                 None,
@@ -302,7 +386,12 @@ mod tests {
                 Some("to=http://example.com/"),
             ),
         ] {
-            assert_eq!(split_target(target), (host, path, query), "{target}");
+            let cut = Target {
+                origin,
+                path,
+                query,
+            };
+            assert_eq!(split_target(target), cut, "{target}");
         }
     }
 

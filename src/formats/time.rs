@@ -21,9 +21,11 @@ pub(super) fn read(text: &str) -> Option<(Time, Stamp)> {
     match bytes {
         [b'[', inner @ .., b']'] => clf(inner),
         [_, _, b'/', ..] => clf(bytes),
+        [_, b'/', ..] => clf(format!("0{text}").as_bytes()),
         [_, _, _, _, b'-', ..] => rfc3339(bytes),
         [_, _, _, _, b'/', ..] => rfc3339(text.replacen('/', "-", 2).as_bytes()),
         [_, _, b':', ..] => time_only(bytes),
+        [b'A'..=b'Z', _, _, b',', b' ', rest @ ..] => imf_fixdate(rest),
         [b'A'..=b'Z', _, _, b' ', month, ..] if month.is_ascii_uppercase() => {
             ctime(bytes.get(4..)?)
         }
@@ -65,6 +67,28 @@ fn ctime(bytes: &[u8]) -> Option<(Time, Stamp)> {
     moment(date, clock, ms, 0).map(|time| (time, Stamp::NoZone))
 }
 
+/// `04 May 2026 10:11:12 GMT` of HTTP (RFC 9110, section 5.6.7), behind the day of the week.
+fn imf_fixdate(bytes: &[u8]) -> Option<(Time, Stamp)> {
+    let (stamp, zone) = bytes.split_at_checked(20)?;
+    let [d1, d2, b' ', m1, m2, m3, b' ', year @ ..] = stamp else {
+        return None;
+    };
+    let (year, clock) = year.split_at_checked(4)?;
+    let zone = match zone {
+        b" GMT" | b" UTC" | b" Z" => b" +0000",
+        zone => zone,
+    };
+    let clock = clock.strip_prefix(b" ")?;
+    clf(&[
+        &[*d1, *d2, b'/', *m1, *m2, *m3, b'/'],
+        year,
+        b":",
+        clock,
+        zone,
+    ]
+    .concat())
+}
+
 /// `May  4 10:11:12.345`, as in syslog.
 fn year_less(bytes: &[u8]) -> Option<(Time, Stamp)> {
     let [m1, m2, m3, b' ', d1, d2, b' ', rest @ ..] = bytes else {
@@ -88,7 +112,7 @@ fn time_of_day(bytes: &[u8]) -> Option<((u32, u32, u32), i64)> {
     rest.is_empty().then_some((clock, ms))
 }
 
-/// `17/May/2015:10:05:03 +0000`, the common log format's.
+/// `17/May/2015:10:05:03 +0000`, the common log format's; with a space before the hour, as Python's servers write it.
 fn clf(bytes: &[u8]) -> Option<(Time, Stamp)> {
     let [
         d1,
@@ -102,11 +126,11 @@ fn clf(bytes: &[u8]) -> Option<(Time, Stamp)> {
         y2,
         y3,
         y4,
-        b':',
+        b':' | b' ',
         rest @ ..,
     ] = bytes
     else {
-        return None;
+        return clf_in_digits(bytes);
     };
     let [h1, h2, b':', i1, i2, b':', s1, s2, rest @ ..] = rest else {
         return None;
@@ -117,10 +141,11 @@ fn clf(bytes: &[u8]) -> Option<(Time, Stamp)> {
         _ => (0, rest),
     };
     let (zone_s, stamp) = match rest {
-        [b' ', sign, h1, h2, m1, m2] => {
+        [b' ', sign, h1, h2, m1, m2] | [b' ', sign, h1, h2, b':', m1, m2] => {
             let zone_s = zone(*sign, two(*h1, *h2)?, two(*m1, *m2)?)?;
             (zone_s, Stamp::Whole)
         }
+        [b' ', b'Z'] => (0, Stamp::Whole),
         [] => (0, Stamp::NoZone),
         _ => return None,
     };
@@ -129,6 +154,24 @@ fn clf(bytes: &[u8]) -> Option<(Time, Stamp)> {
     let year = two(*y1, *y2)? * 100 + two(*y3, *y4)?;
     let clock = (two(*h1, *h2)?, two(*i1, *i2)?, two(*s1, *s2)?);
     moment((year, month, day), clock, ms, zone_s).map(|time| (time, stamp))
+}
+
+/// `05/17/2015:10:05:03 -0000`: cPanel writes the month in digits and before the day. What can only be a day is one.
+#[cold]
+fn clf_in_digits(bytes: &[u8]) -> Option<(Time, Stamp)> {
+    let [m1, m2, b'/', d1, d2, b'/', rest @ ..] = bytes else {
+        return None;
+    };
+    let (first, second) = (two(*m1, *m2)?, two(*d1, *d2)?);
+    let (month, day) = if first > 12 {
+        (second, first)
+    } else {
+        (first, second)
+    };
+    let names = "JanFebMarAprMayJunJulAugSepOctNovDec".as_bytes();
+    let (names, _) = names.as_chunks::<3>();
+    let name = names.get((month as usize).checked_sub(1)?)?;
+    clf(&[format!("{day:02}/").as_bytes(), name, b"/", rest].concat())
 }
 
 /// `2026-05-04T10:11:12.345+02:00`: T or a space between date and time, 0 to 9 digits of a second's fraction, zone as
@@ -252,7 +295,9 @@ fn zone(sign: u8, hours: u32, minutes: u32) -> Option<i64> {
 }
 
 fn month_of(name: [u8; 3]) -> Option<u32> {
-    Some(match &name {
+    let [first, rest @ ..] = name;
+    let rest = rest.map(|letter| letter | 0x20);
+    Some(match &[first & !0x20, rest[0], rest[1]] {
         b"Jan" => 1,
         b"Feb" => 2,
         b"Mar" => 3,
@@ -328,6 +373,12 @@ mod tests {
             "04/May/2026:10:11:12 +0000",
             "[04/May/2026:12:11:12 +0200]",
             "04/May/2026:05:41:12 -0430",
+            "4/may/2026:10:11:12 +00:00",
+            "04/May/2026 10:11:12 Z",
+            "Mon, 04 May 2026 10:11:12 GMT",
+            "Mon, 04 May 2026 12:11:12 +0200",
+            "04/May/2026 10:11:12",
+            "05/04/2026:10:11:12 -0000",
             "2026-05-04T10:11:12Z",
             "2026-05-04 10:11:12",
             "2026-05-04T12:11:12+02:00",
@@ -374,6 +425,10 @@ mod tests {
             "31/Apr/2025:00:00:00 +0000",
             "01/Foo/2025:00:00:00 +0000",
             "01/Jan/2025:24:00:00 +0000",
+            "13/13/2025:10:00:00 +0000",
+            "00/01/2025:10:00:00 +0000",
+            "1/",
+            "/",
             "01/Jan/2025:00:00:00 0000",
             "2025-13-01T00:00:00Z",
             "2025-00-01T00:00:00Z",

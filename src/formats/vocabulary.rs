@@ -21,6 +21,7 @@ pub(super) const FIELDS: &[(&str, Slot, u8)] = &[
     ("date", Slot::Date, 2),
     ("timegenerated", Slot::Time, 2),
     ("datetime", Slot::Time, 2),
+    ("event_time", Slot::Time, 1),
     ("date_time", Slot::Time, 2),
     ("time_local", Slot::Time, 1),
     ("start_time", Slot::Time, 1), // Envoy: the beginning, and all it has
@@ -30,6 +31,8 @@ pub(super) const FIELDS: &[(&str, Slot, u8)] = &[
     ("remote_ip", Slot::Remote, 2),
     ("remote_host", Slot::Remote, 1),
     ("remote_address", Slot::Remote, 2),
+    ("remote", Slot::Remote, 0),
+    ("req_remote_address", Slot::Remote, 2),
     ("ip", Slot::Remote, 1),
     ("downstream_remote_address", Slot::Remote, 1),
     ("downstream_remote_address_without_port", Slot::Remote, 2),
@@ -50,10 +53,13 @@ pub(super) const FIELDS: &[(&str, Slot, u8)] = &[
     ("source_address", Slot::Client, 0),
     ("src_ip", Slot::Client, 1),
     ("c_ip", Slot::Client, 1),
+    ("cip", Slot::Client, 1), // Azure App Service
     ("httprequest_remoteip", Slot::Client, 1),
     ("source_address_chain", Slot::Chain, 2),
+    ("fwd", Slot::Chain, 1), // Heroku's router
     ("method", Slot::Method, 2),
     ("verb", Slot::Method, 1),
+    ("req_method", Slot::Method, 2),
     ("request_method", Slot::Method, 2),
     ("requestmethod", Slot::Method, 2),
     ("http_method", Slot::Method, 1),
@@ -68,6 +74,8 @@ pub(super) const FIELDS: &[(&str, Slot, u8)] = &[
     ("requestpath", Slot::Target, 2), // Traefik, with the query
     ("url_original", Slot::Target, 2),
     ("url", Slot::Target, 1),
+    ("request_url", Slot::Target, 1),
+    ("req_url", Slot::Target, 2), // pino-http, and others of Node.js
     ("target", Slot::Target, 1),
     ("httprequest_requesturl", Slot::Target, 1),
     ("uri", Slot::Path, 1),
@@ -126,6 +134,9 @@ pub(super) const FIELDS: &[(&str, Slot, u8)] = &[
     ("status_code", Slot::Status, 2),
     ("response_status", Slot::Status, 1),
     ("response_code", Slot::Status, 2),
+    ("res_status_code", Slot::Status, 2),
+    ("response_status_code", Slot::Status, 2),
+    ("http_status_code", Slot::Status, 1),
     ("response", Slot::Status, 1),
     ("downstreamstatus", Slot::Status, 2),
     ("originstatus", Slot::Status, 0),
@@ -138,6 +149,9 @@ pub(super) const FIELDS: &[(&str, Slot, u8)] = &[
     ("bytes", Slot::Bytes, 1),
     ("size", Slot::Bytes, 2),
     ("response_size", Slot::Bytes, 1),
+    ("response_body_size", Slot::Bytes, 2), // Fastly
+    ("response_bytes", Slot::Bytes, 1),
+    ("bytes_out", Slot::Bytes, 1),
     ("downstreamcontentsize", Slot::Bytes, 2),
     ("http_response_body_bytes", Slot::Bytes, 2),
     ("http_response_bytes", Slot::Bytes, 1),
@@ -149,6 +163,7 @@ pub(super) const FIELDS: &[(&str, Slot, u8)] = &[
     ("duration", Slot::Duration(Unit::ByShape), 2),
     ("latency", Slot::Duration(Unit::ByShape), 1),
     ("httprequest_latency", Slot::Duration(Unit::Seconds), 2),
+    ("response_time", Slot::Duration(Unit::ByShape), 1),
     ("duration_s", Slot::Duration(Unit::Seconds), 2),
     ("duration_ms", Slot::Duration(Unit::Milliseconds), 2),
     ("request_time_ms", Slot::Duration(Unit::Milliseconds), 2),

@@ -7,12 +7,12 @@
 //! logs)", <https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/standard-logs-reference.html>.
 //!
 //! IIS separates by spaces and writes `+` for those inside headers; CloudFront separates by tabs and percent-encodes
-//! headers once. Times are UTC in both.
+//! headers once. Times are UTC in both. The date of lines that have a time alone is that of `#Date`.
 
 use super::fields::Fields;
 use super::names::{FieldMap, Meaning, Slot};
 use super::text::percent_decoded;
-use super::{Format, LineFormat};
+use super::{Format, LineFormat, time};
 use crate::domain::event::AccessEvent;
 use crate::domain::line::SkipReason;
 use memchr::{memchr, memmem};
@@ -39,11 +39,22 @@ const CLOUDFRONT: &str = "date time x-edge-location sc-bytes c-ip cs-method cs(H
 /// More columns than any server can log.
 const COLUMNS_MAX: usize = 256;
 
+#[derive(Clone)]
 struct W3c {
     names: FieldMap,
     /// What `#Fields` said; `None` before the first.
     columns: Option<Arc<[Column]>>,
     defaults: [Arc<[Column]>; 2],
+    /// What `#Date` said.
+    begun: Option<Begun>,
+}
+
+/// When a log was begun, for lines that have a time of day alone.
+#[derive(Clone)]
+struct Begun {
+    date: Box<str>,
+    day_after: Box<str>,
+    clock: Box<str>,
 }
 
 struct Column {
@@ -60,7 +71,35 @@ impl W3c {
             names,
             columns,
             defaults,
+            begun: None,
         }
+    }
+
+    /// The date of a line that has none itself.
+    fn date_of(&self, clock: &str) -> Option<String> {
+        let begun = self.begun.as_ref()?;
+        // Such a log is begun anew at least once a day, so an earlier hour is the next day's.
+        let is_day_after = begun.clock.get(..2)? > clock.get(..2)?;
+        let date = if is_day_after {
+            &begun.day_after
+        } else {
+            &begun.date
+        };
+        Some(date.to_string())
+    }
+}
+
+impl Begun {
+    /// `2026-05-04 10:11:12`
+    fn of(directive: &str) -> Option<Self> {
+        let (date, clock) = directive.trim().split_once(' ')?;
+        let (day, _) = time::read(&format!("{date}T00:00:00Z"))?;
+        let day_after = day.plus_ms(86_400_000).to_string();
+        Some(Self {
+            date: date.into(),
+            day_after: day_after.get(..10)?.into(),
+            clock: clock.into(),
+        })
     }
 }
 
@@ -78,7 +117,12 @@ fn columns_of(fields: &str, names: &FieldMap) -> Arc<[Column]> {
         let escaped = header.is_some()
             || matches!(
                 meaning.slot,
-                Slot::UserAgent | Slot::Referer | Slot::Cookie | Slot::User
+                Slot::UserAgent
+                    | Slot::Referer
+                    | Slot::Cookie
+                    | Slot::User
+                    | Slot::Chain
+                    | Slot::Header
             );
         Column {
             name: name.into(),
@@ -106,6 +150,7 @@ impl LineFormat for W3c {
         };
         let mut fields = Fields::new(line, event);
         let separator = if tabs { b'\t' } else { b' ' };
+        let dated = columns.iter().any(|c| c.meaning.slot == Slot::Date);
         // One quote that does not end is enough: the others are looked for in vain.
         let (mut at, mut unbalanced) = (0, false);
         for column in columns.iter() {
@@ -125,6 +170,11 @@ impl LineFormat for W3c {
                 raw.into()
             };
             let start = at + usize::from(rest.starts_with('"'));
+            if column.meaning.slot == Slot::Time
+                && let Some(date) = self.date_of(&value).filter(|_| !dated)
+            {
+                fields.set(Meaning::of(Slot::Date), || "date".into(), 0, date.into());
+            }
             fields.set(
                 column.meaning,
                 || column.name.to_string().into(),
@@ -133,17 +183,22 @@ impl LineFormat for W3c {
             );
             at += used + 1;
         }
-        fields.finish()
+        fields.finish()?;
+        // Nothing said what the columns are, and an application's lines begin with a date, too.
+        if self.columns.is_none() && event.client.is_none() {
+            return Err(SkipReason::Malformed);
+        }
+        Ok(())
     }
 
     fn after(&self, directive: &str) -> Option<Arc<dyn LineFormat>> {
-        let fields = directive.strip_prefix("#Fields:")?;
-        let columns = columns_of(fields, &self.names);
-        Some(Arc::new(Self {
-            names: self.names.clone(),
-            columns: Some(columns),
-            defaults: self.defaults.clone(),
-        }))
+        let mut after = self.clone();
+        if let Some(fields) = directive.strip_prefix("#Fields:") {
+            after.columns = Some(columns_of(fields, &self.names));
+        } else {
+            after.begun = Some(Begun::of(directive.strip_prefix("#Date:")?)?);
+        }
+        Some(Arc::new(after))
     }
 
     fn has_directives(&self) -> bool {

@@ -10,6 +10,7 @@
 
 mod azure;
 mod cloudwatch;
+mod console;
 mod cri;
 mod docker;
 #[cfg(test)]
@@ -40,6 +41,7 @@ pub const ALL: &[&Wrapper] = &[
     &gcp::WRAPPER,
     &azure::WRAPPER,
     &shipper::WRAPPER,
+    &console::WRAPPER,
 ];
 
 /// A node's agent, a collector and a cloud: more of them around one line is a loop.

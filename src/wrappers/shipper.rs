@@ -1,4 +1,5 @@
-//! The events of log shippers: Filebeat and Elastic Agent, Fluent Bit and Fluentd, Vector, Promtail's JSON.
+//! The events of log shippers: Filebeat and Elastic Agent, Fluent Bit and Fluentd, Vector, Promtail's JSON, Upsun's
+//! forwarding.
 //!
 //! In: a line of JSON whose `message` or `log` is the line. Out: that line.
 //! Does not know: an application's own JSON, which has a `message`, too: a shipper is known by what it adds.
@@ -18,7 +19,14 @@ pub(super) static WRAPPER: Wrapper = Wrapper {
 const SHAPES: [(&str, &[&str]); 2] = [
     (
         "message",
-        &["agent", "beat", "source_type", "kubernetes", "fluentd"],
+        &[
+            "agent",
+            "beat",
+            "source_type",
+            "kubernetes",
+            "fluentd",
+            "timestamp_ns",
+        ],
     ),
     (
         "log",

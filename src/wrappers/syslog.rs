@@ -99,7 +99,12 @@ fn stored<'a>(line: &'a str, clock: &Clock) -> Option<Message<'a>> {
     if host.is_empty() || host.starts_with(['"', '[', '{']) {
         return None;
     }
-    Some((Some(written), tagged(rest)?))
+    // rsyslog leaves two spaces where a message has no tag, as Fastly's have none.
+    let untagged = || {
+        rest.strip_prefix(' ')
+            .filter(|text| text.trim_start().starts_with('{'))
+    };
+    Some((Some(written), tagged(rest).or_else(untagged)?))
 }
 
 /// Behind `tag: ` or `host tag: `: nginx with `nohostname` and HAProxy without `log-send-hostname` name no host.
