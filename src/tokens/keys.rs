@@ -70,8 +70,15 @@ impl KeySet {
         if jwks.len() > KEYS_MAX {
             return Err(KeyFault::TooMany);
         }
-        let keys: Vec<_> = jwks.iter().filter_map(PublishedKey::parse).collect();
+        let mut keys: Vec<_> = jwks.iter().filter_map(PublishedKey::parse).collect();
         let skipped = jwks.len() - keys.len();
+        let doubtful: Vec<bool> = keys
+            .iter()
+            .map(|key| key.is_doubtful_among(&keys))
+            .collect();
+        for (key, doubtful) in keys.iter_mut().zip(doubtful) {
+            key.doubtful = doubtful;
+        }
         if keys.is_empty() && skipped > 0 {
             return Err(KeyFault::NoneUsable);
         }
@@ -107,6 +114,8 @@ pub(super) struct PublishedKey {
     /// The only algorithm the key is for, where it says so.
     alg: Option<Algorithm>,
     decoding: DecodingKey,
+    /// Nothing verifies by it, and nothing is a forgery for its sake.
+    pub(super) doubtful: bool,
 }
 
 /// A key is compared by what it is, and never shows itself: it may be a shared secret.
@@ -148,6 +157,19 @@ impl PublishedKey {
             decoding: material.decoding(),
             material,
             alg,
+            doubtful: false,
+        })
+    }
+
+    /// True for one of two different keys of a type that have one name, where a token's header does not say which it
+    /// means (RFC 7517, section 4.5), and for a shared secret in a set with public keys, where whoever can read these
+    /// can read it (RFC 8725, section 3.2).
+    fn is_doubtful_among(&self, others: &[Self]) -> bool {
+        let kind = |key: &Self| std::mem::discriminant(&key.material);
+        others.iter().any(|other| {
+            let same_name = self.kid.is_some() && self.kid == other.kid;
+            let is_namesake = kind(self) == kind(other) && self.material != other.material;
+            same_name && is_namesake || self.is_secret() && !other.is_secret()
         })
     }
 
