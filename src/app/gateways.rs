@@ -105,14 +105,16 @@ pub(crate) const ALL: &[Gateway] = &[
 
 impl Gateway {
     /// The gateway that wrote a log, as far as its format, its lines or its name tell.
-    pub(crate) fn of(log: &str, format: &str, line: &str) -> Option<&'static Self> {
+    pub(crate) fn of(log: &str, format: &str, lines: &[&str]) -> Option<&'static Self> {
+        let line = lines.first().copied().unwrap_or_default();
         let log = log.to_ascii_lowercase();
         let has = |text: &str, words: &[&str]| words.iter().any(|word| text.contains(word));
         let by = |told: &dyn Fn(&Self) -> bool| ALL.iter().find(|one| told(one));
-        // `combined` says least: Apache writes it too, and only the log's name can tell.
+        // `combined` says least: Apache writes it too, and only the log's name or its writer's habits can tell.
         by(&|one| has(line, one.marks))
             .or_else(|| by(&|one| one.words.first().is_some_and(|word| format.contains(word))))
             .or_else(|| by(&|one| has(&log, one.words)))
+            .or_else(|| by(&|one| format == "combined" && Some(one.name) == by_habits(lines)))
             .or_else(|| by(&|one| has(format, one.words)))
     }
 
@@ -127,13 +129,36 @@ impl Gateway {
     }
 }
 
+/// What only one of the two servers that write the combined format ever writes: how it escapes a quote, what it says of
+/// a client that asked nothing in time, statuses and clients of its own.
+const HABITS: [(&str, &[&str]); 2] = [
+    (
+        "Apache",
+        &["\\\"", "\"-\" 408 ", "(internal dummy connection)"],
+    ),
+    ("nginx", &["\\x22", "\" 499 ", "\" 444 ", "\"\" 400 "]),
+];
+
+/// The server whose habits more of the lines show.
+fn by_habits(lines: &[&str]) -> Option<&'static str> {
+    let shows = |marks: &[&str]| {
+        let shown = lines
+            .iter()
+            .filter(|line| marks.iter().any(|mark| line.contains(mark)));
+        shown.count()
+    };
+    let shown = HABITS.iter().map(|(name, marks)| (shows(marks), *name));
+    let most = shown.max_by_key(|(count, _)| *count);
+    most.filter(|(count, _)| *count > 0).map(|(_, name)| name)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn a_log_is_known_by_its_lines_its_format_and_its_name_in_this_order() {
-        let name = |log, format, line| Gateway::of(log, format, line).map(|one| one.name);
+        let name = |log, format, line| Gateway::of(log, format, &[line]).map(|one| one.name);
         let caddy = r#"{"logger":"http.log.access.log0","request":{}}"#;
         assert_eq!(name("nginx/access.log", "json", caddy), Some("Caddy"));
         assert_eq!(name("a.log", "haproxy_http", ""), Some("HAProxy"));
@@ -142,6 +167,12 @@ mod tests {
             Some("Apache")
         );
         assert_eq!(name("access.log", "combined", ""), Some("nginx"));
+        let escaped = r#"192.0.2.1 - - [04/May/2026:10:11:12 +0000] "GET /\" HTTP/1.1" 404 5"#;
+        assert_eq!(name("access.log", "combined", escaped), Some("Apache"));
+        assert_eq!(
+            name("/var/log/nginx/access.log", "combined", escaped),
+            Some("nginx")
+        );
         assert_eq!(name("app.log", "json", "{}"), None);
     }
 

@@ -147,9 +147,10 @@ impl Stream {
         let (reading, confidence) = wanted
             .reading(lines_inside, clock)
             .map_err(|e| e.to_string())?;
-        let line = lines_inside.lines().find(|line| !line.text.is_empty());
-        let line = line.map(|line| line.text).unwrap_or_default();
-        let gateway = Gateway::of(&found.source.0, reading.parser.name(), line);
+        let texts = lines_inside.lines().map(|line| line.text);
+        let texts = texts.filter(|text| !text.is_empty()).take(SAMPLE_LINES);
+        let texts: Vec<&str> = texts.collect();
+        let gateway = Gateway::of(&found.source.0, reading.parser.name(), &texts);
         let mut following = reading.clone();
         let mut times = lines_inside.lines().filter_map(|line| {
             following.parser.follow(line.text);
