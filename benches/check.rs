@@ -37,6 +37,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         readiness: Arc::new(Readiness::waiting_for(&[])),
         check: Arc::new(check),
         store: Arc::new(store),
+        streams: Vec::new(),
     };
     let options = Options {
         listen: Some(([127, 0, 0, 1], 0).into()),

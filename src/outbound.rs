@@ -5,8 +5,11 @@
 //! Does not know: providers, sinks, what is said.
 //! Source: RFC 9110, sections 10.2.3 (Retry-After) and 15; RFC 6585, section 4 (429).
 
+pub mod bearer;
+pub mod mail;
 pub mod options;
 mod secret;
+pub mod signing;
 pub mod stream;
 
 pub use secret::{Secret, SecretError};
@@ -133,9 +136,17 @@ impl Caller {
     /// # Errors
     /// When the system's certificates cannot be used.
     pub fn new() -> Result<Self, reqwest::Error> {
+        Self::patient_for(TIMEOUT)
+    }
+
+    /// A caller that waits this long for an answer.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn patient_for(timeout: Duration) -> Result<Self, reqwest::Error> {
         let client = Client::builder()
             .redirect(Policy::none())
-            .timeout(TIMEOUT)
+            .timeout(timeout)
             .user_agent(concat!("tokentrip/", env!("CARGO_PKG_VERSION")))
             .build()?;
         Ok(Self(client))
@@ -189,8 +200,11 @@ impl Answer {
 /// The error's own text names the URL.
 fn outcome_of(error: &reqwest::Error) -> Outcome {
     let why = match error {
-        error if error.is_timeout() => "no answer within 10 s",
-        error if error.is_connect() => "cannot connect",
+        error if error.is_timeout() => "no answer in time",
+        error if error.is_connect() => {
+            let why = "cannot connect".to_owned();
+            return Outcome::Unsent { after_s: None, why };
+        }
         error if error.is_builder() => {
             let why = "the request cannot be written".to_owned();
             return Outcome::Failed { why };

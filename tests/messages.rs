@@ -10,8 +10,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tokentrip::config::Config;
 use tokentrip::domain::action::Step;
-use tokentrip::domain::incident::Incident;
+use tokentrip::domain::ids::TokenId;
+use tokentrip::domain::incident::{Incident, Target};
 use tokentrip::outbound::Caller;
+use tokentrip::response::case::{CaseFile, NoCase};
 use tokentrip::response::providers::{self, Provider, Setting};
 use tokentrip::sinks::{self, Event, Receiver};
 
@@ -66,7 +68,9 @@ fn provider(kind: &str) -> Arc<dyn Provider> {
         name: provider.name.as_str().into(),
         issuer: provider.issuer.as_deref().map(Into::into),
         options: &provider.options,
+        vendor: provider.vendor.clone(),
         caller: &Caller::new().unwrap(),
+        case: &(Arc::new(NoCase) as Arc<dyn CaseFile>),
     };
     providers::new(provider.kind, setting).unwrap()
 }
@@ -115,14 +119,37 @@ fn every_provider_says_the_calls_it_would_make() {
     for kind in providers::ALL {
         let provider = provider(kind.name);
         let mut text = String::new();
-        for target in &incident().steps.revoke.targets {
-            for step in [Step::Revoke, Step::Password] {
-                let calls = provider.calls(step, target);
-                writeln!(text, "{} {target}", step.name()).unwrap();
-                for call in calls.unwrap_or_else(|| vec!["nothing".to_owned()]) {
-                    writeln!(text, "    {call}").unwrap();
-                }
-            }
+        let mut targets = incident().steps.revoke.targets;
+        targets.push(Target::Token {
+            iss: incident().issuer,
+            token: TokenId(7),
+            expires_s: None,
+        });
+        targets.extend(
+            incident()
+                .suspect
+                .ips
+                .into_iter()
+                .map(|ip| Target::Address { ip }),
+        );
+        let steps = [
+            Step::Revoke,
+            Step::Password,
+            Step::Ask,
+            Step::Block,
+            Step::Undo,
+        ];
+        for (target, step) in targets
+            .iter()
+            .flat_map(|target| steps.map(|step| (target, step)))
+        {
+            let Some(calls) = provider.calls(step, target) else {
+                continue;
+            };
+            writeln!(text, "{} {target}", step.name()).unwrap();
+            calls
+                .iter()
+                .for_each(|call| writeln!(text, "    {call}").unwrap());
         }
         expect(&format!("providers/{}/calls.txt", kind.name), &text);
     }

@@ -15,6 +15,7 @@ use tokentrip::domain::finding::Level;
 use tokentrip::domain::incident::{Incident, Target};
 use tokentrip::outbound::options::{Options, Value};
 use tokentrip::outbound::{Caller, Secret, now};
+use tokentrip::response::case::{CaseFile, NoCase};
 use tokentrip::response::denylist::Denylist;
 use tokentrip::response::dispatch::{Backoff, Dispatcher};
 use tokentrip::response::providers::keycloak::Keycloak;
@@ -54,7 +55,9 @@ fn keycloak_at(base: &str, secret: Secret) -> Keycloak {
         name: "idp".into(),
         issuer: None,
         options: &options(&texts, ("client_secret", secret)),
+        vendor: None,
         caller: &Caller::new().unwrap(),
+        case: &(Arc::new(NoCase) as Arc<dyn CaseFile>),
     };
     Keycloak::new(&setting).unwrap()
 }
@@ -91,6 +94,8 @@ fn action((step, target): (Step, Target), provider: &str) -> Action {
         calls: Vec::new(),
         idempotent: true,
         standing: Standing::Go,
+        undoable: false,
+        before: Vec::new(),
     }
 }
 
@@ -104,12 +109,12 @@ async fn keycloak_ends_a_session_logs_out_and_requires_a_password_and_a_second_t
     let session = || sid(SESSIONS[0]);
     assert_eq!(act(&keycloak, session()).await, Outcome::Done);
     assert_eq!(act(&keycloak, session()).await, Outcome::AlreadyDone);
-    assert_eq!(keycloak.sessions(USER).await.unwrap(), [SESSIONS[1]]);
+    assert_eq!(keycloak.sessions_of(USER).await.unwrap(), [SESSIONS[1]]);
     assert_eq!(
         act(&keycloak, subject(Step::Revoke, USER)).await,
         Outcome::Done
     );
-    assert_eq!(keycloak.sessions(USER).await.unwrap(), [""; 0]);
+    assert_eq!(keycloak.sessions_of(USER).await.unwrap(), [""; 0]);
     let password = || subject(Step::Password, USER);
     assert_eq!(act(&keycloak, password()).await, Outcome::Done);
     assert_eq!(act(&keycloak, password()).await, Outcome::AlreadyDone);
@@ -401,6 +406,62 @@ async fn a_theft_is_denied_revoked_and_told_once_and_written_down() {
     let message: serde_json::Value = serde_json::from_str(body).unwrap();
     assert_eq!(message["type"], "incident.opened");
     assert_eq!(message["data"]["id"], "i-0123456789abcdef0123");
+}
+
+#[tokio::test]
+async fn after_a_revocation_the_sessions_of_before_are_looked_for_until_they_are_gone() {
+    let (fake, keycloak) = pair().await;
+    // A server that answers 204 and ends nothing: somebody looks again, and says so at last.
+    fake.world(|world| world.script.extend([Answer::Pass, Answer::Status(204)]));
+    let mut desk = Desk::start(vec![Arc::new(keycloak)], Vec::new());
+    desk.record(&[Delivery::Action(action(subject(Step::Revoke, USER), "idp"))]);
+    let outcomes = desk.outcomes(4).await;
+    assert_eq!(
+        outcomes,
+        ["idp done", "idp pending", "idp pending", "idp pending"]
+    );
+    let (store, _folder) = desk.end().await;
+    let shown = store.incident(incident().id).unwrap().unwrap().actions;
+    let mut shown: Vec<_> = shown
+        .iter()
+        .map(|action| format!("{} {}", action.step, action.outcome))
+        .collect();
+    shown.sort();
+    assert_eq!(shown, ["revoke done", "verify dead"]);
+    let (audit, lists) = (store.audit_tail(99).unwrap(), fake.calls());
+    assert!(
+        audit
+            .iter()
+            .any(|(_, text)| text.contains("2 of 2 sessions are still there"))
+    );
+    assert_eq!(
+        lists
+            .iter()
+            .filter(|call| call.contains("/sessions"))
+            .count(),
+        4
+    );
+    assert_eq!(
+        lists.iter().filter(|call| call.contains("/logout")).count(),
+        1,
+        "never again"
+    );
+}
+
+#[tokio::test]
+async fn a_session_that_began_after_a_revocation_is_left_alone() {
+    let (fake, keycloak) = pair().await;
+    let mut desk = Desk::start(vec![Arc::new(keycloak)], Vec::new());
+    desk.record(&[Delivery::Action(action(subject(Step::Revoke, USER), "idp"))]);
+    assert_eq!(desk.outcomes(1).await, ["idp done"]);
+    fake.world(|world| world.sessions.insert("new".to_owned(), USER.to_owned()));
+    assert_eq!(
+        desk.outcomes(1).await,
+        ["idp done"],
+        "what was there before is gone"
+    );
+    desk.end().await;
+    assert_eq!(fake.world(|world| world.violations.clone()), [""; 0]);
 }
 
 #[tokio::test]

@@ -13,6 +13,8 @@ mod faults;
 mod gateway;
 mod gateways;
 mod messages;
+mod peers;
+mod providers;
 mod readme;
 mod reload;
 mod response;

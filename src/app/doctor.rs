@@ -5,6 +5,7 @@
 //! Does not know: what the logs mean. Nothing is changed, and nobody is called but key sets and our own daemon.
 
 mod daemon;
+mod providers;
 mod sources;
 
 use super::set_up::load_rules;
@@ -126,6 +127,7 @@ pub(super) fn run(options: &cli::Doctor) -> Result<u8, Error> {
             "add [[issuer]] with `issuer` and `jwks`",
         );
     }
+    providers::look(&config, &mut report);
     runtime.block_on(daemon::look(&config, &mut report));
     match report.write(&mut io::stdout().lock()) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Error::shown(error)),

@@ -13,10 +13,12 @@ use crate::domain::finding::Level;
 use crate::domain::ids::IncidentId;
 use crate::domain::incident::{Incident, State};
 use crate::outbound::now;
+use crate::response::case::{CaseFile, NoCase};
 use crate::sinks::ndjson::{self, Record};
 use crate::sinks::{self, Event};
 use crate::store::{Query, Store};
 use std::io::{self, IsTerminal, Write};
+use std::sync::Arc;
 
 /// Runs one of the commands about incidents.
 ///
@@ -173,6 +175,9 @@ fn undo(decision: &Decision) -> Result<u8, Error> {
     for target in &undone.targets {
         say(&format!("no longer denied: {target}"))?;
     }
+    if undone.reversed > 0 {
+        say(&format!("{} calls are being taken back", undone.reversed))?;
+    }
     say(&format!(
         "{} calls that were not made yet will not be made; a logout or a mail cannot be taken back",
         undone.cancelled
@@ -189,7 +194,8 @@ fn resolve(decision: &Decision, false_positive: bool) -> Result<u8, Error> {
         true => State::FalsePositive,
         false => State::Resolved,
     };
-    let receivers = Receivers::new(&config)?;
+    let case: Arc<dyn CaseFile> = Arc::new(NoCase);
+    let receivers = Receivers::new(&config, &case)?;
     let alerts = sinks::alerts(&receivers.sinks, Event::Resolved, &incident);
     let (id, state) = (incident.id, incident.state);
     store

@@ -8,6 +8,7 @@ use crate::config::{Config, Provider as Configured, Sink};
 use crate::outbound::Caller;
 use crate::outbound::options::OptionsError;
 use crate::response::breaker::Budget;
+use crate::response::case::CaseFile;
 use crate::response::plan::Policy;
 use crate::response::providers::{self, Provider, Setting};
 use crate::sinks::Receiver;
@@ -29,13 +30,15 @@ pub(crate) struct Receivers {
 }
 
 impl Receivers {
-    /// Everything that `[response]`, `[[provider]]` and `[[sink]]` say.
+    /// Everything that `[response]`, `[[provider]]` and `[[sink]]` say. `case` is what providers may ask about the
+    /// incidents they act for.
     ///
     /// # Errors
     /// When an address is no address, or no connection can ever be made.
-    pub(crate) fn new(config: &Config) -> Result<Self, Error> {
+    pub(crate) fn new(config: &Config, case: &Arc<dyn CaseFile>) -> Result<Self, Error> {
         let caller = Caller::new().map_err(Error::shown)?;
-        let providers = config.providers.iter().map(|one| provider(one, &caller));
+        let providers = config.providers.iter();
+        let providers = providers.map(|one| provider(one, &caller, case));
         let sinks = config.sinks.iter().map(|one| receiver(one, &caller));
         Ok(Self {
             providers: providers.collect::<Result<_, Error>>()?,
@@ -45,12 +48,18 @@ impl Receivers {
     }
 }
 
-fn provider(configured: &Configured, caller: &Caller) -> Result<Arc<dyn Provider>, Error> {
+fn provider(
+    configured: &Configured,
+    caller: &Caller,
+    case: &Arc<dyn CaseFile>,
+) -> Result<Arc<dyn Provider>, Error> {
     let setting = Setting {
         name: configured.name.as_str().into(),
         issuer: configured.issuer.as_deref().map(Into::into),
         options: &configured.options,
+        vendor: configured.vendor.clone(),
         caller,
+        case,
     };
     let made = providers::new(configured.kind, setting);
     made.map_err(|error| unusable(&configured.name, &error))
@@ -81,6 +90,8 @@ fn policy(config: &Config) -> Policy {
         deny: response.deny,
         revoke: response.revoke,
         password: response.password,
+        ask: response.ask,
+        block: response.block,
         rules,
         act_on_accepted: response.act_on_accepted,
         budget: Budget {

@@ -24,6 +24,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Everything that is decided before the first line is read.
+#[derive(Clone)]
 pub(crate) struct SetUp {
     /// The configuration.
     pub(crate) config: Config,

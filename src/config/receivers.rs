@@ -8,13 +8,17 @@ use super::issuers::secure_url;
 use super::reader::Section;
 use super::values::word_of;
 use crate::domain::finding::Level;
-use crate::domain::mistake::Mistake;
+use crate::domain::mistake::{Mistake, render};
 use crate::outbound::Secret;
 use crate::outbound::options::{Key, Options, Takes, Value};
-use crate::{response::providers, sinks};
+use crate::response::providers::http::Vendor;
+use crate::response::providers::{self, Make};
+use crate::sinks;
+use std::path::Path;
+use std::sync::Arc;
 
 /// Who acts.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Provider {
     /// Its name in metrics and in the audit: as configured, else the kind.
     pub name: String,
@@ -22,6 +26,8 @@ pub struct Provider {
     pub issuer: Option<String>,
     /// What it is: one of [`providers::ALL`].
     pub kind: &'static str,
+    /// The file that describes it, where it is no code.
+    pub vendor: Option<Arc<Vendor>>,
     /// What it needs.
     pub options: Options,
 }
@@ -39,43 +45,86 @@ pub struct Sink {
     pub options: Options,
 }
 
-/// A kind: its name, and its keys.
-type Kind = (&'static str, &'static [Key]);
-
 pub(super) fn read_providers(root: &Section<'_>) -> Vec<Provider> {
-    let kinds = providers::ALL.iter().map(|kind| (kind.name, kind.keys));
-    let kinds: Vec<Kind> = kinds.collect();
+    let kinds: Vec<_> = providers::ALL
+        .iter()
+        .map(|kind| (kind.name, *kind))
+        .collect();
     let sections = root.sections("provider");
-    let read = |section: &Section<'_>| {
-        let (name, (kind, keys)) = kind(section, &kinds)?;
-        let issuer = section.text("issuer").map(|given| given.value);
-        let options = options(section, keys);
-        section.end();
-        Some(Provider {
-            name,
-            issuer,
-            kind,
-            options: options?,
-        })
+    sections
+        .iter()
+        .filter_map(|section| read_provider(section, &kinds))
+        .collect()
+}
+
+fn read_provider(
+    section: &Section<'_>,
+    kinds: &[(&'static str, &'static providers::Kind)],
+) -> Option<Provider> {
+    let (name, kind) = kind(section, kinds)?;
+    let issuer = section.text("issuer").map(|given| given.value);
+    let mut keys = kind.keys.to_vec();
+    let vendor = match kind.make {
+        Make::Code(_) => None,
+        // A test reads every file that comes with the program.
+        Make::File(_) => Some(kind.vendor().ok().flatten()?),
+        Make::Named => Some(Arc::new(vendor_file(section)?)),
     };
-    sections.iter().filter_map(read).collect()
+    if let Some(vendor) = &vendor {
+        keys.extend(vendor.keys());
+        if vendor.needs_issuer() && issuer.is_none() {
+            // Another issuer's `sub` may be another person's here.
+            section.missing("issuer", "\"https://idp.example.com/\"");
+        }
+    }
+    let options = options(section, &keys);
+    section.end();
+    Some(Provider {
+        name,
+        issuer,
+        kind: kind.name,
+        vendor,
+        options: options?,
+    })
+}
+
+/// A vendor's file of the user's own. Its mistakes are shown as the configuration's are.
+fn vendor_file(section: &Section<'_>) -> Option<Vendor> {
+    let Some(given) = section.path("file") else {
+        section.missing("file", "\"vendor.toml\"");
+        return None;
+    };
+    let read = std::fs::read_to_string(&given.value)
+        .map_err(|error| format!("cannot read {}: {error}", given.value.display()));
+    let read = read.and_then(|text| read_vendor(&text, &given.value));
+    read.map_err(|why| section.mistake(&given.origin, why, "", VENDOR_HELP))
+        .ok()
+}
+
+/// Where it stands what a vendor's file can say.
+const VENDOR_HELP: &str = "src/response/providers/README.md says what such a file can say";
+
+fn read_vendor(text: &str, file: &Path) -> Result<Vendor, String> {
+    Vendor::parse(text).map_err(|mistakes| {
+        let shown = render(&mistakes, &file.display().to_string(), text);
+        format!("the vendor's file has mistakes:\n{}", shown.trim_end())
+    })
 }
 
 pub(super) fn read_sinks(root: &Section<'_>) -> Vec<Sink> {
-    let kinds = sinks::ALL.iter().map(|kind| (kind.name, kind.keys));
-    let kinds: Vec<Kind> = kinds.collect();
+    let kinds: Vec<_> = sinks::ALL.iter().map(|kind| (kind.name, *kind)).collect();
     let levels = Level::ALL.map(|level| (level.name(), level));
     let sections = root.sections("sink");
     let read = |section: &Section<'_>| {
-        let (name, (kind, keys)) = kind(section, &kinds)?;
+        let (name, kind) = kind(section, &kinds)?;
         // What is below is not worth a person's time, by the meaning of the levels.
         let level_min = section.word("level_min", &levels).unwrap_or(Level::Medium);
-        let options = options(section, keys);
+        let options = options(section, kind.keys);
         section.end();
         Some(Sink {
             name,
             level_min,
-            kind,
+            kind: kind.name,
             options: options?,
         })
     };
@@ -83,11 +132,10 @@ pub(super) fn read_sinks(root: &Section<'_>) -> Vec<Sink> {
 }
 
 /// The name of a receiver and its kind. Without a kind nothing can be said about the other keys.
-fn kind(section: &Section<'_>, kinds: &[Kind]) -> Option<(String, Kind)> {
-    let words: Vec<_> = kinds.iter().map(|kind| (kind.0, *kind)).collect();
+fn kind<K: Copy>(section: &Section<'_>, kinds: &[(&'static str, K)]) -> Option<(String, K)> {
     let first = kinds.first().map_or("", |(kind, _)| kind);
     let given = section.required("kind", &format!("\"{first}\""))?;
-    let kind = section.parse(&given, |text| word_of(text, "kind", &words))?;
+    let kind = section.parse(&given, |text| word_of(text, "kind", kinds))?;
     let name = section
         .text("name")
         .map_or(given.value, |given| given.value);

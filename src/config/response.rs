@@ -43,6 +43,10 @@ pub struct Response {
     pub revoke: Mode,
     /// Step 1 at the identity provider.
     pub password: Mode,
+    /// Step 1 by mail to the user.
+    pub ask: Mode,
+    /// Blocking the suspect's address at the edge.
+    pub block: Mode,
     /// Subjects that may be logged out in a minute.
     pub subjects_per_minute_max: u32,
     /// Subjects that may be logged out in a day.
@@ -92,6 +96,8 @@ pub(super) fn read(root: &Section<'_>) -> Response {
         deny: step("deny"),
         revoke: step("revoke"),
         password: step("password"),
+        ask: step("ask"),
+        block: step("block"),
         // Budgets: a theft concerns a few subjects. More at once is an attack on the responder, or
         // a broken rule.
         subjects_per_minute_max: section

@@ -53,7 +53,19 @@ fn the_example_with_every_key_loads() {
     assert_eq!(config.providers[0].kind, "keycloak");
     let client_secret = config.providers[0].options.secret("client_secret");
     assert_eq!(client_secret.unwrap().read().unwrap(), "example-only");
-    assert_eq!(config.providers[1].name, "webhook");
+    let kinds = config.providers.iter().map(|provider| provider.kind);
+    let kinds: Vec<_> = kinds.collect();
+    assert_eq!(
+        kinds,
+        [
+            "keycloak", "okta", "http", "crowdsec", "mail", "caep", "webhook"
+        ]
+    );
+    assert_eq!(
+        config.providers[2].vendor.as_ref().unwrap().title,
+        "Acme sessions"
+    );
+    assert_eq!(config.response.block, Mode::Approve);
     assert_eq!(
         config.server.check_listen.map(|address| address.port()),
         Some(9798)

@@ -51,6 +51,14 @@ pub enum Step {
     Password,
     /// 2: revoke.
     Revoke,
+    /// 1, without force: ask the user by mail to change the password.
+    Ask,
+    /// 2, at the edge: block the suspect's address.
+    Block,
+    /// Look whether what was revoked is gone.
+    Verify,
+    /// Take back what a provider did.
+    Undo,
 }
 
 impl Step {
@@ -59,6 +67,10 @@ impl Step {
         match self {
             Self::Password => "password",
             Self::Revoke => "revoke",
+            Self::Ask => "ask",
+            Self::Block => "block",
+            Self::Verify => "verify",
+            Self::Undo => "undo",
         }
     }
 }
@@ -97,9 +109,31 @@ pub struct Action {
     /// For a denial: until when.
     #[serde(with = "rfc3339_option")]
     pub denied_until: Option<Time>,
+    /// True when its provider has a call that takes it back.
+    #[serde(default)]
+    pub undoable: bool,
+    /// For a look after a revocation: the sessions that were there before it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub before: Vec<String>,
 }
 
 impl Action {
+    /// What follows this action at the same provider: a look whether it worked, or its undoing.
+    #[must_use]
+    pub fn followed_by(&self, step: Step) -> Self {
+        Self {
+            id: Self::id_of(self.incident, step, &self.target, &self.provider),
+            step,
+            calls: Vec::new(),
+            idempotent: true,
+            standing: Standing::Go,
+            denied_until: None,
+            undoable: false,
+            before: Vec::new(),
+            ..self.clone()
+        }
+    }
+
     /// The id of an action: incident, step, target without its times, provider.
     pub fn id_of(incident: IncidentId, step: Step, target: &Target, provider: &str) -> ActionId {
         id_of(&[
@@ -193,6 +227,13 @@ pub enum Outcome {
         /// Why, without URL and without secret.
         why: String,
     },
+    /// It was not even sent, so it may be tried again even if doing it twice were wrong.
+    Unsent {
+        /// What the receiver asked to wait, in seconds.
+        after_s: Option<u64>,
+        /// Why, without URL and without secret.
+        why: String,
+    },
     /// It will not work, however often it is tried.
     Failed {
         /// Why, without URL and without secret.
@@ -211,9 +252,18 @@ impl Outcome {
         match self {
             Self::Done => "done",
             Self::AlreadyDone => "already_done",
-            Self::Retry { .. } => "pending",
+            Self::Retry { .. } | Self::Unsent { .. } => "pending",
             Self::Failed { .. } => "failed",
             Self::Impossible { .. } => "impossible",
+        }
+    }
+
+    /// The same of a call that comes before the one that matters: what may work later was not even sent.
+    #[must_use]
+    pub fn unsent(self) -> Self {
+        match self {
+            Self::Retry { after_s, why } => Self::Unsent { after_s, why },
+            other => other,
         }
     }
 
@@ -221,7 +271,10 @@ impl Outcome {
     pub fn why(&self) -> Option<&str> {
         match self {
             Self::Done | Self::AlreadyDone => None,
-            Self::Retry { why, .. } | Self::Failed { why } | Self::Impossible { why } => Some(why),
+            Self::Retry { why, .. }
+            | Self::Unsent { why, .. }
+            | Self::Failed { why }
+            | Self::Impossible { why } => Some(why),
         }
     }
 }
@@ -276,6 +329,8 @@ mod tests {
             idempotent: true,
             standing: Standing::Go,
             denied_until: Time::from_ms(1_777_889_472_345),
+            undoable: false,
+            before: Vec::new(),
         });
         let json = serde_json::to_string(&delivery).unwrap();
         assert!(json.contains("2026-05-04T10:11:12.345Z"));

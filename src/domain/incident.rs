@@ -233,6 +233,11 @@ pub enum Target {
         /// NumericDate: tokens issued before it are refused.
         not_before_s: i64,
     },
+    /// An address of the suspect, which is no token: it is blocked at the edge.
+    Address {
+        /// The address.
+        ip: IpAddr,
+    },
 }
 
 impl Target {
@@ -243,12 +248,14 @@ impl Target {
             Self::Sid { .. } => "sid",
             Self::Token { .. } => "token",
             Self::Subject { .. } => "subject",
+            Self::Address { .. } => "address",
         }
     }
 
     /// The issuer; empty where the token names none.
     pub fn issuer(&self) -> &str {
         match self {
+            Self::Address { .. } => "",
             Self::Jti { iss, .. } | Self::Sid { iss, .. } | Self::Subject { iss, .. } => iss,
             Self::Token { iss, .. } => iss.as_deref().unwrap_or_default(),
         }
@@ -261,6 +268,7 @@ impl Target {
             | Self::Sid { sid: name, .. }
             | Self::Subject { sub: name, .. } => Cow::Borrowed(name),
             Self::Token { token, .. } => Cow::Owned(token.to_string()),
+            Self::Address { ip } => Cow::Owned(ip.to_string()),
         }
     }
 }

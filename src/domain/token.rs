@@ -22,6 +22,12 @@ impl<'a> RawToken<'a> {
         Self(text)
     }
 
+    /// The same token, by itself: for the one call that must send it.
+    #[must_use]
+    pub fn to_owned(&self) -> RawToken<'static> {
+        RawToken(Cow::Owned(self.0.clone().into_owned()))
+    }
+
     /// The token's text. Only `tokens/` and the one provider that must send it may call this.
     pub fn expose(&self) -> &str {
         &self.0

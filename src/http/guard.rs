@@ -18,7 +18,7 @@ impl Viewer {
     }
 
     /// Takes the same time whatever is shown: digests are compared, and in constant time.
-    fn is(&self, headers: &HeaderMap) -> bool {
+    pub(super) fn is(&self, headers: &HeaderMap) -> bool {
         let shown = headers.get(header::AUTHORIZATION);
         let shown = shown.and_then(|value| value.as_bytes().strip_prefix(b"Bearer "));
         shown.is_some_and(|secret| blake3::hash(secret) == self.0)

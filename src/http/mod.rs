@@ -11,11 +11,13 @@ mod fault;
 mod guard;
 mod health;
 mod incidents;
+mod signals;
 
 pub use check::{Check, Seen, Sensor};
 pub use health::Readiness;
 
 use crate::metrics::Metrics;
+use crate::response::providers::caep::Stream;
 use crate::store::Store;
 use axum::Router;
 use axum::http::header::{self, HeaderName, HeaderValue};
@@ -52,6 +54,8 @@ pub struct Parts {
     pub check: Arc<Check>,
     /// `/v1/incidents`.
     pub store: Arc<Store>,
+    /// `/ssf/poll` and what is published for receivers of security events.
+    pub streams: Vec<Stream>,
 }
 
 /// Why there is no server. Its text is meant for people as it is.
@@ -106,7 +110,8 @@ impl Server {
         {
             return Err(HttpError::Open { address });
         }
-        let mut main = incidents::routes(parts.store, viewer);
+        let signals = signals::routes(parts.streams, parts.store.clone());
+        let mut main = incidents::routes(parts.store, viewer).merge(signals);
         let check = check::routes(parts.check.clone(), parts.metrics.clone());
         let health = health::routes(parts.metrics, parts.readiness, parts.check);
         let mut apart = Vec::new();

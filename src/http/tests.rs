@@ -81,6 +81,7 @@ fn parts(folder: &TempDir) -> Parts {
         readiness: Arc::new(Readiness::waiting_for(&["sources", "keys"])),
         check: Arc::new(check),
         store: Arc::new(store),
+        streams: Vec::new(),
     }
 }
 

@@ -174,7 +174,7 @@ pub(super) fn revoke_tokens(targets: &Targets, last: Time) -> RevokeStep {
 /// The call that ends a target at the identity provider; single tokens are the gateway's matter.
 fn call(target: &Target) -> Option<String> {
     match target {
-        Target::Jti { .. } | Target::Token { .. } => None,
+        Target::Jti { .. } | Target::Token { .. } | Target::Address { .. } => None,
         Target::Sid { iss, sid } => {
             let vendor = Vendor::of(iss);
             Some(vendor.call(vendor.end_session?, iss, "", sid))

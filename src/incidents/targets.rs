@@ -195,6 +195,7 @@ mod tests {
                 Target::Sid { .. } => "sid",
                 Target::Token { .. } => "token",
                 Target::Subject { .. } => "subject",
+                Target::Address { .. } => "address",
             })
             .collect()
     }

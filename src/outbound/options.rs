@@ -4,8 +4,9 @@
 //! Does not know: TOML, or which kinds there are. So a new kind needs no line in the configuration's own code.
 
 use super::{Endpoint, EndpointError, Secret};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 /// One key of a `[[provider]]` or a `[[sink]]`.
 #[derive(Clone, Copy, Debug)]
@@ -55,6 +56,19 @@ impl Key {
     pub const fn secret(names: [&'static str; 3]) -> Self {
         Self::needed(names[0], Takes::Secret(names), "\"…\"")
     }
+}
+
+/// The same text for as long as the program runs: the names of keys that a file brings. There are as many as people
+/// write into their files.
+pub(crate) fn interned(text: &str) -> &'static str {
+    static KNOWN: Mutex<BTreeSet<&'static str>> = Mutex::new(BTreeSet::new());
+    let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(known) = known.get(text) {
+        return known;
+    }
+    let text: &'static str = Box::leak(text.into());
+    known.insert(text);
+    text
 }
 
 /// What one key was given.

@@ -229,7 +229,8 @@ fn key_of<'a>(target: &'a Target, name: &'a str) -> KeyRef<'a> {
         reason: match target {
             Target::Jti { .. } => DenyReason::Jti,
             Target::Sid { .. } => DenyReason::Sid,
-            Target::Token { .. } => DenyReason::Token,
+            // An address denies no token: no token's id reads like one.
+            Target::Token { .. } | Target::Address { .. } => DenyReason::Token,
             Target::Subject { .. } => DenyReason::Subject,
         },
         iss: target.issuer(),

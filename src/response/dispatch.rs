@@ -7,7 +7,7 @@
 
 use super::denylist::Denylist;
 use super::providers::Provider;
-use crate::domain::action::{Action, Delivery, GATEWAY, Outcome, Standing};
+use crate::domain::action::{Action, Delivery, GATEWAY, Outcome, Standing, Step};
 use crate::domain::ids::ActionId;
 use crate::domain::time::Time;
 use crate::outbound;
@@ -83,17 +83,23 @@ impl Backoff {
             Delivery::Action(action) => action.idempotent,
             Delivery::Alert(_) => true,
         };
+        let again = match outcome {
+            Outcome::Retry { .. } => repeatable && leased.attempt < self.attempts_max,
+            Outcome::Unsent { .. } => leased.attempt < self.attempts_max,
+            _ => false,
+        };
         match outcome {
             Outcome::Done | Outcome::AlreadyDone => Settled::Done,
-            Outcome::Retry { after_s, .. } if repeatable && leased.attempt < self.attempts_max => {
+            Outcome::Retry { after_s, .. } | Outcome::Unsent { after_s, .. } if again => {
                 let asked_ms = after_s.unwrap_or(0).saturating_mul(1000);
                 let wait_ms =
                     asked_ms.saturating_add(self.wait_ms(leased.delivery.id(), leased.attempt));
                 Settled::Again(now.plus_ms(i64::try_from(wait_ms).unwrap_or(i64::MAX)))
             }
-            Outcome::Retry { .. } | Outcome::Failed { .. } | Outcome::Impossible { .. } => {
-                Settled::Dead
-            }
+            Outcome::Retry { .. }
+            | Outcome::Unsent { .. }
+            | Outcome::Failed { .. }
+            | Outcome::Impossible { .. } => Settled::Dead,
         }
     }
 }
@@ -177,12 +183,12 @@ impl Dispatcher {
     }
 
     async fn attempt(&self, leased: Leased) {
-        let outcome = match timeout(ATTEMPT_MAX, self.deliver(&leased.delivery)).await {
+        let (outcome, next) = match timeout(ATTEMPT_MAX, self.deliver(&leased.delivery)).await {
             Ok(outcome) => outcome,
-            Err(_) => Outcome::Retry {
-                after_s: None,
-                why: "took too long".to_owned(),
-            },
+            Err(_) => {
+                let why = "took too long".to_owned();
+                (Outcome::Retry { after_s: None, why }, None)
+            }
         };
         (self.watcher)(&leased.delivery, &outcome);
         let now = outbound::now();
@@ -191,23 +197,24 @@ impl Dispatcher {
             let receiver = leased.delivery.receiver();
             warn!(%receiver, id = %leased.delivery.id(), why = outcome.why(), "a dead letter");
         }
-        let settle =
-            self.with_store(move |store| store.settle(&leased.delivery, &outcome, settled, now));
+        let settle = self
+            .with_store(move |store| store.settle(&leased.delivery, &outcome, settled, next, now));
         if let Err(error) = settle.await {
             error!(%error, "what came of a delivery cannot be written down: it is tried again");
         }
     }
 
-    async fn deliver(&self, delivery: &Delivery) -> Outcome {
+    /// Gives what came of it, and what is to follow.
+    async fn deliver(&self, delivery: &Delivery) -> (Outcome, Option<Action>) {
         let gone = || Outcome::Failed {
             why: "nobody of this name is configured any more".to_owned(),
         };
-        match delivery {
+        let outcome = match delivery {
             Delivery::Action(action) if *action.provider == *GATEWAY => self.deny(action),
             Delivery::Action(action) => {
                 let mut providers = self.providers.iter();
                 match providers.find(|provider| *provider.name() == action.provider) {
-                    Some(provider) => provider.carry_out(action).await,
+                    Some(provider) => return carry_out(&**provider, action).await,
                     None => gone(),
                 }
             }
@@ -218,7 +225,8 @@ impl Dispatcher {
                     None => gone(),
                 }
             }
-        }
+        };
+        (outcome, None)
     }
 
     fn deny(&self, action: &Action) -> Outcome {
@@ -242,6 +250,47 @@ impl Dispatcher {
             Ok(done) => done,
             Err(panic) => std::panic::resume_unwind(panic.into_panic()),
         }
+    }
+}
+
+/// Carries an action out. After a revocation somebody looks whether the sessions that were there are gone: an answer
+/// 2xx proves nothing, and some vendors act minutes later.
+async fn carry_out(provider: &dyn Provider, action: &Action) -> (Outcome, Option<Action>) {
+    if action.step == Step::Verify {
+        return (look_again(provider, action).await, None);
+    }
+    let before = match (action.step, provider.sessions(&action.target)) {
+        (Step::Revoke, Some(listing)) => listing.await.unwrap_or_default(),
+        _ => Vec::new(),
+    };
+    let outcome = provider.carry_out(action).await;
+    let verifies = outcome == Outcome::Done && !before.is_empty();
+    let follow = verifies.then(|| Action {
+        calls: vec![format!("list what is left of {} sessions", before.len())],
+        before,
+        ..action.followed_by(Step::Verify)
+    });
+    (outcome, follow)
+}
+
+/// Only what was there before counts: whoever logged in again since did so with whatever was asked of him.
+async fn look_again(provider: &dyn Provider, action: &Action) -> Outcome {
+    let Some(listing) = provider.sessions(&action.target) else {
+        let why = "the provider cannot list sessions any more".to_owned();
+        return Outcome::Impossible { why };
+    };
+    let now = match listing.await {
+        Ok(now) => now,
+        Err(outcome) => return outcome,
+    };
+    let before = &action.before;
+    let left = before.iter().filter(|id| now.contains(id)).count();
+    match left {
+        0 => Outcome::Done,
+        _ => Outcome::Retry {
+            after_s: None,
+            why: format!("{left} of {} sessions are still there", before.len()),
+        },
     }
 }
 

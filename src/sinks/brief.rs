@@ -156,6 +156,7 @@ fn target(target: &Target) -> String {
         Target::Sid { sid, .. } => format!("sid {sid}"),
         Target::Token { token, .. } => token.to_string(),
         Target::Subject { sub, .. } => format!("all of {sub}"),
+        Target::Address { ip } => format!("address {ip}"),
     }
 }
 

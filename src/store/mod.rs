@@ -9,6 +9,7 @@ mod audit;
 mod incidents;
 mod outbox;
 mod record;
+mod sets;
 
 pub use audit::AuditReport;
 pub use incidents::{Page, Query};
@@ -24,7 +25,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 /// The steps from one version of the schema to the next; `user_version` counts those that were taken.
-const MIGRATIONS: &[&str] = &[include_str!("schema.sql")];
+const MIGRATIONS: &[&str] = &[include_str!("schema.sql"), include_str!("schema_2.sql")];
 
 /// How long one process waits for another's transaction, which takes milliseconds.
 const BUSY: Duration = Duration::from_secs(5);

@@ -5,8 +5,9 @@
 //! Source: transactional outbox, <https://microservices.io/patterns/data/transactional-outbox.html>.
 
 use super::audit::{self, Entry};
+use super::record::put_delivery;
 use super::{Store, StoreError, paused};
-use crate::domain::action::{Delivery, Outcome};
+use crate::domain::action::{Action, Delivery, Outcome, Step};
 use crate::domain::ids::ActionId;
 use crate::domain::mask::mask;
 use crate::domain::time::Time;
@@ -58,12 +59,15 @@ impl Store {
             let rows = due(tx, limit, now)?;
             let mut leased = Vec::with_capacity(rows.len());
             for (id, attempts, payload) in rows {
+                let delivery = serde_json::from_str(&payload)?;
+                if asked_before(tx, &id, &delivery, now)? {
+                    continue;
+                }
                 tx.prepare_cached(
                     "UPDATE outbox SET state = 'leased', attempts = ?2, next_ms = ?3, at_ms = ?4
                      WHERE id = ?1",
                 )?
                 .execute((&id, attempts + 1, until.as_ms(), now.as_ms()))?;
-                let delivery = serde_json::from_str(&payload)?;
                 audit::append_delivery(tx, now, &delivery, "attempt", None)?;
                 leased.push(Leased {
                     delivery,
@@ -74,7 +78,7 @@ impl Store {
         })
     }
 
-    /// Writes down what came of an attempt.
+    /// Writes down what came of an attempt, and what is to follow.
     ///
     /// # Errors
     /// Those of the database.
@@ -83,11 +87,12 @@ impl Store {
         delivery: &Delivery,
         outcome: &Outcome,
         settled: Settled,
+        next: Option<Action>,
         now: Time,
     ) -> Result<(), StoreError> {
-        let (state, next) = match settled {
+        let (state, due) = match settled {
             Settled::Done => ("done", now),
-            Settled::Again(next) => ("pending", next),
+            Settled::Again(due) => ("pending", due),
             Settled::Dead => ("dead", now),
         };
         self.write(|tx| {
@@ -99,12 +104,16 @@ impl Store {
             .execute((
                 delivery.id().to_string(),
                 state,
-                next.as_ms(),
+                due.as_ms(),
                 outcome.name(),
                 outcome.why().map(mask),
                 now.as_ms(),
             ))?;
-            audit::append_delivery(tx, now, delivery, outcome.name(), outcome.why())
+            audit::append_delivery(tx, now, delivery, outcome.name(), outcome.why())?;
+            if let Some(next) = next {
+                put_delivery(tx, &Delivery::Action(next), now)?;
+            }
+            Ok(())
         })
     }
 
@@ -167,6 +176,55 @@ fn due(
         Ok((row.get(0)?, row.get(1)?, row.get(2)?))
     })?;
     Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// At most one mail a person in this time: more would teach people to click, and be a way to annoy somebody.
+const ASKED_MS: i64 = 24 * 3_600_000;
+
+/// Why such a mail is not sent.
+const ASKED: &str = "the person was asked by mail within the last 24 hours";
+
+/// Puts a mail aside whose receiver was written to before, by whatever provider and for whatever incident. An attempt
+/// counts, whatever came of it but a plain refusal to take it.
+fn asked_before(
+    tx: &Transaction<'_>,
+    id: &str,
+    delivery: &Delivery,
+    now: Time,
+) -> Result<bool, StoreError> {
+    let Delivery::Action(action) = delivery else {
+        return Ok(false);
+    };
+    if action.step != Step::Ask {
+        return Ok(false);
+    }
+    let asked: bool = tx
+        .prepare_cached(
+            "SELECT EXISTS (SELECT 1 FROM outbox
+             WHERE kind = 'action' AND NOT idempotent AND id <> ?1 AND at_ms > ?2
+               AND (state IN ('leased', 'done')
+                    OR state = 'dead' AND outcome IN ('unknown', 'pending'))
+               AND attempts > 0 AND payload ->> '$.step' = 'ask'
+               AND payload ->> '$.target.iss' = ?3 AND payload ->> '$.target.sub' = ?4)",
+        )?
+        .query_row(
+            (
+                id,
+                now.as_ms() - ASKED_MS,
+                action.target.issuer(),
+                action.target.name(),
+            ),
+            |row| row.get(0),
+        )?;
+    if asked {
+        tx.execute(
+            "UPDATE outbox SET state = 'done', outcome = 'already_done', why = ?2, at_ms = ?3
+             WHERE id = ?1",
+            (id, ASKED, now.as_ms()),
+        )?;
+        audit::append_delivery(tx, now, delivery, "already_done", Some(ASKED))?;
+    }
+    Ok(asked)
 }
 
 /// Why such a call is given up.

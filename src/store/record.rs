@@ -5,7 +5,7 @@
 
 use super::audit::{self, Entry};
 use super::{Store, StoreError};
-use crate::domain::action::{Action, Alert, Delivery, GATEWAY, Standing};
+use crate::domain::action::{Action, Alert, Delivery, GATEWAY, Standing, Step};
 use crate::domain::finding::Finding;
 use crate::domain::ids::{ActionId, FindingId, IncidentId};
 use crate::domain::incident::{Incident, State, Target};
@@ -43,6 +43,8 @@ pub struct Undone {
     pub targets: Vec<Target>,
     /// How many calls that were not made yet will not be made.
     pub cancelled: usize,
+    /// How many calls were made that are now taken back, each by a call of its own.
+    pub reversed: usize,
 }
 
 impl Store {
@@ -107,7 +109,7 @@ impl Store {
         self.write(|tx| {
             let cancelled = tx.execute(
                 "UPDATE outbox SET state = 'cancelled', by = ?2, at_ms = ?3
-                 WHERE incident = ?1 AND kind = 'action'
+                 WHERE incident = ?1 AND kind = 'action' AND payload ->> '$.step' <> 'undo'
                    AND (state IN ('pending', 'waiting') OR rank = 0)",
                 (incident.to_string(), by, now.as_ms()),
             )?;
@@ -127,7 +129,12 @@ impl Store {
                 [incident.to_string()],
             )?;
             audit::append(tx, now, &Entry::of("undone").incident(incident).by(by))?;
-            Ok(Undone { targets, cancelled })
+            let reversed = reverse(tx, incident, now)?;
+            Ok(Undone {
+                targets,
+                cancelled,
+                reversed,
+            })
         })
     }
 
@@ -193,6 +200,7 @@ impl Store {
             )?;
             tx.execute("DELETE FROM findings WHERE stored_ms < ?1", before_ms)?;
             tx.execute("DELETE FROM denylist WHERE until_ms <= ?1", [now.as_ms()])?;
+            tx.execute("DELETE FROM sets WHERE at_ms < ?1", before_ms)?;
             tx.execute(
                 "UPDATE audit SET text = NULL, salt = NULL WHERE at_ms < ?1",
                 before_ms,
@@ -200,6 +208,25 @@ impl Store {
             Ok(tx.execute("DELETE FROM incidents WHERE stored_ms < ?1", before_ms)?)
         })
     }
+}
+
+/// Plans the undoing of every call that was made and can be taken back, once each. Gives how many.
+fn reverse(tx: &Transaction<'_>, incident: IncidentId, now: Time) -> Result<usize, StoreError> {
+    let made = tx
+        .prepare(
+            "SELECT payload FROM outbox WHERE incident = ?1 AND kind = 'action' AND attempts > 0
+               AND payload ->> '$.undoable' = 1",
+        )?
+        .query_map([incident.to_string()], |row| row.get(0))?
+        .collect::<Result<Vec<String>, _>>()?;
+    let mut reversed = 0;
+    for payload in made {
+        if let Delivery::Action(action) = serde_json::from_str(&payload)? {
+            let undoing = Delivery::Action(action.followed_by(Step::Undo));
+            reversed += usize::from(put_delivery(tx, &undoing, now)?);
+        }
+    }
+    Ok(reversed)
 }
 
 fn incidents_of(incidents: &[Incident]) -> HashMap<FindingId, IncidentId> {
@@ -256,7 +283,11 @@ fn put_finding(
 }
 
 /// True when the delivery is new, or was held and may go ahead now. A later plan may release, never hold back.
-fn put_delivery(tx: &Transaction<'_>, delivery: &Delivery, now: Time) -> Result<bool, StoreError> {
+pub(super) fn put_delivery(
+    tx: &Transaction<'_>,
+    delivery: &Delivery,
+    now: Time,
+) -> Result<bool, StoreError> {
     let (kind, rank, idempotent, state) = match delivery {
         Delivery::Action(action) => (
             "action",

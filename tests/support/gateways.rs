@@ -131,10 +131,15 @@ fn upstream() -> u16 {
     port
 }
 
+/// Where `tests/all` puts what Debian does not have, or not as a test wants it.
+pub(crate) fn peers() -> PathBuf {
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
+    target.join("peers")
+}
+
 /// A program that `tests/all` put below the target folder.
 pub(crate) fn peer(name: &str) -> Command {
-    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
-    let program = target.join("peers/bin").join(name);
+    let program = peers().join("bin").join(name);
     assert!(
         program.exists(),
         "{} is installed by tests/all",

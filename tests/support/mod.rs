@@ -15,6 +15,7 @@ pub(crate) mod population;
 pub(crate) mod stories;
 #[allow(dead_code, reason = "the benchmark of latency shares it")]
 pub(crate) mod traffic;
+pub(crate) mod vendor;
 
 /// Compares with a file below `fixtures/`. With `TOKENTRIP_BLESS` set, writes it instead.
 #[track_caller]

@@ -7,6 +7,7 @@
 //! [`Order`]s, the store and the denylist.
 
 mod answer;
+mod cases;
 mod line;
 mod memory;
 mod readings;
@@ -20,6 +21,7 @@ use super::set_up::SetUp;
 use super::stderr::Masked;
 use crate::cli::Watch;
 use crate::config::Config;
+use crate::domain::incident::Target;
 use crate::domain::time::Time;
 use crate::http::{Check, Options, Parts, Readiness, Server};
 use crate::ingest::open::allow_many_files;
@@ -29,6 +31,7 @@ use crate::metrics::Metrics;
 use crate::outbound::now;
 use crate::response::denylist::Denylist;
 use crate::store::Store;
+use cases::Cases;
 use line::{Line, Shared};
 use std::collections::BTreeSet;
 use std::io::IsTerminal;
@@ -52,6 +55,8 @@ pub(crate) enum Order {
     Keys(FetchedKeys),
     /// The rules changed on the disk.
     Rules,
+    /// A provider revoked this: a later use that is accepted is to be noticed.
+    Revoked(Target),
     /// Somebody asks for the configuration to be read again, and all that it names.
     Configuration,
     /// Finish what was read, and end.
@@ -99,12 +104,17 @@ pub(crate) fn run(options: &Watch) -> Result<u8, Error> {
     }
     let metrics = Arc::new(Metrics::new().map_err(Error::shown)?);
     let readiness = Arc::new(Readiness::waiting_for(&["sources", "keys"]));
-    let receivers = Receivers::new(&set_up.config)?;
+    let receivers = Receivers::new(&set_up.config, &Cases::of(&store, &set_up))?;
     let parts = Parts {
         metrics: Arc::clone(&metrics),
         readiness: Arc::clone(&readiness),
         check: Arc::new(Check::new(set_up.front.key.clone(), Arc::clone(&denylist))),
         store: Arc::clone(&store),
+        streams: receivers
+            .providers
+            .iter()
+            .filter_map(|p| p.stream())
+            .collect(),
     };
     let http = http_options(&set_up.config)?;
     let server = runtime

@@ -11,6 +11,8 @@ use super::{Error, Order, start_thread};
 use crate::app::receivers::Receivers;
 use crate::app::set_up::SetUp;
 use crate::config::{Config, Jwks};
+use crate::domain::action::{Delivery, GATEWAY, Outcome, Step};
+use crate::domain::incident::Target;
 use crate::issuers::{KeyRequests, KeySource, Location, Pace, Refresher};
 use crate::listeners::{Count, Counter, Listener, Listeners};
 use crate::response::dispatch::{Backoff, Dispatcher, Watcher};
@@ -112,8 +114,13 @@ impl Surroundings {
         getrandom::fill(&mut seed)
             .map_err(|error| Error::new(format!("the system gives no random bytes: {error}")))?;
         let metrics = Arc::clone(&shared.metrics);
+        let orders = self.orders.clone();
         let watcher: Watcher = Arc::new(move |delivery, outcome| {
             count_delivery(&metrics, delivery, outcome);
+            if let Some(target) = revoked(delivery, outcome) {
+                // The thread of lines is gone only when the daemon ends.
+                let _ = orders.send(Order::Revoked(target));
+            }
         });
         let dispatcher = Arc::new(Dispatcher {
             store: Arc::clone(&shared.store),
@@ -192,6 +199,16 @@ impl Surroundings {
             let _ = self.runtime.block_on(deliveries.running);
         }
     }
+}
+
+/// What a provider has just revoked. What the gateway denies is known to the thread of lines already.
+fn revoked(delivery: &Delivery, outcome: &Outcome) -> Option<Target> {
+    let Delivery::Action(action) = delivery else {
+        return None;
+    };
+    let worked = matches!(outcome, Outcome::Done | Outcome::AlreadyDone);
+    let is_call = action.step == Step::Revoke && *action.provider != *GATEWAY;
+    (worked && is_call).then(|| action.target.clone())
 }
 
 fn finish(listening: Stoppable<Listeners>) {

@@ -19,7 +19,13 @@ type Gate<'a> = (&'static str, &'a str);
 
 /// The first gate that forbids any action.
 pub(super) fn forbidden(incident: &Incident, policy: &Policy) -> Option<Gate<'static>> {
-    let modes = [policy.deny, policy.revoke, policy.password];
+    let modes = [
+        policy.deny,
+        policy.revoke,
+        policy.password,
+        policy.ask,
+        policy.block,
+    ];
     let observe = |mode: &Mode| policy.mode_for(incident, *mode) == Mode::Observe;
     if modes.iter().all(observe) {
         return Some(("mode", "observe: nothing is done"));
@@ -74,6 +80,22 @@ pub(super) fn doubts<'a>(incident: &Incident, situation: &Situation<'a>) -> Vec<
         doubts.push(("doubt", doubt));
     }
     doubts
+}
+
+/// The suspect's addresses that may be blocked: none of one's own, none that is private or shared, and none at all
+/// where the rightful holder uses the same network, for then the two may have the same address tomorrow.
+pub(super) fn blockable(incident: &Incident, policy: &Policy) -> Vec<IpAddr> {
+    let suspect = &incident.suspect;
+    let Some(victim) = &incident.victim else {
+        return Vec::new(); // who is who is uncertain
+    };
+    let same = |network| victim.networks.contains(network);
+    if suspect.networks.iter().any(same) {
+        return Vec::new();
+    }
+    let own = |ip: &IpAddr| policy.home.iter().any(|network| network.contains(ip));
+    let ips = suspect.ips.iter().map(IpAddr::to_canonical);
+    ips.filter(|ip| !own(ip) && !is_shared(ip)).collect()
 }
 
 /// True when every token at stake had expired when the suspect last used one.

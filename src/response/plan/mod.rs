@@ -9,6 +9,7 @@
 //! A subject is logged out everywhere only when the narrow targets cannot contain the theft: no `sid` is known, so a
 //! thief may hold a refresh token nobody can name, or several of the subject's sessions are at stake.
 
+mod blocks;
 mod gates;
 
 use super::breaker::{Breaker, Budget, Hurt, Stop};
@@ -33,6 +34,10 @@ pub struct Policy {
     pub revoke: Mode,
     /// For step 1 at the provider.
     pub password: Mode,
+    /// For step 1 by mail to the user.
+    pub ask: Mode,
+    /// For blocking the suspect's address at the edge.
+    pub block: Mode,
     /// For incidents that only these rules speak of, where that is less.
     pub rules: BTreeMap<Arc<str>, Mode>,
     /// True when an accepted token is proof enough.
@@ -106,6 +111,7 @@ pub fn plan(
     }
     plan.denials(breaker);
     plan.calls(providers, breaker);
+    plan.blocks(providers, breaker);
     plan.plan
 }
 
@@ -176,6 +182,8 @@ impl Planning<'_> {
         for (step, target, mode) in wanted {
             match self.standing(mode) {
                 Some(standing) => self.call(step, &target, standing, mode, providers),
+                // A mail is a courtesy: that none is sent needs no word.
+                None if step == Step::Ask => {}
                 None => self.refuse(
                     "mode",
                     &format!("observe: step {} is not taken", step.name()),
@@ -196,10 +204,10 @@ impl Planning<'_> {
         let mut wanted = Vec::new();
         for target in targets {
             let asked = match target {
-                Target::Sid { .. } => true,
+                // Few providers know single tokens; the gateway denies those.
+                Target::Sid { .. } | Target::Jti { .. } | Target::Token { .. } => true,
                 Target::Subject { .. } => everywhere,
-                // Providers know sessions and subjects; the gateway denies the single token.
-                Target::Jti { .. } | Target::Token { .. } => false,
+                Target::Address { .. } => false,
             };
             if asked {
                 wanted.push((Step::Revoke, target.clone(), self.policy.revoke));
@@ -215,7 +223,8 @@ impl Planning<'_> {
                 sub: sub.clone(),
                 not_before_s: self.incident.updated.as_s(),
             };
-            wanted.push((Step::Password, target, self.policy.password));
+            wanted.push((Step::Password, target.clone(), self.policy.password));
+            wanted.push((Step::Ask, target, self.policy.ask));
         }
         wanted
     }
@@ -263,20 +272,44 @@ impl Planning<'_> {
         }
         let before = self.plan.actions.len();
         for provider in providers.iter().filter(|p| p.answers_for(target.issuer())) {
-            if let Some(calls) = provider.calls(step, target) {
-                self.add(step, target, provider.name().clone(), calls, standing);
-                if let Some(added) = self.plan.actions.last_mut() {
-                    added.idempotent = provider.idempotent();
-                }
+            // Who is asked for a new password at the next login needs no mail of the same provider.
+            let forced = self.forces(provider.name()) && !provider.forces_blindly();
+            if step == Step::Ask && forced {
+                continue;
             }
+            self.ask_provider(step, target, standing, provider);
         }
-        if self.plan.actions.len() == before {
+        let rare = matches!(target, Target::Jti { .. } | Target::Token { .. }) || step == Step::Ask;
+        if self.plan.actions.len() == before && !rare {
             let reason = format!(
                 "nobody is configured to carry out step {} there",
                 step.name()
             );
             self.refuse("provider", &reason);
         }
+    }
+
+    fn ask_provider(
+        &mut self,
+        step: Step,
+        target: &Target,
+        standing: Standing,
+        provider: &Arc<dyn Provider>,
+    ) {
+        let Some(calls) = provider.calls(step, target) else {
+            return;
+        };
+        self.add(step, target, provider.name().clone(), calls, standing);
+        if let Some(added) = self.plan.actions.last_mut() {
+            added.idempotent = provider.idempotent(step, target);
+            added.undoable = provider.calls(Step::Undo, target).is_some();
+        }
+    }
+
+    /// True when the provider forces a new password in this plan.
+    fn forces(&self, provider: &str) -> bool {
+        let mut actions = self.plan.actions.iter();
+        actions.any(|action| action.step == Step::Password && *action.provider == *provider)
     }
 
     fn add(
@@ -297,6 +330,8 @@ impl Planning<'_> {
             calls,
             idempotent: true,
             standing,
+            undoable: false,
+            before: Vec::new(),
         });
     }
 
@@ -344,7 +379,7 @@ fn is_subject(target: &Target) -> bool {
 fn expires_s(target: &Target) -> Option<i64> {
     match target {
         Target::Jti { expires_s, .. } | Target::Token { expires_s, .. } => *expires_s,
-        Target::Sid { .. } | Target::Subject { .. } => None,
+        Target::Sid { .. } | Target::Subject { .. } | Target::Address { .. } => None,
     }
 }
 

@@ -6,15 +6,15 @@
 //! Source: <https://www.keycloak.org/docs-api/latest/rest-api/index.html>; Keycloak's `sub` is the user's id and its
 //! `sid` the session's; client credentials, RFC 6749, section 4.4.
 
-use super::{Kind, Provider, Setting};
+use super::{Kind, Listing, Make, Provider, Setting};
 use crate::domain::action::{Action, Outcome, Step};
 use crate::domain::incident::Target;
+use crate::outbound::bearer::{Bearer, KeptBearer};
 use crate::outbound::options::{Key, OptionsError, Takes};
 use crate::outbound::{Answer, Attempt, Caller, Endpoint, Secret};
 use reqwest::{Method, Url};
 use serde_json::{Value, json};
 use std::sync::Arc;
-use tokio::sync::Mutex;
 
 /// The required action that makes a user choose a new password at the next login.
 const UPDATE_PASSWORD: &str = "UPDATE_PASSWORD";
@@ -28,7 +28,7 @@ pub const KIND: Kind = Kind {
         Key::needed("client_id", Takes::Text, "\"tokentrip\""),
         Key::secret(["client_secret", "client_secret_file", "client_secret_env"]),
     ],
-    make: |setting| Ok(Arc::new(Keycloak::new(&setting)?)),
+    make: Make::Code(|setting| Ok(Arc::new(Keycloak::new(&setting)?))),
 };
 
 /// A realm of a Keycloak server.
@@ -42,17 +42,7 @@ pub struct Keycloak {
     client_id: String,
     client_secret: Secret,
     caller: Caller,
-    token: Mutex<Option<Bearer>>,
-}
-
-/// An admin token. It never shows itself.
-#[derive(Clone, PartialEq, Eq)]
-struct Bearer(String);
-
-impl std::fmt::Debug for Bearer {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Bearer(hidden)")
-    }
+    token: KeptBearer,
 }
 
 impl Keycloak {
@@ -73,7 +63,7 @@ impl Keycloak {
             client_id: options.needed("client_id")?.to_owned(),
             client_secret: options.needed_secret("client_secret")?,
             caller: setting.caller.clone(),
-            token: Mutex::new(None),
+            token: KeptBearer::default(),
         })
     }
 
@@ -81,7 +71,7 @@ impl Keycloak {
     ///
     /// # Errors
     /// The outcome of a call that gave no list.
-    pub async fn sessions(&self, sub: &str) -> Result<Vec<String>, Outcome> {
+    pub async fn sessions_of(&self, sub: &str) -> Result<Vec<String>, Outcome> {
         let answer = self
             .call(Method::GET, &["users", sub, "sessions"], None)
             .await?;
@@ -134,6 +124,17 @@ impl Keycloak {
         Ok(of_user(&answer))
     }
 
+    /// Keycloak mails the user a link to choose a new password: with every call, and in its own words.
+    async fn ask(&self, sub: &str) -> Result<Outcome, Outcome> {
+        let path = ["users", sub, "execute-actions-email"];
+        let actions = json!([UPDATE_PASSWORD]);
+        let answer = self.call(Method::PUT, &path, Some(&actions)).await?;
+        Ok(match answer.status {
+            429 => of_user(&answer).unsent(),
+            _ => of_user(&answer),
+        })
+    }
+
     /// One call below `/admin/realms/<realm>`. An admin token that was refused is fetched anew, once.
     async fn call(
         &self,
@@ -145,11 +146,12 @@ impl Keycloak {
         let url = self.url(&path)?;
         let mut refused = None;
         loop {
-            let Bearer(token) = self.bearer(refused.as_ref()).await?;
+            let token = self.token.get(refused.as_ref(), self.fetch_token());
+            let token = token.await?;
             let client = self.caller.client();
             let mut request = client
                 .request(method.clone(), url.clone())
-                .bearer_auth(&token);
+                .bearer_auth(token.text());
             if let Some(body) = body {
                 request = request.json(body);
             }
@@ -157,19 +159,8 @@ impl Keycloak {
             if answer.status != 401 || refused.is_some() {
                 return Ok(answer);
             }
-            refused = Some(Bearer(token));
+            refused = Some(token);
         }
-    }
-
-    /// The admin token; a new one when there is none or when it is the one that was refused.
-    async fn bearer(&self, refused: Option<&Bearer>) -> Result<Bearer, Outcome> {
-        let mut kept = self.token.lock().await;
-        if let Some(token) = kept.as_ref().filter(|token| Some(*token) != refused) {
-            return Ok(token.clone());
-        }
-        let token = self.fetch_token().await?;
-        *kept = Some(token.clone());
-        Ok(token)
     }
 
     async fn fetch_token(&self) -> Result<Bearer, Outcome> {
@@ -196,7 +187,7 @@ impl Keycloak {
         }
         let answer: Value = read(&answer)?;
         let token = answer.get("access_token").and_then(Value::as_str);
-        Ok(Bearer(token.ok_or_else(unreadable)?.to_owned()))
+        Ok(Bearer::new(token.ok_or_else(unreadable)?))
     }
 
     fn url(&self, segments: &[&str]) -> Result<Url, Outcome> {
@@ -211,6 +202,7 @@ impl Keycloak {
             (Step::Revoke, Target::Sid { sid, .. }) => self.end_session(sid).await,
             (Step::Revoke, Target::Subject { sub, .. }) => self.log_out(sub).await,
             (Step::Password, Target::Subject { sub, .. }) => self.require_password(sub).await,
+            (Step::Ask, Target::Subject { sub, .. }) => self.ask(sub).await,
             _ => Err(Outcome::Impossible {
                 why: "Keycloak has no call for this".to_owned(),
             }),
@@ -236,6 +228,9 @@ impl Provider for Keycloak {
             (Step::Password, Target::Subject { sub, .. }) => {
                 vec![("GET", vec!["users", sub]), ("PUT", vec!["users", sub])]
             }
+            (Step::Ask, Target::Subject { sub, .. }) => {
+                vec![("PUT", vec!["users", sub, "execute-actions-email"])]
+            }
             _ => return None,
         };
         let show = |(method, segments): (&str, Vec<&str>)| {
@@ -248,6 +243,23 @@ impl Provider for Keycloak {
             last.push_str(" with requiredActions UPDATE_PASSWORD");
         }
         Some(shown)
+    }
+
+    fn sessions<'a>(&'a self, target: &'a Target) -> Option<Listing<'a>> {
+        match target {
+            Target::Subject { sub, .. } => Some(Box::pin(self.sessions_of(sub))),
+            _ => None,
+        }
+    }
+
+    fn look(&self) -> Result<String, String> {
+        self.client_secret
+            .read()
+            .map_err(|error| error.to_string())?;
+        Ok(format!(
+            "Keycloak, realm {}, for {}",
+            self.realm, self.issuer
+        ))
     }
 
     fn carry_out<'a>(&'a self, action: &'a Action) -> Attempt<'a> {

@@ -4,7 +4,7 @@
 //! Does not know: what the service does with it.
 //! Source: <https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md>.
 
-use super::{Kind, Provider};
+use super::{Kind, Make, Provider};
 use crate::domain::action::{Action, Outcome, Step};
 use crate::domain::incident::Target;
 use crate::outbound::{self, Attempt};
@@ -19,13 +19,13 @@ const EVENT: &str = "token.stolen";
 pub const KIND: Kind = Kind {
     name: "webhook",
     keys: KEYS,
-    make: |setting| {
+    make: Make::Code(|setting| {
         Ok(Arc::new(Webhook {
             hook: Hook::new(setting.options, setting.caller)?,
             name: setting.name,
             issuer: setting.issuer,
         }))
-    },
+    }),
 };
 
 /// A webhook that acts, for one issuer or for all.
@@ -46,6 +46,11 @@ impl Provider for Webhook {
     }
 
     fn calls(&self, step: Step, target: &Target) -> Option<Vec<String>> {
+        // A service of one's own is told of sessions and subjects, as an identity provider is.
+        let told = matches!(step, Step::Revoke | Step::Password);
+        if !told || !matches!(target, Target::Sid { .. } | Target::Subject { .. }) {
+            return None;
+        }
         Some(vec![format!(
             "POST {EVENT} to {}: {} {target}",
             self.name,

@@ -11,6 +11,7 @@ use crate::app::Error;
 use crate::app::receivers::Receivers;
 use crate::app::set_up::{SetUp, load_rules};
 use crate::app::watch::Order;
+use crate::app::watch::cases::Cases;
 use crate::app::watch::memory::FetchedSet;
 use crate::config::{Config, ReadFrom};
 use crate::domain::time::Time;
@@ -37,6 +38,7 @@ impl Line {
             }
             Order::Keys(keys) => self.fetched(&keys),
             Order::Rules => self.rules_again()?,
+            Order::Revoked(target) => self.revoked(vec![target])?,
             Order::Configuration => self.configuration_again()?,
         }
         Ok(false)
@@ -103,7 +105,8 @@ impl Line {
         if new.config.sources.is_empty() {
             return Err(Error::new("there would be nothing to watch: no [[source]]"));
         }
-        let receivers = Receivers::new(&new.config)?;
+        let case = Cases::of(&self.shared.store, &new);
+        let receivers = Receivers::new(&new.config, &case)?;
         self.surroundings.listen(&new.config, &self.shared)?;
         Ok((new, receivers))
     }
