@@ -188,7 +188,11 @@ impl SetUp {
 /// # Errors
 /// With every mistake in every file.
 pub(crate) fn load_rules(folder: Option<&Path>, config: &Config) -> Result<RuleSet, Error> {
-    let mut rules = rules::read(folder).map_err(Error::shown)?;
+    let rules = match folder {
+        Some(_) => rules::read(folder),
+        None => RuleSet::embedded_without_tests().map_err(rules::RulesError::Wrong),
+    };
+    let mut rules = rules.map_err(Error::shown)?;
     for (name, change) in &config.rules.overrides {
         if !rules.tune(name, change.disable, change.level, change.score) {
             return Err(

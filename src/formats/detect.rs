@@ -106,7 +106,7 @@ fn judge(parser: Parser, lines: &[&str], written: Option<Time>) -> Detection {
         }
         total += 1;
         let mut event = AccessEvent::default();
-        if following.parse_into(line, written, &mut event).is_ok() {
+        if following.read(line, written, &mut event).is_ok() {
             let shape = shape(&event);
             parsed += 1;
             whole += u32::from(shape >= 1.0 && event.kind == EventKind::Request);

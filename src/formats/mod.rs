@@ -232,6 +232,18 @@ impl Parser {
         written: Option<Time>,
         event: &mut AccessEvent<'a>,
     ) -> Result<(), SkipReason> {
+        self.read(line, written, event)
+            .map_err(|reason| explain(line, reason))
+    }
+
+    /// The same, with a reason that says less, for who asks a format about lines that are not its own.
+    #[inline]
+    fn read<'a>(
+        &self,
+        line: &'a str,
+        written: Option<Time>,
+        event: &mut AccessEvent<'a>,
+    ) -> Result<(), SkipReason> {
         let line = line.strip_prefix(MARK).unwrap_or(line);
         let parsed = self.format.parse(line, event);
         event.unvouched = self.unvouched;
@@ -239,9 +251,7 @@ impl Parser {
         if parsed.is_ok() && event.stamp == Stamp::Whole {
             return Ok(());
         }
-        parsed
-            .and_then(|()| self.complete(event, written))
-            .map_err(|reason| explain(line, reason))
+        parsed.and_then(|()| self.complete(event, written))
     }
 
     /// Completes the stamp of an event.

@@ -207,6 +207,14 @@ fn nothing_numbers_and_keywords_are_read_as_sigma_says() {
 }
 
 #[test]
+fn rules_are_the_same_without_their_own_tests() {
+    let mut whole = RuleSet::embedded().unwrap();
+    whole.rules.iter_mut().for_each(|rule| rule.tests.clear());
+    let cut = RuleSet::embedded_without_tests().unwrap();
+    assert_eq!(format!("{cut:?}"), format!("{whole:?}"));
+}
+
+#[test]
 fn the_rules_that_come_with_the_program_load_and_are_complete() {
     let rules = RuleSet::embedded().unwrap_or_else(|faults| {
         panic!(

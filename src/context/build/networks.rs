@@ -7,9 +7,9 @@
 
 use super::Origin;
 use crate::context::kinds::{self, Class};
-use crate::context::tables::file::{self, Contents, Header, TableFault};
-use crate::context::tables::networks::Organisations;
-use crate::context::tables::ranges::{ColumnsBuilder, KEY_BITS, key, v4_shift};
+use crate::context::tables::file::{Contents, Header, TableFault, Writer};
+use crate::context::tables::networks::{FRAME_NETWORKS, Organisations};
+use crate::context::tables::ranges::{KEY_BITS, RangesBuilder, key, v4_shift};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
@@ -62,33 +62,45 @@ fn pack(
         names.entry(row.asn).or_insert(&row.organisation);
     }
     let numbers: BTreeMap<u32, u32> = names.keys().copied().zip(1..).collect();
-    let (v4, v6) = (columns(v4, &numbers, v4_shift()), columns(v6, &numbers, 0));
-    let mut last = 0;
-    let deltas = names
-        .keys()
-        .map(|&asn| asn - std::mem::replace(&mut last, asn));
-    let class = |(asn, name): (&u32, &&str)| {
-        let listed = classes.get(asn).copied();
+    let (v4, v6) = (ranges(v4, &numbers, v4_shift()), ranges(v6, &numbers, 0));
+    let class = |asn: u32, name: &str| {
+        let listed = classes.get(&asn).copied();
         listed.unwrap_or_else(|| Class::from_name(name)).code()
     };
-    let stored = Organisations {
-        deltas: deltas.collect(),
-        classes: &names.iter().map(class).collect::<Vec<u8>>(),
-        names: &names
-            .values()
-            .flat_map(|name| [*name, "\n"])
-            .collect::<String>(),
-    };
-    let body = postcard::to_stdvec(&(v4.columns(), v6.columns(), stored))
-        .map_err(|_| TableFault::Malformed("the columns cannot be written"))?;
-    let ranges = v4.count() + v6.count();
+    let networks: Vec<(u32, u8, &str)> = names
+        .iter()
+        .map(|(&asn, &name)| (asn, class(asn, name), name))
+        .collect();
+    let mut writer = Writer::default();
+    v4.write(&mut writer)?;
+    v6.write(&mut writer)?;
+    writer.begin_section();
+    for networks in networks.chunks(FRAME_NETWORKS) {
+        frame(networks, &mut writer)?;
+    }
     let header = Header::new(
         Contents::Networks,
         origin.built.unwrap_or_default(),
         origin,
-        ranges,
+        v4.count() + v6.count(),
     );
-    file::pack(header, &body)
+    writer.finish(&header)
+}
+
+/// Writes networks, each with its number, its class and its name.
+fn frame(networks: &[(u32, u8, &str)], writer: &mut Writer) -> Result<(), TableFault> {
+    let mut last = 0;
+    let deltas = networks
+        .iter()
+        .map(|(asn, ..)| asn - std::mem::replace(&mut last, *asn));
+    let classes: Vec<u8> = networks.iter().map(|(_, class, _)| *class).collect();
+    let names = networks.iter().flat_map(|(_, _, name)| [*name, "\n"]);
+    let stored = Organisations {
+        deltas: deltas.collect(),
+        classes: &classes,
+        names: &names.collect::<String>(),
+    };
+    writer.frame(networks[0].0.into(), &stored)
 }
 
 /// One row; the keys include both ends.
@@ -145,15 +157,15 @@ fn unquoted(field: &str) -> String {
     inner.map_or_else(|| field.to_owned(), |inner| inner.replace("\"\"", "\""))
 }
 
-fn columns(rows: &[Row], numbers: &BTreeMap<u32, u32>, shift: u32) -> ColumnsBuilder {
-    let mut columns = ColumnsBuilder::new(shift);
+fn ranges(rows: &[Row], numbers: &BTreeMap<u32, u32>, shift: u32) -> RangesBuilder {
+    let mut ranges = RangesBuilder::new(shift);
     // An address of IPv4 is a key with low bits that are zero: the next one is a step of the shift
     // away.
     let step = 1_u64 << shift;
     let (mut next, mut current) = (0, 0);
-    let mut push = |start: u64, number: u32, columns: &mut ColumnsBuilder| {
+    let mut push = |start: u64, number: u32, ranges: &mut RangesBuilder| {
         if number != std::mem::replace(&mut current, number) {
-            columns.push(start, number);
+            ranges.push(start, number);
         }
     };
     for row in rows {
@@ -163,13 +175,13 @@ fn columns(rows: &[Row], numbers: &BTreeMap<u32, u32>, shift: u32) -> ColumnsBui
             continue;
         }
         if first > next {
-            push(next, 0, &mut columns);
+            push(next, 0, &mut ranges);
         }
-        push(first, numbers[&row.asn], &mut columns);
+        push(first, numbers[&row.asn], &mut ranges);
         next = row.last + step;
     }
     if next >> KEY_BITS == 0 {
-        push(next, 0, &mut columns);
+        push(next, 0, &mut ranges);
     }
-    columns
+    ranges
 }

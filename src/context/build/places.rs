@@ -11,10 +11,10 @@
 
 use super::Origin;
 use super::leaves::{Leaf, Leaves};
-use crate::context::tables::file::{self, Contents, Header, TableFault};
+use crate::context::tables::file::{Contents, Header, TableFault, Writer};
 use crate::context::tables::mmdb::Reader;
-use crate::context::tables::places::{CELLS_MAX, Cells, STEPS_PER_DEGREE};
-use crate::context::tables::ranges::{ColumnsBuilder, KEY_BITS, v4_shift};
+use crate::context::tables::places::{CELLS_MAX, Cells, FRAME_CELLS, STEPS_PER_DEGREE};
+use crate::context::tables::ranges::{KEY_BITS, RangesBuilder, v4_shift};
 use crate::domain::context::{Country, Place};
 use std::collections::BTreeMap;
 
@@ -60,16 +60,20 @@ pub fn places(
     }
     let mut atlas = Atlas::draw(&leaves);
     let runs = atlas.runs(&leaves);
-    let (columns, cells) = atlas.number(&runs, family)?;
-    let body = postcard::to_stdvec(&(columns.columns(), cells.stored()))
-        .map_err(|_| TableFault::Malformed("the columns cannot be written"))?;
+    let (ranges, cells) = atlas.number(&runs, family)?;
+    let mut writer = Writer::default();
+    ranges.write(&mut writer)?;
+    writer.begin_section();
+    for (first, cells) in (1..).step_by(FRAME_CELLS).zip(&cells) {
+        writer.frame(first, &cells.stored())?;
+    }
     let contents = match family {
         Family::V4 => Contents::PlacesV4,
         Family::V6 => Contents::PlacesV6,
     };
     let built = origin.built.unwrap_or_else(|| reader.built());
-    let header = Header::new(contents, built, origin, columns.count());
-    file::pack(header, &body).map(Some)
+    let header = Header::new(contents, built, origin, ranges.count());
+    writer.finish(&header).map(Some)
 }
 
 /// Which square of which country; the squares of a country's mixed cell are beyond the grid.
@@ -198,7 +202,7 @@ impl Atlas {
         &self,
         runs: &[Run],
         family: Family,
-    ) -> Result<(ColumnsBuilder, CellColumns), TableFault> {
+    ) -> Result<(RangesBuilder, Vec<CellColumns>), TableFault> {
         let mut numbers: BTreeMap<usize, u32> = runs
             .iter()
             .filter_map(|(_, cell)| Some(((*cell)?, 0)))
@@ -207,19 +211,24 @@ impl Atlas {
             let (what, limit) = ("distinct cells of places", CELLS_MAX);
             return Err(TableFault::TooMany { what, limit });
         }
-        let mut cells = CellColumns::default();
+        let mut cells = Vec::new();
         for (number, (&cell, own)) in (1..).zip(&mut numbers) {
             *own = number;
-            cells.push(&self.cells[cell]);
+            if (number as usize - 1).is_multiple_of(FRAME_CELLS) {
+                cells.push(CellColumns::default());
+            }
+            if let Some(last) = cells.last_mut() {
+                last.push(&self.cells[cell]);
+            }
         }
-        let mut columns = ColumnsBuilder::new(match family {
+        let mut ranges = RangesBuilder::new(match family {
             Family::V4 => v4_shift(),
             Family::V6 => 0,
         });
         for (start, cell) in runs {
-            columns.push(*start, cell.map_or(0, |cell| numbers[&cell]));
+            ranges.push(*start, cell.map_or(0, |cell| numbers[&cell]));
         }
-        Ok((columns, cells))
+        Ok((ranges, cells))
     }
 }
 
@@ -277,7 +286,7 @@ impl Cell {
     }
 }
 
-/// The columns that [`Cells`] borrows.
+/// The columns of one frame, which [`Cells`] borrows.
 #[derive(Default)]
 struct CellColumns {
     latitudes: Vec<i16>,

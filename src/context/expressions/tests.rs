@@ -1,47 +1,62 @@
 //! What each expression needs, and that this leaves out none that fits.
 
-use super::BETWEEN_NEEDS;
+use super::{BETWEEN_NEEDS, BETWEEN_WORDS, WORD_BYTES_MIN};
 use regex_syntax::hir::{Class, Hir, HirKind};
 use std::fmt::Write;
 
-/// Needs shorter than this are in nearly every user agent.
-const NEED_BYTES_MIN: usize = 3;
+/// Words of which one is in every text that an expression fits, in lower case.
+type Need = Vec<String>;
 
 /// The list that [`super::Expressions::new`] takes, of uap-core's expressions.
 pub(in crate::context) fn list(expressions: &[serde_json::Value]) -> String {
     let mut list = String::new();
     for expression in expressions {
         let regex = expression["regex"].as_str().unwrap();
-        let needs = needs(&regex_syntax::parse(regex).unwrap()).unwrap_or_default();
+        let needs = needs(&regex_syntax::parse(regex).unwrap());
+        let needs: Vec<String> = needs
+            .iter()
+            .map(|need| need.join(&BETWEEN_WORDS.to_string()))
+            .collect();
         let needs = needs.join(&BETWEEN_NEEDS.to_string());
         writeln!(list, "{needs}\n{expression}").unwrap();
     }
     list
 }
 
-/// Literals of which one is in every text that the expression fits, in lower case; `None` where none must be.
-fn needs(hir: &Hir) -> Option<Vec<String>> {
+/// Everything that no fit is without, the rarest first: the shortest word is the likeliest to be there for nothing.
+fn needs(hir: &Hir) -> Vec<Need> {
+    let mut needs = all_needs(hir);
+    needs.sort_by_key(|need| std::cmp::Reverse(need.iter().map(String::len).min()));
+    needs.dedup();
+    needs
+}
+
+fn all_needs(hir: &Hir) -> Vec<Need> {
+    if let Some(text) = literal(hir) {
+        return Vec::from_iter(is_rare(&text).then(|| vec![text]));
+    }
     match hir.kind() {
-        HirKind::Capture(capture) => needs(&capture.sub),
-        HirKind::Repetition(repetition) if repetition.min > 0 => needs(&repetition.sub),
+        HirKind::Capture(capture) => all_needs(&capture.sub),
+        HirKind::Repetition(repetition) if repetition.min > 0 => all_needs(&repetition.sub),
         HirKind::Alternation(parts) => {
-            let parts: Option<Vec<_>> = parts.iter().map(needs).collect();
-            parts.map(|parts| parts.concat())
+            // One need, with the rarest of every part.
+            let rarest = |part| needs(part).into_iter().next();
+            let words: Option<Vec<Need>> = parts.iter().map(rarest).collect();
+            words.map(|words| words.concat()).into_iter().collect()
         }
         HirKind::Concat(parts) => {
-            let runs = runs(parts).into_iter().map(|run| vec![run]);
-            let inside = parts.iter().filter_map(needs);
-            let all = runs.chain(inside).filter(|needs| is_rare(needs));
-            // The shortest literal is the likeliest to be there for nothing.
-            all.max_by_key(|needs| needs.iter().map(String::len).min())
+            let runs = runs(parts).into_iter().filter(|run| is_rare(run));
+            let inside = parts.iter().filter(|part| literal(part).is_none());
+            runs.map(|run| vec![run])
+                .chain(inside.flat_map(all_needs))
+                .collect()
         }
-        HirKind::Literal(_) => Some(runs(std::slice::from_ref(hir))).filter(|needs| is_rare(needs)),
-        _ => None,
+        _ => Vec::new(),
     }
 }
 
-fn is_rare(needs: &[String]) -> bool {
-    !needs.is_empty() && needs.iter().all(|need| need.len() >= NEED_BYTES_MIN)
+fn is_rare(word: &str) -> bool {
+    word.len() >= WORD_BYTES_MIN
 }
 
 /// Neighbouring literals, and letters in either case, as one.
@@ -59,6 +74,8 @@ fn runs(parts: &[Hir]) -> Vec<String> {
 
 fn literal(part: &Hir) -> Option<String> {
     match part.kind() {
+        HirKind::Capture(capture) => literal(&capture.sub),
+        HirKind::Concat(parts) => parts.iter().map(literal).collect(),
         HirKind::Literal(literal) => {
             let text = std::str::from_utf8(&literal.0).ok()?;
             text.is_ascii().then(|| text.to_ascii_lowercase())
@@ -84,14 +101,16 @@ fn literal(part: &Hir) -> Option<String> {
 #[test]
 fn an_expression_needs_what_no_fit_is_without() {
     for (regex, expected) in [
-        ("(GeoEvent Server) (\\d+)", &["geoevent server"][..]),
-        ("(?i:fire)fox/(\\d+)", &["firefox/"]),
-        ("(Chrome|CriOS)/(\\d+)", &["chrome", "crios"]),
-        ("(iPod|iPad)?;.*Version/", &["version/"]),
+        ("(GeoEvent Server) (\\d+)", &[&["geoevent server "][..]][..]),
+        ("(?i:fire)fox/(\\d+)", &[&["firefox/"]]),
+        ("(Chrome|CriOS)/(\\d+)", &[&["chrome", "crios"]]),
+        ("(Tablet);.*Firefox/", &[&["firefox/"], &["tablet;"]]),
+        ("(iPod|iPad)?;.*Version/", &[&["version/"]]),
+        ("Gecko.{1,200}(NX)/(\\d+)", &[&["gecko"], &["nx/"]]),
         ("(\\d+)", &[]),
         ("(?:abc|\\d+)x", &[]),
     ] {
-        let needs = needs(&regex_syntax::parse(regex).unwrap()).unwrap_or_default();
+        let needs = needs(&regex_syntax::parse(regex).unwrap());
         assert_eq!(needs, expected, "{regex}");
     }
 }

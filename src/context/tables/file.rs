@@ -1,24 +1,28 @@
-//! The container of a packed table: magic, checksum, header, compressed body.
+//! The container of a packed table: magic, checksum, header, and frames that are unpacked one by one.
 //!
-//! In: bytes, from the binary or from a user, who may have broken them. Out: [`Header`] and the
-//! body's bytes, or a [`TableFault`] that says what is wrong; never a panic and never more memory
-//! than [`BODY_BYTES_MAX`].
-//! Does not know: what a body holds.
+//! In: bytes, from the binary or from a user, who may have broken them. Out: [`Header`] and
+//! [`Frames`], or a [`TableFault`] that says what is wrong; never a panic, and never more memory
+//! than [`FRAME_BYTES_MAX`] for a frame.
+//! Does not know: what a frame holds.
 //!
-//! Layout: 8 bytes magic and version, 32 bytes BLAKE3 of all that follows, the header in postcard,
-//! the body in zstd.
+//! Layout: 8 bytes magic and version, 32 bytes BLAKE3 of all that follows, [`Header`] and
+//! [`Section`]s in postcard, then the frames of each section, each packed by itself in zstd: a log
+//! asks about a few networks of the world, and for the others nothing is done.
 
 use crate::context::build::Origin;
 use crate::domain::time::Time;
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
+use std::ops::Range;
+use std::sync::{Arc, OnceLock};
 
 /// `TRIPGEO` and the version of the layout. A new layout gets a new number; old binaries refuse it.
-const MAGIC: &[u8; 8] = b"TRIPGEO\x01";
+const MAGIC: &[u8; 8] = b"TRIPGEO\x02";
 const CHECKSUM_BYTES: usize = 32;
 
-/// The largest body that is unpacked: four times the largest one of the whole world (13 MB), so
+/// The largest frame that is unpacked: thirty times the largest one of the whole world (35 kB), so
 /// that a hostile file cannot ask for memory without end.
-const BODY_BYTES_MAX: u32 = 64 << 20;
+const FRAME_BYTES_MAX: usize = 1 << 20;
 
 /// zstd's strongest level that needs no extra memory to unpack; packing happens once a build.
 const ZSTD_LEVEL: i32 = 19;
@@ -29,6 +33,9 @@ pub enum TableFault {
     /// Neither a packed table nor a MaxMind database.
     #[error("neither a MaxMind database (.mmdb) nor a table that `tokentrip geo build` wrote")]
     NotATable,
+    /// A packed table of another version of the program.
+    #[error("a table of another version: build it anew with `tokentrip geo build`")]
+    Version,
     /// The bytes are not the ones that were written.
     #[error("the checksum does not match: the file is cut or was changed")]
     Checksum,
@@ -99,11 +106,10 @@ pub struct Header {
     pub licence: String,
     /// Address ranges in it.
     pub ranges: u32,
-    body_bytes: u32,
 }
 
 impl Header {
-    /// A header; the body's size is filled in by [`pack`].
+    /// A header.
     pub(in crate::context) fn new(
         contents: Contents,
         built: Time,
@@ -116,7 +122,6 @@ impl Header {
             source: origin.source.to_owned(),
             licence: origin.licence.to_owned(),
             ranges: u32::try_from(ranges).unwrap_or(u32::MAX),
-            body_bytes: 0,
         }
     }
 }
@@ -126,59 +131,223 @@ pub(super) fn is_packed(bytes: &[u8]) -> bool {
     bytes.starts_with(&MAGIC[..MAGIC.len() - 1])
 }
 
-/// Packs a body under a header.
-pub(in crate::context) fn pack(mut header: Header, body: &[u8]) -> Result<Vec<u8>, TableFault> {
-    header.body_bytes = u32::try_from(body.len())
-        .ok()
-        .filter(|&bytes| bytes <= BODY_BYTES_MAX)
-        .ok_or(TableFault::Malformed("larger than any table may be"))?;
-    let mut rest = postcard::to_stdvec(&header)
-        .map_err(|_| TableFault::Malformed("the header cannot be written"))?;
-    let body = zstd::bulk::compress(body, ZSTD_LEVEL)
-        .map_err(|_| TableFault::Malformed("the body cannot be compressed"))?;
-    rest.extend_from_slice(&body);
-    Ok([MAGIC.as_slice(), blake3::hash(&rest).as_bytes(), &rest].concat())
+/// Where the frames of one section are, one after the other.
+#[derive(Default, Serialize, Deserialize)]
+struct Section {
+    /// What each frame begins with, as differences.
+    firsts: Vec<u64>,
+    /// Packed bytes of each.
+    sizes: Vec<u32>,
 }
 
-/// Reads the header, after checking the checksum of everything.
-pub(super) fn header(bytes: &[u8]) -> Result<Header, TableFault> {
-    split(bytes).map(|(header, _)| header)
+/// Writes a table section by section.
+#[derive(Default)]
+pub(in crate::context) struct Writer {
+    sections: Vec<Section>,
+    last: u64,
+    frames: Vec<u8>,
 }
 
-/// Reads header and body of a table that must hold `wanted`.
-pub(super) fn unpack(bytes: &[u8], wanted: Contents) -> Result<(Header, Vec<u8>), TableFault> {
-    let (header, packed) = split(bytes)?;
+impl Writer {
+    /// From here on frames belong to the next section.
+    pub(in crate::context) fn begin_section(&mut self) {
+        self.sections.push(Section::default());
+        self.last = 0;
+    }
+
+    /// Adds a frame that begins with `first`, which must be beyond the one before it.
+    pub(in crate::context) fn frame(
+        &mut self,
+        first: u64,
+        body: &impl Serialize,
+    ) -> Result<(), TableFault> {
+        const FAULT: TableFault = TableFault::Malformed("a frame cannot be written");
+        let body = postcard::to_stdvec(body).map_err(|_| FAULT)?;
+        if body.len() > FRAME_BYTES_MAX {
+            return Err(TableFault::Malformed("a frame larger than any may be"));
+        }
+        let packed = zstd::bulk::compress(&body, ZSTD_LEVEL).map_err(|_| FAULT)?;
+        let section = self.sections.last_mut().ok_or(FAULT)?;
+        let beyond = first.checked_sub(std::mem::replace(&mut self.last, first));
+        section.firsts.push(beyond.ok_or(FAULT)?);
+        section.sizes.push(packed.len() as u32);
+        self.frames.extend_from_slice(&packed);
+        Ok(())
+    }
+
+    /// The whole file.
+    pub(in crate::context) fn finish(self, header: &Header) -> Result<Vec<u8>, TableFault> {
+        let mut rest = postcard::to_stdvec(&(header, &self.sections))
+            .map_err(|_| TableFault::Malformed("the header cannot be written"))?;
+        rest.extend_from_slice(&self.frames);
+        Ok([MAGIC.as_slice(), blake3::hash(&rest).as_bytes(), &rest].concat())
+    }
+}
+
+/// What a frame holds, unpacked and checked.
+pub(super) trait Block: Sized {
+    /// Reads a frame that begins with `first`; what begins with `end` is in the next one.
+    fn read(body: &[u8], first: u64, end: u64) -> Result<Self, TableFault>;
+}
+
+/// The frames of one section. Each is unpacked when it is first asked.
+pub(super) struct Frames<T> {
+    bytes: Arc<Cow<'static, [u8]>>,
+    frames: Vec<Frame<T>>,
+}
+
+struct Frame<T> {
+    first: u64,
+    packed: Range<u32>,
+    block: OnceLock<Box<T>>,
+}
+
+impl<T: Block> Frames<T> {
+    /// The block that holds `key`; `None` before the first.
+    pub(super) fn holding(&self, key: u64) -> Option<&T> {
+        let after = self.frames.partition_point(|frame| frame.first <= key);
+        self.block(after.checked_sub(1)?)
+    }
+
+    /// A block by its number, from 0.
+    pub(super) fn block(&self, index: usize) -> Option<&T> {
+        let block = &self.frames.get(index)?.block;
+        if let Some(block) = block.get() {
+            return Some(block);
+        }
+        // It reads: a file of somebody else's was read to its end when it was opened, ours by a test.
+        let read = Box::new(self.read(index).ok()?);
+        Some(block.get_or_init(|| read))
+    }
+
+    /// Reads every frame once, and keeps none.
+    pub(super) fn read_all(&self) -> impl Iterator<Item = Result<T, TableFault>> + '_ {
+        (0..self.frames.len()).map(|index| self.read(index))
+    }
+
+    #[cold]
+    fn read(&self, index: usize) -> Result<T, TableFault> {
+        const FAULT: TableFault = TableFault::Malformed("a frame does not unpack");
+        let frame = self.frames.get(index).ok_or(FAULT)?;
+        let packed = frame.packed.start as usize..frame.packed.end as usize;
+        let packed = self.bytes.get(packed).ok_or(FAULT)?;
+        let body = zstd::bulk::decompress(packed, FRAME_BYTES_MAX).map_err(|_| FAULT)?;
+        let end = self.frames.get(index + 1);
+        T::read(&body, frame.first, end.map_or(u64::MAX, |next| next.first))
+    }
+}
+
+/// The sum of `count` and `more`, which a full frame must have been before: records are found by their number.
+pub(super) fn filled(count: usize, frame_max: usize, more: usize) -> Result<usize, TableFault> {
+    if !count.is_multiple_of(frame_max) || more > frame_max {
+        return Err(TableFault::Malformed("a frame that is not full"));
+    }
+    Ok(count + more)
+}
+
+/// A table whose sections are taken one after the other.
+pub(super) struct Opened {
+    pub(super) header: Header,
+    bytes: Arc<Cow<'static, [u8]>>,
+    sections: std::vec::IntoIter<Section>,
+    /// Where the frames of the next section begin.
+    at: u32,
+}
+
+impl Opened {
+    /// The frames of the next section.
+    pub(super) fn section<T>(&mut self) -> Result<Frames<T>, TableFault> {
+        const FAULT: TableFault = TableFault::Malformed("an index that does not fit");
+        let Section { firsts, sizes } = self.sections.next().ok_or(FAULT)?;
+        if firsts.len() != sizes.len() {
+            return Err(FAULT);
+        }
+        let mut first = 0_u64;
+        let mut frames = Vec::with_capacity(sizes.len());
+        for (index, (beyond, size)) in firsts.into_iter().zip(sizes).enumerate() {
+            if index > 0 && beyond == 0 {
+                return Err(FAULT);
+            }
+            first = first.checked_add(beyond).ok_or(FAULT)?;
+            let end = self.at.checked_add(size).ok_or(FAULT)?;
+            frames.push(Frame {
+                first,
+                packed: std::mem::replace(&mut self.at, end)..end,
+                block: OnceLock::new(),
+            });
+        }
+        let bytes = Arc::clone(&self.bytes);
+        Ok(Frames { bytes, frames })
+    }
+}
+
+/// Opens a table that must hold `wanted`.
+pub(super) fn open(bytes: Cow<'static, [u8]>, wanted: Contents) -> Result<Opened, TableFault> {
+    // What is in the binary is whole, as a test says, and hashing it would read all of it.
+    if let Cow::Owned(bytes) = &bytes {
+        check(bytes)?;
+    }
+    let (header, rest) = header_and_rest(&bytes)?;
     if header.contents != wanted {
         return Err(TableFault::Contents {
             found: header.contents.name(),
             wanted: wanted.name(),
         });
     }
-    let body = zstd::bulk::decompress(packed, header.body_bytes as usize)
-        .map_err(|_| TableFault::Malformed("the body does not decompress"))?;
-    Ok((header, body))
+    let (sections, frames): (Vec<Section>, &[u8]) = postcard::take_from_bytes(rest)
+        .map_err(|_| TableFault::Malformed("the index does not read"))?;
+    let at = u32::try_from(bytes.len() - frames.len());
+    Ok(Opened {
+        header,
+        at: at.map_err(|_| TableFault::Malformed("larger than any table may be"))?,
+        sections: sections.into_iter(),
+        bytes: Arc::new(bytes),
+    })
 }
 
-fn split(bytes: &[u8]) -> Result<(Header, &[u8]), TableFault> {
-    let rest = bytes.strip_prefix(MAGIC).ok_or(TableFault::NotATable)?;
-    let (checksum, rest) = rest
-        .split_at_checked(CHECKSUM_BYTES)
-        .ok_or(TableFault::Checksum)?;
+/// What a table says about itself.
+pub(super) fn header(bytes: &[u8]) -> Result<Header, TableFault> {
+    header_and_rest(bytes).map(|(header, _)| header)
+}
+
+/// Whether the bytes are the ones that were written.
+pub(super) fn check(bytes: &[u8]) -> Result<(), TableFault> {
+    let (checksum, rest) = checksum_and_rest(bytes)?;
     if blake3::hash(rest).as_bytes() != checksum {
         return Err(TableFault::Checksum);
     }
-    let (header, packed): (Header, &[u8]) = postcard::take_from_bytes(rest)
-        .map_err(|_| TableFault::Malformed("the header does not read"))?;
-    if header.body_bytes > BODY_BYTES_MAX {
-        return Err(TableFault::Malformed("larger than any table may be"));
-    }
-    Ok((header, packed))
+    Ok(())
+}
+
+fn header_and_rest(bytes: &[u8]) -> Result<(Header, &[u8]), TableFault> {
+    let (_, rest) = checksum_and_rest(bytes)?;
+    postcard::take_from_bytes(rest).map_err(|_| TableFault::Malformed("the header does not read"))
+}
+
+fn checksum_and_rest(bytes: &[u8]) -> Result<(&[u8], &[u8]), TableFault> {
+    let rest = match bytes.strip_prefix(MAGIC) {
+        Some(rest) => rest,
+        None if is_packed(bytes) => return Err(TableFault::Version),
+        None => return Err(TableFault::NotATable),
+    };
+    rest.split_at_checked(CHECKSUM_BYTES)
+        .ok_or(TableFault::Checksum)
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    /// What a test's frame holds.
+    struct Text(String);
+
+    impl Block for Text {
+        fn read(body: &[u8], _: u64, _: u64) -> Result<Self, TableFault> {
+            let text = postcard::from_bytes(body);
+            text.map(Self).map_err(|_| TableFault::Malformed("no text"))
+        }
+    }
 
     fn packed() -> Vec<u8> {
         let origin = Origin {
@@ -187,32 +356,77 @@ mod tests {
             built: None,
         };
         let header = Header::new(Contents::Networks, Time::default(), origin, 3);
-        pack(header, b"a body").unwrap()
+        let mut writer = Writer::default();
+        for section in [&["a", "b"][..], &["c"]] {
+            writer.begin_section();
+            for (first, text) in (10..).step_by(10).zip(section) {
+                writer.frame(first, text).unwrap();
+            }
+        }
+        writer.finish(&header).unwrap()
+    }
+
+    fn opened(bytes: &[u8]) -> Result<Vec<Frames<Text>>, TableFault> {
+        let mut opened = open(bytes.to_vec().into(), Contents::Networks)?;
+        Ok(vec![opened.section()?, opened.section()?])
     }
 
     #[test]
-    fn what_was_packed_is_unpacked_and_any_changed_byte_is_noticed() {
+    fn a_key_finds_its_frame_and_any_changed_byte_is_noticed() {
         let bytes = packed();
-        let (header, body) = unpack(&bytes, Contents::Networks).unwrap();
+        let header = header(&bytes).unwrap();
         assert_eq!((header.source.as_str(), header.ranges), ("here", 3));
-        assert_eq!(body, b"a body");
-        assert!(unpack(&bytes, Contents::PlacesV4).is_err());
+        let sections = opened(&bytes).unwrap();
+        let found = |section: usize, key| {
+            let text: Option<&Text> = sections[section].holding(key);
+            text.map(|text| text.0.as_str())
+        };
+        assert_eq!(
+            (found(0, 9), found(0, 10), found(0, 19)),
+            (None, Some("a"), Some("a"))
+        );
+        assert_eq!((found(0, 20), found(1, u64::MAX)), (Some("b"), Some("c")));
+        assert!(open(bytes.clone().into(), Contents::PlacesV4).is_err());
         for at in 0..bytes.len() {
             let mut broken = bytes.clone();
             broken[at] ^= 1;
-            assert!(unpack(&broken, Contents::Networks).is_err(), "byte {at}");
-            assert!(
-                unpack(&bytes[..at], Contents::Networks).is_err(),
-                "cut at {at}"
-            );
+            assert!(opened(&broken).is_err(), "byte {at}");
+            assert!(opened(&bytes[..at]).is_err(), "cut at {at}");
         }
+    }
+
+    #[test]
+    fn a_table_of_another_version_says_what_to_do() {
+        let mut bytes = packed();
+        bytes[MAGIC.len() - 1] = 1;
+        assert_eq!(opened(&bytes).err(), Some(TableFault::Version));
+    }
+
+    /// The same bytes with the checksum that they should have.
+    pub(in crate::context::tables) fn sealed(rest: &[u8]) -> Vec<u8> {
+        [MAGIC.as_slice(), blake3::hash(rest).as_bytes(), rest].concat()
+    }
+
+    /// What stands behind the checksum.
+    pub(in crate::context::tables) fn unsealed(bytes: &[u8]) -> &[u8] {
+        &bytes[MAGIC.len() + CHECKSUM_BYTES..]
     }
 
     proptest! {
         #[test]
-        fn a_body_with_a_right_checksum_over_any_bytes_never_panics(rest: Vec<u8>) {
-            let sealed = [MAGIC.as_slice(), blake3::hash(&rest).as_bytes(), &rest].concat();
-            let _ = unpack(&sealed, Contents::PlacesV6);
+        fn whatever_has_a_right_checksum_never_panics(
+            rest: Vec<u8>,
+            at in 0_usize..200,
+            byte: u8,
+        ) {
+            let mut changed = unsealed(&packed()).to_vec();
+            let at = at % changed.len();
+            changed[at] = byte;
+            for rest in [rest, changed] {
+                for section in opened(&sealed(&rest)).into_iter().flatten() {
+                    section.read_all().for_each(drop);
+                }
+            }
         }
     }
 }

@@ -30,8 +30,8 @@ use places::{Places, Point};
 use std::net::IpAddr;
 use std::sync::Arc;
 
-/// Everything known about addresses. Cheap to clone; the embedded tables are decoded once a
-/// process, each family when it is first asked.
+/// Everything known about addresses. Cheap to clone; of the embedded tables, each part is unpacked once a
+/// process, when an address in it is first asked about.
 #[derive(Clone, Default)]
 pub struct Tables {
     city: Vec<Arc<CityTable>>,
@@ -115,6 +115,7 @@ impl Tables {
     /// A file that is neither.
     pub fn is_about_networks(bytes: &[u8]) -> Result<bool, TableFault> {
         if file::is_packed(bytes) {
+            file::check(bytes)?;
             return file::header(bytes).map(|header| header.contents == Contents::Networks);
         }
         let name = mmdb::Reader::new(bytes.to_vec())?
@@ -143,12 +144,6 @@ impl Tables {
             self.placed(address, class),
             found.map(|found| found.network),
         )
-    }
-
-    /// Decodes the embedded tables now, so that the first use does not wait for them. For a thread of
-    /// the shell: together they take a tenth of a second.
-    pub fn warm_up() {
-        embedded::warm_up();
     }
 
     /// The tables in use: the user's, then the embedded ones.
@@ -271,7 +266,7 @@ impl CityTable {
         } else {
             Contents::PlacesV4
         };
-        let places = Places::decode(&bytes, wanted)?;
+        let places = Places::open(bytes.into(), wanted)?;
         Ok(Self::Packed { v6, places })
     }
 
@@ -301,7 +296,7 @@ impl CityTable {
 impl AsnTable {
     fn open(bytes: Vec<u8>) -> Result<Self, TableFault> {
         if file::is_packed(&bytes) {
-            Networks::decode(&bytes).map(Self::Packed)
+            Networks::open(bytes.into()).map(Self::Packed)
         } else {
             mmdb::Reader::new(bytes).map(Self::MaxMind)
         }

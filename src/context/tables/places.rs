@@ -7,10 +7,11 @@
 //! builder used: the mean of its points weighted by addresses, and the radius that holds 95 in 100
 //! of them.
 
-use super::file::{self, Contents, Header, TableFault};
-use super::ranges::{Columns, Ranges, key};
+use super::file::{self, Block, Contents, Frames, Header, TableFault};
+use super::ranges::{Ranges, key};
 use crate::domain::context::Country;
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -18,10 +19,13 @@ use std::sync::Arc;
 /// error.
 pub(in crate::context) const STEPS_PER_DEGREE: f32 = 180.0;
 
-/// Cells a table can have: their numbers are packed as 16 bits at most, and 0 is "no place".
+/// Cells a table can have: half as many again as the world's, whose grid is as fine as it needs to be.
 pub(in crate::context) const CELLS_MAX: usize = u16::MAX as usize;
 
-/// Cells as they are stored, one column each.
+/// Cells in one frame. Fewer, and their names pack worse.
+pub(in crate::context) const FRAME_CELLS: usize = 1024;
+
+/// The cells of one frame as they are stored, one column each.
 #[derive(Serialize, Deserialize)]
 pub(in crate::context) struct Cells<'a> {
     /// Degrees north times [`STEPS_PER_DEGREE`].
@@ -48,39 +52,79 @@ pub(super) struct Point {
     pub(super) name: Option<Arc<str>>,
 }
 
-/// A decoded table.
+/// An opened table.
 pub(super) struct Places {
     pub(super) header: Header,
     ranges: Ranges,
     /// The cell numbered 1 first; 0 is "no place".
-    cells: Vec<Point>,
+    cells: Frames<CellsBlock>,
 }
 
+/// The cells of one frame.
+struct CellsBlock(Vec<Point>);
+
 impl Places {
-    /// Decodes a packed table of places of either family.
-    pub(super) fn decode(bytes: &[u8], wanted: Contents) -> Result<Self, TableFault> {
-        let (header, body) = file::unpack(bytes, wanted)?;
-        let (columns, cells): (Columns<'_>, Cells<'_>) = postcard::from_bytes(&body)
-            .map_err(|_| TableFault::Malformed("the columns do not read"))?;
-        let cells = points(&cells)?;
-        Ok(Self {
+    /// Opens a packed table of places of either family; one that is not the binary's own is read to its end.
+    pub(super) fn open(bytes: Cow<'static, [u8]>, wanted: Contents) -> Result<Self, TableFault> {
+        let is_ours = matches!(bytes, Cow::Borrowed(_));
+        let mut table = file::open(bytes, wanted)?;
+        let ranges = Ranges::open(&mut table)?;
+        let cells = table.section()?;
+        let header = table.header;
+        let places = Self {
             header,
-            ranges: Ranges::decode(&columns, cells.len() + 1)?,
+            ranges,
             cells,
-        })
+        };
+        if !is_ours {
+            places.check()?;
+        }
+        Ok(places)
+    }
+
+    /// Reads everything once.
+    pub(super) fn check(&self) -> Result<(), TableFault> {
+        let mut count = 0;
+        for block in self.cells.read_all() {
+            count = file::filled(count, FRAME_CELLS, block?.0.len())?;
+        }
+        if count > CELLS_MAX {
+            return Err(TableFault::Malformed("more cells than any table has"));
+        }
+        self.ranges.check(count + 1)
     }
 
     /// What the table knows of a canonical address of its family.
     pub(super) fn at(&self, address: IpAddr) -> Option<&Point> {
-        let cell = self.ranges.at(key(address))? as usize;
-        self.cells.get(cell.checked_sub(1)?)
+        self.cell(self.ranges.at(key(address))?)
+    }
+
+    fn cell(&self, number: u32) -> Option<&Point> {
+        let index = (number as usize).checked_sub(1)?;
+        let block = self.cells.block(index / FRAME_CELLS)?;
+        block.0.get(index % FRAME_CELLS)
+    }
+
+    /// Every range: where it starts, and what is there.
+    #[cfg(test)]
+    pub(super) fn all(&self) -> impl Iterator<Item = (u64, Option<&Point>)> {
+        self.ranges
+            .all()
+            .map(|(start, number)| (start, self.cell(number)))
+    }
+}
+
+impl Block for CellsBlock {
+    fn read(body: &[u8], _: u64, _: u64) -> Result<Self, TableFault> {
+        let cells: Cells<'_> = postcard::from_bytes(body)
+            .map_err(|_| TableFault::Malformed("the cells do not read"))?;
+        points(&cells).map(Self)
     }
 }
 
 fn points(cells: &Cells<'_>) -> Result<Vec<Point>, TableFault> {
     let count = cells.latitudes.len();
-    if count > CELLS_MAX
-        || cells.longitudes.len() != count
+    if cells.longitudes.len() != count
         || cells.radii_km.len() != count
         || cells.countries.len() != 2 * count
     {
