@@ -4,6 +4,8 @@
 //! peak memory, of the same lines as JSON, combined, gzip and zstd; then the start-up, and, where valgrind is there, the
 //! instructions that one more line costs, which repeat on a busy machine too and are held to a bound.
 //! `cargo bench --bench reference -- --instructions` counts those alone; it fails beyond the bound, or without valgrind.
+//! `cargo bench --bench reference -- --state` tells what the state of a session takes, alone: it writes two logs, of as many
+//! sessions as lines are asked for and of a tenth.
 //! `TOKENTRIP_BENCH_LINES` says how many lines (1,000,000). Programs that are not installed are named and left out.
 
 mod traffic;
@@ -50,6 +52,10 @@ fn main() -> io::Result<ExitCode> {
         let within = table.instructions()? && table.missing.is_empty();
         table.end()?;
         return Ok(exit_code(within));
+    }
+    if std::env::args().any(|argument| argument == "--state") {
+        table.state()?;
+        return Ok(ExitCode::SUCCESS);
     }
     let json = written("json", || Traffic::new(lines), lines)?;
     let combined = written("combined", || Traffic::new(lines).combined(), lines)?;
@@ -155,6 +161,24 @@ impl Table {
                 Ok(())
             }
         }
+    }
+
+    /// Prints what one more session takes, with its token, context and network: beside tables, buffers and accounts, which
+    /// both logs have alike.
+    fn state(&mut self) -> io::Result<()> {
+        let peak = |sessions| {
+            let log = written("sessions", || Traffic::once(sessions), sessions)?;
+            let cost = run(&mut scan("1", &log))?.ok_or(io::ErrorKind::NotFound)?;
+            io::Result::Ok(cost.peak_kb * 1024)
+        };
+        let (few, more) = (self.lines / 10, self.lines);
+        let of_more = peak(more)?;
+        let each = of_more.saturating_sub(peak(few)?) / (more - few).max(1) as u64;
+        let of_more = of_more / (1024 * 1024);
+        writeln!(
+            self.out,
+            "state of one more session: {each} bytes; {more} sessions took {of_more} MB in all"
+        )
     }
 
     /// Prints how many instructions one more line costs; false when they are too many.

@@ -179,6 +179,7 @@ impl Engine {
     pub fn restore(&mut self, snapshot: &[u8]) -> Result<(), postcard::Error> {
         self.state = postcard::from_bytes(snapshot)?;
         self.forget_lanes();
+        self.state.stores.share();
         Ok(())
     }
 

@@ -107,6 +107,7 @@ pub(crate) struct Traffic {
     lines: usize,
     next: usize,
     combined: bool,
+    once: bool,
 }
 
 impl Traffic {
@@ -123,6 +124,15 @@ impl Traffic {
             lines,
             next: 0,
             combined: false,
+            once: false,
+        }
+    }
+
+    /// One line of each session.
+    pub(crate) fn once(sessions: usize) -> Self {
+        Self {
+            once: true,
+            ..Self::of_sessions(sessions, sessions)
         }
     }
 
@@ -139,7 +149,10 @@ impl Traffic {
         if self.next == self.lines {
             return false;
         }
-        let session = self.random.below(self.tokens.len());
+        let session = match self.once {
+            true => self.next,
+            false => self.random.below(self.tokens.len()),
+        };
         let late = self.next * 2 > self.lines;
         let stolen = late && session.is_multiple_of(STOLEN_EVERY) && self.random.below(2) == 0;
         let (address, agent) = match stolen {

@@ -74,8 +74,9 @@ impl Look {
                 _ => token.form,
             };
             *self.forms.entry(form.name()).or_default() += 1;
-            if let Some(issuer) = token.issuer.filter(|_| self.issuers.len() < ISSUERS_MAX) {
-                self.issuers.insert(issuer.into());
+            let issuer = token.issuer.as_deref();
+            if let Some(issuer) = issuer.filter(|_| self.issuers.len() < ISSUERS_MAX) {
+                self.issuers.insert(issuer.to_owned());
             }
         }
     }

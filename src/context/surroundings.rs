@@ -27,7 +27,7 @@ pub struct Surroundings {
     tables: Tables,
     clients: Clients,
     addresses: Recent<IpAddr, (Option<Place>, Option<Network>)>,
-    user_agents: Recent<String, Option<Client>>,
+    user_agents: Recent<String, Option<Arc<Client>>>,
     /// Fingerprints and languages.
     texts: Recent<String, Arc<str>>,
 }
@@ -56,14 +56,15 @@ impl Surroundings {
         let (place, network) = self.addresses.get(&address, || self.tables.at(address));
         let client = event.user_agent.as_deref().and_then(|text| {
             let text = clients::cut(text);
-            self.user_agents.get(text, || self.clients.identify(text))
+            let identify = || self.clients.identify(text).map(Arc::new);
+            self.user_agents.get(text, identify)
         });
         let ja4 = event.ja4.as_deref().filter(|ja4| is_ja4(ja4));
         let language = event.language.as_deref().and_then(language::first);
         Some(Context {
             address,
             place,
-            network: network.map(|network| as_used_by(client.as_ref(), network)),
+            network: network.map(|network| as_used_by(client.as_deref(), network)),
             client,
             ja4: ja4.map(|text| self.texts.get(text, || text.into())),
             language: language.map(|text| self.texts.get(text.as_str(), || text.as_str().into())),

@@ -30,7 +30,7 @@ fn measure(look: &Look<'_>, facts: &mut Facts) {
     let token = look.usage.token;
     let raw = token.form == Form::Raw && !token.header.alg_none;
     facts.flag(Fact::LeakRawInLog, raw);
-    let Some(leaked) = look.entry.leaked else {
+    let Some(leaked) = look.entry.leaked.as_ref().map(|leak| leak.time) else {
         return;
     };
     let Some(session) = look.changed_session() else {

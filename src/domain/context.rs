@@ -234,7 +234,7 @@ pub struct Context {
     /// Whose network that is.
     pub network: Option<Network>,
     /// What program.
-    pub client: Option<Client>,
+    pub client: Option<Arc<Client>>,
     /// JA4 fingerprint.
     pub ja4: Option<Arc<str>>,
     /// First language of Accept-Language, primary subtag in lower case.

@@ -10,6 +10,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
 
 /// A keyed 128-bit digest of a credential as written. It probes tables and never leaves the process's own state.
+/// Packed, as the ids are: there are many, and most stand beside smaller things.
+#[repr(Rust, packed)]
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Digest(pub u128);
 
@@ -95,6 +97,7 @@ fn framed(purpose: &str, parts: &[&[u8]]) -> Vec<u8> {
 macro_rules! shown_id {
     ($(#[$doc:meta])* $name:ident, $prefix:literal, $purpose:literal) => {
         $(#[$doc])*
+        #[repr(Rust, packed)]
         #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
         pub struct $name(pub u128);
 
@@ -108,7 +111,7 @@ macro_rules! shown_id {
 
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                write!(f, concat!($prefix, "{:020x}"), self.0)
+                write!(f, concat!($prefix, "{:020x}"), { self.0 })
             }
         }
 
@@ -131,7 +134,7 @@ macro_rules! shown_id {
                 if serializer.is_human_readable() {
                     serializer.collect_str(self)
                 } else {
-                    self.0.serialize(serializer)
+                    { self.0 }.serialize(serializer)
                 }
             }
         }
@@ -194,7 +197,8 @@ mod tests {
             TokenId::of(&key, &[b"ab", b"c"]),
             TokenId::of(&key, &[b"a", b"bc"])
         );
-        assert_ne!(TokenId::of(&key, &[b"a"]).0, SessionId::of(&key, &[b"a"]).0);
+        let (token, session) = (TokenId::of(&key, &[b"a"]), SessionId::of(&key, &[b"a"]));
+        assert_ne!({ token.0 }, { session.0 });
     }
 
     #[test]

@@ -11,6 +11,8 @@ use super::scrubbed::Scrubbed;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::fmt;
+use std::ops::Deref;
+use std::sync::Arc;
 
 /// A token as written in a log. It never shows itself; [`RawToken::expose`] is the one way to its text.
 #[derive(Clone)]
@@ -172,26 +174,14 @@ pub struct Token {
     pub subject: Option<SubjectId>,
     /// How much of it the log holds.
     pub form: Form,
-    /// `iss`.
-    pub issuer: Option<Box<str>>,
+    /// What it has in common with others.
+    pub common: Arc<Common>,
     /// `sub`. A machine's token without one has no subject; see `client_id`.
     pub sub: Option<Box<str>>,
-    /// `aud`, several joined by a space.
-    pub audience: Option<Box<str>>,
-    /// `azp`, else `client_id` or what vendors call it.
-    pub client_id: Option<Box<str>>,
     /// `jti`.
     pub jti: Option<Box<str>>,
     /// `sid`.
     pub sid: Option<Box<str>>,
-    /// `scope` or `scp`, several joined by a space.
-    pub scope: Option<Box<str>>,
-    /// `alg` of the header.
-    pub alg: Option<Box<str>>,
-    /// `kid` of the header.
-    pub kid: Option<Box<str>>,
-    /// `typ` of the header.
-    pub typ: Option<Box<str>>,
     /// `iat`, seconds since the epoch.
     pub issued_s: Option<i64>,
     /// `nbf`, seconds since the epoch.
@@ -204,6 +194,33 @@ pub struct Token {
     pub payload: Digest,
     /// Keyed digest of `(iss, jti)`, where both are there.
     pub jti_key: Option<Digest>,
+}
+
+/// What all tokens of an issuer for one client have in common: they can share it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Common {
+    /// `iss`.
+    pub issuer: Option<Box<str>>,
+    /// `aud`, several joined by a space.
+    pub audience: Option<Box<str>>,
+    /// `azp`, else `client_id` or what vendors call it.
+    pub client_id: Option<Box<str>>,
+    /// `scope` or `scp`, several joined by a space.
+    pub scope: Option<Box<str>>,
+    /// `alg` of the header.
+    pub alg: Option<Box<str>>,
+    /// `kid` of the header.
+    pub kid: Option<Box<str>>,
+    /// `typ` of the header.
+    pub typ: Option<Box<str>>,
+}
+
+/// So that a token's claims are asked alike, whether others have them too or not.
+impl Deref for Token {
+    type Target = Common;
+    fn deref(&self) -> &Common {
+        &self.common
+    }
 }
 
 /// What is wrong or remarkable about a token's header, whatever its signature says.

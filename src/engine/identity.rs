@@ -86,10 +86,10 @@ impl Engine {
         if let Some(session) = self.state.stores.sessions.get_mut(session)
             && session.logout.is_none()
         {
-            session.logout = Some(Logout {
+            session.logout = Some(Box::new(Logout {
                 time: told.time,
                 visit: session.current,
-            });
+            }));
         }
     }
 }

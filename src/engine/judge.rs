@@ -186,7 +186,7 @@ impl Engine {
             provenance: usage.provenance,
             verdict: usage.verdict,
             source: SourceShown::from(&**usage.context),
-            client: usage.context.client.as_ref().map(ClientShown::from),
+            client: usage.context.client.as_deref().map(ClientShown::from),
             ..self.bare_finding(rule, prepared, view)
         }
     }

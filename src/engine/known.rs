@@ -130,7 +130,7 @@ impl Engine {
         prepared: &Prepared<'_>,
         place: CredentialPlace,
     ) -> bool {
-        let session = self.state.stores.sessions.get(entry.token.session);
+        let session = self.state.stores.sessions.get(entry.session);
         unremarkable(prepared, place)
             && plain(entry, prepared)
             && session.is_some_and(|session| stays(session, prepared))
@@ -166,7 +166,8 @@ impl Engine {
         let mut entry = match known {
             Some(entry) => entry,
             None => {
-                let token = decode(credential, &self.settings.key).ok()?;
+                let mut token = decode(credential, &self.settings.key).ok()?;
+                self.state.stores.commons.share(&mut token);
                 TokenEntry::new(Arc::new(token))
             }
         };
@@ -190,7 +191,7 @@ impl Engine {
         }
         if entry.revocations != self.state.revocations {
             entry.revocations = self.state.revocations;
-            entry.revoked = self.revoked(&entry.token);
+            entry.revoked = self.revoked(&entry.token).map(Box::new);
         }
         Some(entry)
     }

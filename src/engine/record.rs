@@ -46,11 +46,15 @@ impl Engine {
         let refused = prepared.event.refused();
         let mut counts = OriginCounts {
             rejected: if refused {
-                origin.rejected.add(time)
+                origin.odd_mut().rejected.add(time)
             } else {
                 0
             },
-            forged: if forgery { origin.forged.add(time) } else { 0 },
+            forged: if forgery {
+                origin.odd_mut().forged.add(time)
+            } else {
+                0
+            },
             ..OriginCounts::default()
         };
         if let Some(subject) = entry.token.subject {
@@ -60,15 +64,17 @@ impl Engine {
                     .get(entry.token.session)
                     .is_some_and(|s| at_home_elsewhere(s, context))
                 {
-                    origin.newcomers.add(subject, time);
+                    origin.odd_mut().newcomers.add(subject, time);
                 }
             } else if forgery || refused {
-                origin.named.add(subject, time);
+                origin.odd_mut().named.add(subject, time);
             }
         }
         counts.subjects = origin.subjects.count(time);
-        counts.newcomers = origin.newcomers.count(time);
-        counts.named = origin.named.count(time);
+        if let Some(odd) = origin.odd() {
+            counts.newcomers = odd.newcomers.count(time);
+            counts.named = odd.named.count(time);
+        }
         counts
     }
 
@@ -86,7 +92,7 @@ impl Engine {
             };
             let time = Some(prepared.event.time).filter(|time| *time != Time::default());
             let time = time.unwrap_or(self.state.newest);
-            entry.leaked = Some(entry.leaked.map_or(time, |leaked| leaked.min(time)));
+            entry.leak(time, None);
             self.remember(credential.digest, entry, false);
         }
     }
@@ -107,10 +113,8 @@ impl Engine {
             CredentialPlace::Header | CredentialPlace::Cookie | CredentialPlace::Field
         );
         if readable {
-            if entry.leaked.is_none() {
-                entry.leaked_path = prepare::path_key(&self.settings.key, usage.event);
-            }
-            entry.leaked = Some(entry.leaked.map_or(time, |leaked| leaked.min(time)));
+            let path = prepare::path_key(&self.settings.key, usage.event);
+            entry.leak(time, path);
         }
         if !believed {
             self.record_refusal(prepared, usage);
@@ -132,7 +136,7 @@ impl Engine {
             usage.event.bytes,
         );
         if prepared.path.logout && session.logout.is_none() {
-            session.logout = Some(Logout { time, visit: index });
+            session.logout = Some(Box::new(Logout { time, visit: index }));
         }
         let drifting = facts
             .get(Fact::DriftDimensions)
@@ -180,10 +184,10 @@ impl Engine {
         // A logout often answers with a redirect, which accepts nothing, and still ends the session.
         let redirects = (300..400).contains(&usage.event.status);
         if prepared.path.logout && redirects && session.logout.is_none() {
-            session.logout = Some(Logout {
+            session.logout = Some(Box::new(Logout {
                 time: usage.event.time,
                 visit: index,
-            });
+            }));
         }
     }
 
@@ -235,7 +239,7 @@ fn at_home_elsewhere(session: &Session, here: &Context) -> bool {
 
 /// True when another node should hear again that the session is where it is.
 pub(super) fn sighting_due(session: &Session, time: Time) -> bool {
-    let sighted = session.current().and_then(|visit| visit.sighted);
+    let sighted = session.current().and_then(|visit| visit.sighted.as_ref());
     sighted.is_none_or(|last| time.as_ms() - last.as_ms() >= SIGHTING_MS_MIN)
 }
 
@@ -253,11 +257,12 @@ pub(super) fn sight(
     let time = usage.event.time;
     if visit
         .sighted
+        .as_ref()
         .is_some_and(|last| time.as_ms() - last.as_ms() < SIGHTING_MS_MIN)
     {
         return;
     }
-    visit.sighted = Some(time);
+    visit.sighted = Some(Box::new(time));
     sightings.push(Sighting {
         time,
         token: usage.token.clone(),

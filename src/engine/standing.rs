@@ -129,8 +129,10 @@ pub(super) fn opens_link(
 ) -> bool {
     context.client_kind() == ClientKind::Bot
         && !event.writes()
-        && entry.leaked.is_some()
-        && entry.leaked_path == path_key
+        && entry
+            .leaked
+            .as_ref()
+            .is_some_and(|leak| leak.path == path_key)
 }
 
 /// True when the answer shows that the path asks nobody for a token. A preflight never carries one (Fetch, section

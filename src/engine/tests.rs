@@ -162,6 +162,32 @@ fn a_token_used_in_two_places_by_two_programs_is_an_incident_of_its_subject() {
 }
 
 #[test]
+fn tokens_of_one_client_share_what_they_have_in_common_also_after_a_restart() {
+    let common = |engine: &mut Engine| {
+        let tokens = engine.state.stores.tokens.values_mut();
+        let common: Vec<_> = tokens
+            .map(|entry| Arc::clone(&entry.token.common))
+            .collect();
+        assert_eq!(common.len(), 2);
+        assert!(Arc::ptr_eq(&common[0], &common[1]));
+        Arc::clone(&common[0])
+    };
+    let mut before = kit();
+    for (sub, sid) in [("alice", "s1"), ("bob", "s2")] {
+        let token = mint(&claims(sub, sid, sid), "rsa-2048");
+        before.line(0, LISBON, BROWSER, &token, 200);
+    }
+    let of_before = common(&mut before.engine);
+    assert_eq!(of_before.issuer.as_deref(), Some(ISSUER));
+    let mut after = kit();
+    after
+        .engine
+        .restore(&before.engine.snapshot().unwrap())
+        .unwrap();
+    assert_eq!(common(&mut after.engine), of_before);
+}
+
+#[test]
 fn an_engine_restored_from_a_snapshot_goes_on_as_if_nothing_had_happened() {
     let token = mint(&claims("alice", "s1", "j1"), "rsa-2048");
     let mut whole = kit();

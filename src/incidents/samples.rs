@@ -8,7 +8,9 @@ use crate::domain::facts::Fact;
 use crate::domain::finding::{Confidence, Dimension, FactValue, Finding, Level};
 use crate::domain::ids::{Digest, FindingId, IdKey, SessionId, SubjectId, TokenId};
 use crate::domain::time::Time;
-use crate::domain::token::{CredentialPlace, Form, HeaderMarks, Provenance, Token, Verdict};
+use crate::domain::token::{
+    Common, CredentialPlace, Form, HeaderMarks, Provenance, Token, Verdict,
+};
 use crate::domain::usage::TokenUse;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -59,12 +61,12 @@ pub(super) fn context((address, town, network, client): Where) -> Context {
             organisation: network.1.into(),
             kind: network.2,
         }),
-        client: Some(Client {
+        client: Some(Arc::new(Client {
             name: client.0.into(),
             version: client.1.into(),
             os: client.2.into(),
             kind: client.3,
-        }),
+        })),
         ja4: None,
         language: None,
     }
@@ -79,16 +81,15 @@ pub(super) fn token(sub: &str, n: u32) -> Token {
         session: SessionId::of(&key, &[sub.as_bytes()]),
         subject: Some(SubjectId::of(&key, &[sub.as_bytes()])),
         form: Form::Claims,
-        issuer: Some("https://idp.example.com/realms/shop".into()),
+        common: Arc::new(Common {
+            issuer: Some("https://idp.example.com/realms/shop".into()),
+            client_id: Some("web".into()),
+            alg: Some("RS256".into()),
+            ..Common::default()
+        }),
         sub: Some(sub.into()),
-        audience: None,
-        client_id: Some("web".into()),
         jti: Some(text.as_str().into()),
         sid: Some(format!("sid of {sub}").into()),
-        scope: None,
-        alg: Some("RS256".into()),
-        kid: None,
-        typ: None,
         issued_s: Some(0),
         not_before_s: None,
         expires_s: Some(3600),
@@ -161,7 +162,7 @@ pub(super) fn finding(usage: &TokenUse<'_>, dimension: Dimension, points: u32) -
         provenance: usage.provenance,
         verdict: usage.verdict,
         source: (&**usage.context).into(),
-        client: usage.context.client.as_ref().map(Into::into),
+        client: usage.context.client.as_deref().map(Into::into),
         facts: BTreeMap::from([(Fact::DriftNetwork.name().to_owned(), FactValue::Flag(true))]),
         attack: Vec::new(),
         evidence: Vec::new(),

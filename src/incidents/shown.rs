@@ -95,7 +95,7 @@ fn identity_event(told: &Told) -> IdentityEvent {
         action: told.kind,
         ip: context.map(|context| context.address),
         network: context.map(network_words),
-        client: context.and_then(|context| context.client.as_ref().map(client_words)),
+        client: context.and_then(|context| context.client.as_deref().map(client_words)),
     }
 }
 

@@ -242,12 +242,20 @@ fn key_of<'a>(target: &'a Target, name: &'a str) -> KeyRef<'a> {
 mod tests {
     use super::*;
     use crate::domain::ids::{Digest, SessionId, TokenId};
-    use crate::domain::token::{Form, HeaderMarks};
+    use crate::domain::token::{Common, Form, HeaderMarks};
+    use std::sync::Arc;
 
     const ISS: &str = "https://idp.example.com/";
 
     fn at(s: i64) -> Time {
         Time::from_ms(s * 1000).unwrap()
+    }
+
+    fn of_issuer(issuer: &str) -> Arc<Common> {
+        Arc::new(Common {
+            issuer: Some(issuer.into()),
+            ..Common::default()
+        })
     }
 
     fn token() -> Token {
@@ -256,16 +264,10 @@ mod tests {
             session: SessionId(1),
             subject: None,
             form: Form::Raw,
-            issuer: Some(ISS.into()),
+            common: of_issuer(ISS),
             sub: Some("alice".into()),
-            audience: None,
-            client_id: None,
             jti: Some("j-1".into()),
             sid: Some("s-1".into()),
-            scope: None,
-            alg: None,
-            kid: None,
-            typ: None,
             issued_s: Some(1000),
             not_before_s: None,
             expires_s: Some(5000),
@@ -324,7 +326,7 @@ mod tests {
             denylist.deny(&target, at(2000)).unwrap();
         }
         let other = Token {
-            issuer: Some("https://other.example.com/".into()),
+            common: of_issuer("https://other.example.com/"),
             ..token()
         };
         assert_eq!(denylist.denied(&other, at(1500)), None);

@@ -42,7 +42,7 @@ struct Habit {
 /// The tokens seen under each `(iss, jti)`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Issued {
-    first: Bounded<u128, First>,
+    first: Bounded<Digest, First>,
     habits: Bounded<u128, Habit>,
 }
 
@@ -58,7 +58,7 @@ impl Issued {
     /// Records an accepted token of the issuer with key `issuer`; tells when its id already stands for another.
     /// A payload with the same id and a later `iat` is a refresh, which some issuers do so.
     pub fn record(&mut self, issuer: u128, token: &Token) -> Option<Clash> {
-        let key = token.jti_key?.0;
+        let key = token.jti_key?;
         if !token.jti.as_deref().is_some_and(can_be_unique) {
             return None;
         }

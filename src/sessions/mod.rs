@@ -4,6 +4,7 @@
 //! Does not know: detectors, rules. What is only claimed lives in stores of its own and cannot evict what is real.
 
 pub mod bounded;
+pub mod commons;
 pub mod device;
 pub mod identity;
 pub mod issued;
@@ -16,6 +17,7 @@ use crate::domain::ids::{Digest, SessionId, SubjectId};
 use crate::domain::time::Time;
 use crate::domain::token::{Provenance, Token, Verdict};
 use bounded::Bounded;
+use commons::Commons;
 use identity::Identity;
 use issued::Issued;
 use serde::{Deserialize, Serialize};
@@ -65,12 +67,10 @@ pub struct TokenEntry {
     pub verdict: Verdict,
     /// Which key history said so: a later one may know more.
     pub keys_version: u64,
-    /// When it first stood where others can read it: a query, a path, a Referer.
-    pub leaked: Option<Time>,
-    /// On which path that was, by keyed hash: a link preview asks for it again.
-    pub leaked_path: Option<u64>,
+    /// When it first stood where others can read it.
+    pub leaked: Option<Box<Leak>>,
     /// When it, or its session, was revoked.
-    pub revoked: Option<Time>,
+    pub revoked: Option<Box<Time>>,
     /// How many denials had been heard of when `revoked` was looked up.
     pub revocations: u64,
     /// True once an accepted use was recorded.
@@ -79,6 +79,15 @@ pub struct TokenEntry {
     pub judged: Option<ContextKey>,
     /// Why that use may be believed.
     pub provenance: Provenance,
+}
+
+/// A token stood where others can read it: a query, a path, a Referer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Leak {
+    /// When, the first time.
+    pub time: Time,
+    /// On which path that was, by keyed hash: a link preview asks for it again.
+    pub path: Option<u64>,
 }
 
 impl TokenEntry {
@@ -91,13 +100,22 @@ impl TokenEntry {
             verdict: Verdict::NotConfigured,
             keys_version: 0,
             leaked: None,
-            leaked_path: None,
             revoked: None,
             revocations: 0,
             accepted: false,
             judged: None,
             provenance: Provenance::Claimed,
         }
+    }
+}
+
+impl TokenEntry {
+    /// Records that it stood where others can read it.
+    pub fn leak(&mut self, time: Time, path: Option<u64>) {
+        let leak = self
+            .leaked
+            .get_or_insert_with(|| Box::new(Leak { time, path }));
+        leak.time = leak.time.min(time);
     }
 }
 
@@ -134,6 +152,9 @@ pub struct Stores {
     pub identity: Identity,
     /// Paths that answered 2xx to a request without any credential, by keyed hash: an answer there accepts nothing.
     pub open_paths: Bounded<u64, ()>,
+    /// What tokens have in common.
+    #[serde(skip)]
+    pub commons: Commons,
 }
 
 /// Paths known to be open: more than any service has templates for.
@@ -152,6 +173,16 @@ impl Stores {
             issued: Issued::new(limits.tokens),
             identity: Identity::new(limits.tokens),
             open_paths: Bounded::new(OPEN_PATHS_MAX),
+            commons: Commons::default(),
+        }
+    }
+
+    /// Shares what tokens have in common, after a snapshot was read.
+    pub fn share(&mut self) {
+        for entry in self.tokens.values_mut().chain(self.claimed.values_mut()) {
+            if let Some(token) = Arc::get_mut(&mut entry.token) {
+                self.commons.share(token);
+            }
         }
     }
 
@@ -169,5 +200,23 @@ impl Stores {
             ("subjects", self.subjects.evicted()),
             ("sources", self.sources.evicted()),
         ]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_most_sessions_have_stays_small() {
+        // With its key, its place in a table and what it points at, this is what a million of each are bounded by.
+        let sizes = [
+            size_of::<TokenEntry>(),
+            size_of::<Token>(),
+            size_of::<Session>(),
+            size_of::<Subject>(),
+            size_of::<Origin>(),
+        ];
+        assert!(sizes.iter().sum::<usize>() <= 720, "{sizes:?}");
     }
 }

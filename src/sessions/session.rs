@@ -56,7 +56,7 @@ pub struct Visit {
     /// True once a finding named this context: its uses are counted for the incident.
     pub suspect: bool,
     /// Event time of the last sighting that was sent out.
-    pub sighted: Option<Time>,
+    pub sighted: Option<Box<Time>>,
 }
 
 /// The session went from one of its visits to another.
@@ -99,9 +99,9 @@ pub struct Session {
     /// The context of the first accepted uses, and its twin of the other address family in the same place.
     pub binding: [Option<u8>; 2],
     /// The last switches, oldest first.
-    pub switches: SmallVec<[Switch; 0]>,
+    pub switches: Box<[Switch]>,
     /// When its holder ended it.
-    pub logout: Option<Logout>,
+    pub logout: Option<Box<Logout>>,
     /// The lane of the engine that counts for it now; 0 for none.
     #[serde(skip)]
     pub lane: u64,
@@ -131,7 +131,7 @@ impl Session {
             visits: SmallVec::new(),
             current: 0,
             binding: [None; 2],
-            switches: SmallVec::new(),
+            switches: Box::default(),
             logout: None,
             lane: 0,
         }
@@ -339,8 +339,9 @@ impl Session {
             })
             .min_by_key(|&index| (self.visits[index].accepted > 0, self.visits[index].last))
             .unwrap_or(VISITS_MAX - 1);
-        self.switches
-            .retain(|s| usize::from(s.from) != spare && usize::from(s.to) != spare);
+        let mut switches = std::mem::take(&mut self.switches).into_vec();
+        switches.retain(|s| usize::from(s.from) != spare && usize::from(s.to) != spare);
+        self.switches = switches.into();
         self.visits[spare] = visit;
         spare
     }
@@ -361,10 +362,12 @@ impl Session {
     }
 
     fn note_switch(&mut self, switch: Switch) {
-        if self.switches.len() == SWITCHES_MAX {
-            self.switches.remove(0);
+        let mut switches = std::mem::take(&mut self.switches).into_vec();
+        if switches.len() == SWITCHES_MAX {
+            switches.remove(0);
         }
-        self.switches.push(switch);
+        switches.push(switch);
+        self.switches = switches.into();
     }
 }
 

@@ -78,7 +78,14 @@ impl Tally {
 pub struct Origin {
     /// Subjects whose tokens it presented.
     pub subjects: Recent,
-    /// Those of them that are at home elsewhere.
+    /// What few networks do.
+    odd: Option<Box<Odd>>,
+}
+
+/// What a source network did that most never do.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Odd {
+    /// Its subjects that are at home elsewhere.
     pub newcomers: Recent,
     /// Subjects named by tokens that were forged or refused.
     pub named: Recent,
@@ -86,6 +93,18 @@ pub struct Origin {
     pub rejected: Tally,
     /// Forged tokens.
     pub forged: Tally,
+}
+
+impl Origin {
+    /// What it did that most never do, if it did anything of it.
+    pub fn odd(&self) -> Option<&Odd> {
+        self.odd.as_deref()
+    }
+
+    /// The same, to count in.
+    pub fn odd_mut(&mut self) -> &mut Odd {
+        self.odd.get_or_insert_default()
+    }
 }
 
 #[cfg(test)]

@@ -41,9 +41,9 @@ pub struct Subject {
     /// The newest session, so that each is counted once.
     pub newest_session: Option<SessionId>,
     /// Places, told apart as detectors do.
-    pub places: SmallVec<[Known<Place>; 0]>,
+    pub places: SmallVec<[Known<Place>; 1]>,
     /// Autonomous systems.
-    pub networks: SmallVec<[Known<u32>; 2]>,
+    pub networks: SmallVec<[Known<u32>; 1]>,
     /// Program and system.
     pub clients: SmallVec<[Known<Program>; 1]>,
 }

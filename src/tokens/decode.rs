@@ -9,8 +9,9 @@ use super::claims::Claims;
 use super::header::Header;
 use crate::domain::ids::{Digest, IdKey, SessionId, SubjectId, TokenId};
 use crate::domain::scrubbed::Scrubbed;
-use crate::domain::token::{Claim, Credential, Form, HeaderMarks, Shape, Token};
+use crate::domain::token::{Claim, Common, Credential, Form, HeaderMarks, Shape, Token};
 use std::borrow::Cow;
+use std::sync::Arc;
 
 /// Longest header as written. Certificate chains in `x5c` make the longest honest ones, of 2 to 6
 /// KiB.
@@ -211,16 +212,18 @@ fn token(parts: Parts, key: &IdKey) -> Token {
         session: session(&claims, id, key),
         subject,
         form,
-        issuer: claims.iss.map(kept),
+        common: Arc::new(Common {
+            issuer: claims.iss.map(kept),
+            audience: claims.aud.map(kept),
+            client_id: claims.azp.map(kept),
+            scope: claims.scope.map(kept),
+            alg: header.alg.map(kept),
+            kid: header.kid.map(kept),
+            typ: header.typ.map(kept),
+        }),
         sub: claims.sub.map(kept),
-        audience: claims.aud.map(kept),
-        client_id: claims.azp.map(kept),
         jti: claims.jti.map(kept),
         sid: claims.sid.map(kept),
-        scope: claims.scope.map(kept),
-        alg: header.alg.map(kept),
-        kid: header.kid.map(kept),
-        typ: header.typ.map(kept),
         issued_s: claims.iat,
         not_before_s: claims.nbf,
         expires_s: claims.exp,
@@ -412,7 +415,7 @@ mod tests {
             (token.form, token.kid.as_deref()),
             (Form::Encrypted, Some("k"))
         );
-        assert_eq!((token.issuer, token.subject), (None, None));
+        assert_eq!((&token.issuer, token.subject), (&None, None));
     }
 
     #[test]
