@@ -7,6 +7,7 @@ mod blame;
 mod correlate;
 mod health;
 mod identity;
+mod journey;
 mod judge;
 mod known;
 mod lanes;

@@ -50,6 +50,20 @@ impl Surroundings {
         self.addresses = Recent::new(COUNT_MAX);
     }
 
+    /// What is known of an address alone.
+    pub fn of_address(&self, address: IpAddr) -> Context {
+        let address = address.to_canonical();
+        let (place, network) = self.tables.at(address);
+        Context {
+            address,
+            place,
+            network,
+            client: None,
+            ja4: None,
+            language: None,
+        }
+    }
+
     /// The context of an event; `None` when the event has no client's address.
     pub fn describe(&mut self, event: &AccessEvent<'_>) -> Option<Context> {
         let address = event.client?.to_canonical();

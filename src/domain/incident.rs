@@ -6,6 +6,7 @@
 use super::event::EventKind;
 use super::finding::{Level, rfc3339};
 use super::ids::{FindingId, IncidentId, SessionId};
+use super::journey::Stop;
 use super::time::Time;
 use super::token::Provenance;
 use serde::{Deserialize, Serialize};
@@ -82,6 +83,10 @@ pub struct Incident {
     /// What the identity provider told of its tokens and sessions, oldest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub identity: Vec<IdentityEvent>,
+    /// Where its sessions were used, oldest first: for the map and the timeline of the console and the report. NDJSON
+    /// of a scan goes without.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub journey: Vec<Stop>,
 }
 
 /// A login, an issuance, a refresh or a logout, as the identity provider told it.

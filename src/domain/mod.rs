@@ -10,6 +10,7 @@ pub mod few;
 pub mod finding;
 pub mod ids;
 pub mod incident;
+pub mod journey;
 pub mod line;
 pub mod mask;
 pub mod mistake;

@@ -9,6 +9,7 @@
 mod blast_radius;
 mod case;
 mod correlate;
+pub mod journey;
 mod lifetime;
 mod root_cause;
 mod score;

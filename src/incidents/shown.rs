@@ -85,6 +85,7 @@ pub(super) fn incident(case: &Case, others: OtherSubjects, now: Time) -> Inciden
         children: Vec::new(),
         request_ids: case.request_ids.clone(),
         identity: case.told.iter().map(identity_event).collect(),
+        journey: Vec::new(),
     }
 }
 
@@ -204,6 +205,7 @@ pub(super) fn parent(
         children: shared.children().collect(),
         request_ids: Vec::new(),
         identity: Vec::new(),
+        journey: Vec::new(),
     }
 }
 
