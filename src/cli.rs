@@ -122,6 +122,7 @@ Exit status: 0 nothing at or above --fail-on, 1 something, 2 error or nothing th
 
 Examples:
   tokentrip scan /var/log/nginx
+  tokentrip scan --report report.html 'logs/**/*.gz'
   zcat old.gz | tokentrip scan --format nginx_combined --output ndjson -")]
 pub struct Scan {
     /// Files, folders, patterns; `-` is standard input
@@ -139,6 +140,9 @@ pub struct Scan {
     /// What to write; pretty on a terminal, ndjson in a pipe
     #[arg(long, value_enum, value_name = "FORM")]
     pub output: Option<Output>,
+    /// Also writes a report for people: one HTML page that needs no network
+    #[arg(long, value_name = "FILE.html")]
+    pub report: Option<PathBuf>,
     /// Lowest level of a finding that makes the exit status 1
     #[arg(long, value_parser = level, default_value = "medium", value_name = "LEVEL")]
     pub fail_on: Level,

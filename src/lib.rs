@@ -19,6 +19,7 @@ pub mod issuers;
 pub mod listeners;
 pub mod metrics;
 pub mod outbound;
+pub mod report;
 pub mod response;
 pub mod sinks;
 pub mod store;

@@ -23,9 +23,11 @@ const OURS: &[&str] = &[
     "country",
     "dimension",
     "findings",
+    "first",
     "first_seen",
     "id",
     "kind",
+    "last",
     "last_legitimate_use",
     "last_seen",
     "level",
@@ -37,6 +39,7 @@ const OURS: &[&str] = &[
     "rule",
     "session",
     "sessions",
+    "side",
     "state",
     "time",
     "token",
@@ -70,10 +73,13 @@ impl Pseudonyms {
     /// Never: what is replaced is text and stays text.
     pub(crate) fn incident(&self, incident: &Incident) -> Incident {
         let mut value = serde_json::to_value(incident).unwrap_or_default();
-        // Sentences lose the addresses, too; the field of addresses can only hold addresses, so it is emptied.
+        // Sentences lose the addresses, too; fields that can only hold addresses are emptied.
         self.replace_all(&mut value);
         if let Some(ips) = value.pointer_mut("/suspect/ips") {
             *ips = Value::Array(Vec::new());
+        }
+        if let Some(fields) = value.as_object_mut() {
+            fields.remove("journey");
         }
         serde_json::from_value(value).expect("an incident is one under other names, too")
     }
@@ -94,7 +100,8 @@ impl Pseudonyms {
         SubjectId::of(&self.key, &[name.as_bytes()]).to_string()
     }
 
-    fn replace_all(&self, value: &mut Value) {
+    /// Replaces the names that stand in a value, wherever in it they stand.
+    pub(crate) fn replace_all(&self, value: &mut Value) {
         let mut names = BTreeSet::new();
         collect(value, false, &mut names);
         // Longer names first: one may be part of another.

@@ -7,6 +7,7 @@ mod advice;
 mod merge;
 mod output;
 pub(super) mod progress;
+mod report;
 mod skew;
 pub(crate) mod streams;
 mod unpacking;
@@ -26,6 +27,7 @@ use crate::ingest::state;
 use merge::Consumer;
 use output::Output;
 use progress::Progress;
+use report::{Found as Shown, Gathered};
 use skew::Skew;
 use std::collections::BTreeMap;
 use std::io;
@@ -62,6 +64,7 @@ pub(crate) fn run(options: &Scan, color: Color) -> Result<u8, Error> {
         counts,
         several: streams.len() > 1,
         skew: Skew::default(),
+        report: options.report.as_deref().map(Gathered::begin).transpose()?,
     };
     merge::merge(&streams, &set_up.front, workers(options), &mut pass);
     pass.progress.finish();
@@ -69,6 +72,16 @@ pub(crate) fn run(options: &Scan, color: Color) -> Result<u8, Error> {
     let summary = output::summary(&pass, &streams, &incidents, begun.elapsed());
     let mut warnings = advice::warnings(&pass.engine, &set_up, &summary);
     warnings.extend(pass.skew.warnings());
+    if let Some(report) = pass.report.take() {
+        let shown = Shown {
+            engine: &pass.engine,
+            streams: &streams,
+            incidents: &incidents,
+            summary: &summary,
+            warnings: &warnings,
+        };
+        report.finish(&shown, pass.output.pseudonyms())?;
+    }
     pass.output.finish(&incidents, &summary, warnings)?;
     if let Some(error) = advice::blind(&pass.engine, &streams) {
         return Err(error);
@@ -148,6 +161,7 @@ struct Pass {
     /// There is more than one source, so clocks can disagree.
     several: bool,
     skew: Skew,
+    report: Option<Gathered>,
 }
 
 impl Consumer for Pass {
@@ -172,7 +186,13 @@ impl Consumer for Pass {
         }
         self.engine
             .observe(Input::Line(prepared), &mut self.observation);
+        if let Some(report) = &mut self.report {
+            report.use_of(prepared);
+        }
         for finding in self.observation.findings.drain(..) {
+            if let Some(report) = &mut self.report {
+                report.finding(&finding, prepared);
+            }
             *self
                 .counts
                 .findings

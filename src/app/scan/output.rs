@@ -49,6 +49,11 @@ impl Output {
         }
     }
 
+    /// What replaces names, where that was asked for.
+    pub(super) fn pseudonyms(&self) -> Option<&Pseudonyms> {
+        self.pseudonyms.as_ref()
+    }
+
     /// Writes a finding; people see them inside their incidents.
     pub(super) fn finding(&mut self, finding: &Finding) {
         if self.form == cli::Output::Ndjson && !self.summary_only {
