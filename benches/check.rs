@@ -38,6 +38,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         check: Arc::new(check),
         store: Arc::new(store),
         streams: Vec::new(),
+        in_force: Arc::default(),
     };
     let options = Options {
         listen: Some(([127, 0, 0, 1], 0).into()),

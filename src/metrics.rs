@@ -5,6 +5,10 @@
 //! subject, a token or an address.
 //! Source: <https://prometheus.io/docs/practices/naming/>, text format 0.0.4.
 
+mod rows;
+
+pub use rows::Row;
+
 use prometheus::core::{Collector, MetricVec, MetricVecBuilder};
 use prometheus::{Encoder, GaugeVec, HistogramOpts, HistogramVec, IntCounterVec, Opts, Registry};
 use std::collections::HashSet;

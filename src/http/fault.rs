@@ -45,7 +45,7 @@ pub(super) fn json(status: StatusCode, body: &impl serde::Serialize) -> Response
 }
 
 pub(super) async fn not_found() -> Fault {
-    let hint = "there are /metrics, /healthz, /readyz, /v1/check and /v1/incidents; they can be at \
+    let hint = "there are /metrics, /healthz, /readyz, /v1/check, /v1/incidents and the console at /; they can be at \
                 different addresses";
     Fault::new(StatusCode::NOT_FOUND, "nothing is here", hint)
 }

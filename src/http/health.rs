@@ -55,11 +55,17 @@ impl Readiness {
         parts.insert(name.to_owned(), part);
     }
 
-    fn parts(&self) -> BTreeMap<String, Part> {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+    /// Whether all that must be there is there, and what each part says.
+    pub(super) fn said(&self) -> (bool, BTreeMap<String, String>) {
+        let parts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let ready = !parts.values().any(|part| matches!(part, Part::NotReady(_)));
+        let said = |part: &Part| match part {
+            Part::Ready => "ready".to_owned(),
+            Part::Impaired(reason) => format!("impaired: {reason}"),
+            Part::NotReady(reason) => reason.clone(),
+        };
+        let parts = parts.iter().map(|(name, part)| (name.clone(), said(part)));
+        (ready, parts.collect())
     }
 }
 
@@ -98,21 +104,11 @@ async fn metrics_text(State(health): State<Health>) -> Response {
 }
 
 async fn readyz(State(health): State<Health>) -> Response {
-    let parts = health.readiness.parts();
-    let ready = !parts.values().any(|part| matches!(part, Part::NotReady(_)));
+    let (ready, parts) = health.readiness.said();
     let status = if ready {
         StatusCode::OK
     } else {
         StatusCode::SERVICE_UNAVAILABLE
     };
-    let said = |part| match part {
-        Part::Ready => "ready".to_owned(),
-        Part::Impaired(reason) => format!("impaired: {reason}"),
-        Part::NotReady(reason) => reason,
-    };
-    let parts: BTreeMap<_, _> = parts
-        .into_iter()
-        .map(|(name, part)| (name, said(part)))
-        .collect();
     json(status, &serde_json::json!({"ready": ready, "parts": parts}))
 }

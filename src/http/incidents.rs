@@ -1,4 +1,4 @@
-//! `GET /v1/incidents` and `/v1/incidents/{id}`.
+//! `GET /v1/incidents`, `/v1/incidents/{id}` and `/v1/incidents/{id}/findings`; the guard of all that viewers see.
 //!
 //! In: a query. Out: incidents as the NDJSON contract shows them, newest first.
 //! Does not know: how they came about.
@@ -23,7 +23,8 @@ const PAGE: usize = 100;
 /// Longest text of a query: the longest subject that is kept, percent-encoded, and the rest.
 const QUERY_BYTES_MAX: usize = 4096;
 
-pub(super) fn routes(store: Arc<Store>, viewer: Option<Viewer>) -> Router {
+/// What viewers see: incidents, and what is `beside` them.
+pub(super) fn routes(store: Arc<Store>, viewer: Option<Viewer>, beside: Router) -> Router {
     let guarded = move |request: Request, next: Next| {
         let admitted = admit(request.headers(), viewer.as_ref());
         async move {
@@ -34,8 +35,10 @@ pub(super) fn routes(store: Arc<Store>, viewer: Option<Viewer>) -> Router {
     Router::new()
         .route("/v1/incidents", get(list))
         .route("/v1/incidents/{id}", get(show))
-        .route_layer(middleware::from_fn(guarded))
+        .route("/v1/incidents/{id}/findings", get(findings))
         .with_state(store)
+        .merge(beside)
+        .route_layer(middleware::from_fn(guarded))
 }
 
 async fn list(
@@ -56,8 +59,22 @@ async fn show(State(store): State<Arc<Store>>, Path(id): Path<String>) -> Result
     Ok(json(StatusCode::OK, &incident.ok_or_else(missing)?))
 }
 
+async fn findings(
+    State(store): State<Arc<Store>>,
+    Path(id): Path<String>,
+) -> Result<Response, Fault> {
+    let hint = "`GET /v1/incidents` lists those there are";
+    let missing = || Fault::new(StatusCode::NOT_FOUND, "there is no such incident", hint);
+    let id = id.parse().map_err(|()| missing())?;
+    let findings = ask(store, move |store| store.findings(id)).await?;
+    Ok(json(
+        StatusCode::OK,
+        &serde_json::json!({"findings": findings}),
+    ))
+}
+
 /// Asks the store on a thread that may wait for a disk.
-async fn ask<T: Send + 'static>(
+pub(super) async fn ask<T: Send + 'static>(
     store: Arc<Store>,
     question: impl FnOnce(&Store) -> Result<T, StoreError> + Send + 'static,
 ) -> Result<T, Fault> {

@@ -1,4 +1,4 @@
-//! SHELL: what others can ask over HTTP: metrics, health, whether a token is denied, incidents.
+//! SHELL: what others can ask over HTTP: metrics, health, whether a token is denied, incidents, the console.
 //!
 //! In: [`Options`] and the [`Parts`] that know the answers. Out: a [`Server`] that runs until told
 //! to stop.
@@ -7,14 +7,18 @@
 
 mod check;
 mod connections;
+mod console;
+mod events;
 mod fault;
 mod guard;
 mod health;
 mod incidents;
 mod signals;
+mod status;
 
 pub use check::{Check, Seen, Sensor};
 pub use health::Readiness;
+pub use status::{InForce, RuleShown};
 
 use crate::metrics::Metrics;
 use crate::response::providers::caep::Stream;
@@ -56,6 +60,8 @@ pub struct Parts {
     pub store: Arc<Store>,
     /// `/ssf/poll` and what is published for receivers of security events.
     pub streams: Vec<Stream>,
+    /// `/v1/rules`.
+    pub in_force: Arc<InForce>,
 }
 
 /// Why there is no server. Its text is meant for people as it is.
@@ -95,6 +101,8 @@ fn advice(error: &io::Error) -> &'static str {
 /// Sockets that are open, with what answers on each.
 pub struct Server {
     listeners: Vec<(TcpListener, Router)>,
+    /// Ends the streams of events, which would go on for ever.
+    stopping: watch::Sender<bool>,
 }
 
 impl Server {
@@ -111,7 +119,16 @@ impl Server {
             return Err(HttpError::Open { address });
         }
         let signals = signals::routes(parts.streams, parts.store.clone());
-        let mut main = incidents::routes(parts.store, viewer).merge(signals);
+        let (stopping, stopped) = watch::channel(false);
+        let known = status::Known {
+            metrics: Arc::clone(&parts.metrics),
+            readiness: Arc::clone(&parts.readiness),
+            store: Arc::clone(&parts.store),
+            in_force: parts.in_force,
+        };
+        let beside = status::routes(known).merge(events::routes(Arc::clone(&parts.store), stopped));
+        let mut main = incidents::routes(parts.store, viewer, beside);
+        main = main.merge(console::routes()).merge(signals);
         let check = check::routes(parts.check.clone(), parts.metrics.clone());
         let health = health::routes(parts.metrics, parts.readiness, parts.check);
         let mut apart = Vec::new();
@@ -137,7 +154,10 @@ impl Server {
             let routes = routes.layer(middleware::map_response(with_security_headers));
             listeners.push((listener, routes));
         }
-        Ok(Self { listeners })
+        Ok(Self {
+            listeners,
+            stopping,
+        })
     }
 
     /// The addresses, in the order of [`Options`]: with port 0 asked for, those that were given.
@@ -151,6 +171,12 @@ impl Server {
     /// Answers until `shutdown` says true or its sender is gone; then finishes what was begun.
     pub async fn run(self, shutdown: watch::Receiver<bool>) {
         let mut running = tokio::task::JoinSet::new();
+        let (mut told, stopping) = (shutdown.clone(), self.stopping);
+        running.spawn(async move {
+            // Also when nobody is left who could say it.
+            let _ = told.wait_for(|stop| *stop).await;
+            stopping.send_replace(true);
+        });
         for (listener, routes) in self.listeners {
             running.spawn(connections::accept(listener, routes, shutdown.clone()));
         }
@@ -158,7 +184,7 @@ impl Server {
     }
 }
 
-/// Nothing here is a page: no browser may cache, frame, sniff or run any of it.
+/// No browser may cache, frame or sniff any of it, nor run any but what a page's own policy allows.
 async fn with_security_headers(mut response: Response) -> Response {
     const HEADERS: [(HeaderName, &str); 5] = [
         (header::CACHE_CONTROL, "no-store"),
@@ -171,12 +197,15 @@ async fn with_security_headers(mut response: Response) -> Response {
         (header::REFERRER_POLICY, "no-referrer"),
     ];
     for (name, value) in HEADERS {
-        response
-            .headers_mut()
-            .insert(name, HeaderValue::from_static(value));
+        let headers = response.headers_mut();
+        headers
+            .entry(name)
+            .or_insert(HeaderValue::from_static(value));
     }
     response
 }
 
+#[cfg(test)]
+pub(crate) use console::script as console_script;
 #[cfg(test)]
 mod tests;

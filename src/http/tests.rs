@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 mod checks;
+mod console;
 
 const ISSUER: &str = "https://idp.example.com/";
 
@@ -82,6 +83,7 @@ fn parts(folder: &TempDir) -> Parts {
         check: Arc::new(check),
         store: Arc::new(store),
         streams: Vec::new(),
+        in_force: Arc::default(),
     }
 }
 

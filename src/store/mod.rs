@@ -10,11 +10,13 @@ mod incidents;
 mod outbox;
 mod record;
 mod sets;
+mod views;
 
 pub use audit::AuditReport;
 pub use incidents::{Page, Query};
 pub use outbox::{Depth, Leased, Settled};
 pub use record::{Batch, Recorded, Undone};
+pub use views::{Denied, Waiting};
 
 use crate::domain::time::Time;
 use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior};

@@ -114,6 +114,7 @@ impl Answer {
         let begun = Instant::now();
         let (mut deliveries, mut actions) = (Vec::new(), Vec::new());
         for incident in &mut incidents {
+            incident.journey = engine.journey(incident);
             let planned = self.plan(incident, engine, shared);
             deliveries.extend(planned.iter().cloned().map(Delivery::Action));
             actions.extend(planned);

@@ -22,6 +22,7 @@ use crate::domain::line::Chunk;
 use crate::domain::time::Time;
 use crate::engine::prepare::skipped_for;
 use crate::engine::{Engine, Input, Observation};
+use crate::http::InForce;
 use crate::ingest::follow::Follower;
 use crate::ingest::generation::Extent;
 use crate::ingest::journal::Fed;
@@ -63,6 +64,8 @@ pub(super) struct Shared {
     pub(super) wake: Arc<Notify>,
     /// Asks for key sets.
     pub(super) keys: KeyRequests,
+    /// What the console says of rules and mode.
+    pub(super) in_force: Arc<InForce>,
 }
 
 /// The thread of lines.

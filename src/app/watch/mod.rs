@@ -23,7 +23,7 @@ use crate::cli::Watch;
 use crate::config::Config;
 use crate::domain::incident::Target;
 use crate::domain::time::Time;
-use crate::http::{Check, Options, Parts, Readiness, Server};
+use crate::http::{Check, InForce, Options, Parts, Readiness, RuleShown, Server};
 use crate::ingest::open::allow_many_files;
 use crate::ingest::state::State;
 use crate::issuers::{FetchedKeys, KeyRequests};
@@ -105,6 +105,8 @@ pub(crate) fn run(options: &Watch) -> Result<u8, Error> {
     let metrics = Arc::new(Metrics::new().map_err(Error::shown)?);
     let readiness = Arc::new(Readiness::waiting_for(&["sources", "keys"]));
     let receivers = Receivers::new(&set_up.config, &Cases::of(&store, &set_up))?;
+    let in_force = Arc::new(InForce::default());
+    show_in_force(&in_force, &set_up);
     let parts = Parts {
         metrics: Arc::clone(&metrics),
         readiness: Arc::clone(&readiness),
@@ -115,6 +117,7 @@ pub(crate) fn run(options: &Watch) -> Result<u8, Error> {
             .iter()
             .filter_map(|p| p.stream())
             .collect(),
+        in_force: Arc::clone(&in_force),
     };
     let http = http_options(&set_up.config)?;
     let server = runtime
@@ -139,6 +142,7 @@ pub(crate) fn run(options: &Watch) -> Result<u8, Error> {
         readiness,
         wake,
         keys,
+        in_force,
     };
     surroundings.deliver_to(&receivers, &shared)?;
     surroundings.listen(&set_up.config, &shared)?;
@@ -167,6 +171,20 @@ pub(crate) fn run(options: &Watch) -> Result<u8, Error> {
             "the thread that judges lines ended unexpectedly; please report",
         )),
     }
+}
+
+/// Says which rules and which mode are in force.
+fn show_in_force(in_force: &InForce, set_up: &SetUp) {
+    let shown = set_up.rules.rules().iter().map(|rule| RuleShown {
+        name: rule.name.to_string(),
+        title: rule.title.to_string(),
+        level: rule.level.name(),
+        score: rule.score,
+        dimension: rule.dimension.name(),
+        description: rule.description.trim().to_owned(),
+        runbook: rule.runbook.trim().to_owned(),
+    });
+    in_force.set(shown.collect(), set_up.config.response.mode.name());
 }
 
 /// Diagnostics go to stderr, RUST_LOG says which: events and errors unless told otherwise.

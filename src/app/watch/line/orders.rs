@@ -10,9 +10,9 @@ use super::Line;
 use crate::app::Error;
 use crate::app::receivers::Receivers;
 use crate::app::set_up::{SetUp, load_rules};
-use crate::app::watch::Order;
 use crate::app::watch::cases::Cases;
 use crate::app::watch::memory::FetchedSet;
+use crate::app::watch::{Order, show_in_force};
 use crate::config::{Config, ReadFrom};
 use crate::domain::time::Time;
 use crate::engine::Input;
@@ -74,6 +74,7 @@ impl Line {
                 info!(rules = rules.rules().len(), "rules read again");
                 let rules = Arc::new(rules);
                 self.set_up.rules = Arc::clone(&rules);
+                show_in_force(&self.shared.in_force, &self.set_up);
                 self.engine.observe(Input::Rules(rules), &mut self.seen);
                 self.shared.readiness.ready("rules");
                 self.snapshot_now()
@@ -137,6 +138,7 @@ impl Line {
         self.engine.restore(&memory).map_err(Error::shown)?;
         self.issuers = new.issuers.clone();
         self.set_up = new;
+        show_in_force(&self.shared.in_force, &self.set_up);
         for (issuer, set) in self.keys.clone() {
             self.learn(&issuer, &set.bytes, set.at);
         }
