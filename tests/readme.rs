@@ -1,4 +1,4 @@
-//! What README.md tells people to type, typed.
+//! What README.md and the guides tell people to type, typed.
 //!
 //! In: its `console` and `toml` blocks. Out: each command's output has the shown lines, in their order; each
 //! configuration loads; what it names is there.
@@ -10,11 +10,17 @@ use std::process::Command;
 use tokentrip::config::Config;
 use tokentrip::rules;
 
+/// What people are told to type, by document.
+const DOCUMENTS: [&str; 2] = [
+    include_str!("../README.md"),
+    include_str!("../deploy/guides/investigate.md"),
+];
+
 /// The fenced blocks of that language.
 fn blocks(language: &str) -> Vec<String> {
-    let readme = include_str!("../README.md");
     let fence = format!("```{language}\n");
-    let openings = readme.split(fence.as_str()).skip(1);
+    let fence = fence.as_str();
+    let openings = DOCUMENTS.iter().flat_map(|text| text.split(fence).skip(1));
     openings
         .map(|rest| rest.split("```").next().unwrap().to_owned())
         .collect()
@@ -90,6 +96,22 @@ fn the_rules_the_readme_names_exist() {
     }
 }
 
+/// The configuration inside the pod of `deploy/kubernetes`.
+#[test]
+fn the_configuration_of_the_pod_loads() {
+    let pod = include_str!("../deploy/kubernetes/sidecar.yaml");
+    let (_, config) = pod.split_once("tokentrip.toml: |\n").unwrap();
+    let (config, _) = config.split_once("---").unwrap();
+    let config: String = config
+        .lines()
+        .map(|line| format!("{}\n", line.trim()))
+        .collect();
+    let file = Path::new("tokentrip.toml");
+    if let Err(error) = Config::of_text(&config, Some(file), &BTreeMap::new()) {
+        panic!("{error}");
+    }
+}
+
 #[test]
 fn the_links_between_documents_lead_somewhere() {
     let link = Regex::new(r"\]\(([^)#]+)").unwrap();
@@ -99,6 +121,8 @@ fn the_links_between_documents_lead_somewhere() {
         "tests/README.md",
         "rules/README.md",
         "sample-logs/README.md",
+        "deploy/guides/investigate.md",
+        "deploy/kubernetes/README.md",
     ];
     for document in documents {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(document);

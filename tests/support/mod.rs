@@ -1,5 +1,6 @@
 //! What the tests share.
 
+pub(crate) mod browser;
 pub(crate) mod daemon;
 pub(crate) mod gateways;
 pub(crate) mod hook;
