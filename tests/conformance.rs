@@ -1,7 +1,7 @@
 //! What `tokentrip parse` makes of the log lines that others wrote, and of what happens to lines: as tables.
 //!
-//! In: the logs among the fixtures, and suites below the folder in `TOKENTRIP_CONFORMANCE`. Out: a row a log with lines, facts
-//! and reasons, a row for each kind of dirt; `tests/conformance` prints both.
+//! In: the logs among the fixtures, and suites below the folder in `TOKENTRIP_CONFORMANCE`. Out: a row a log with
+//! lines, facts and reasons, a row for each kind of dirt; `tests/conformance` prints both.
 //! Does not know: fields that `parse` does not show (carriers); the unit tests of the formats compare these.
 
 use crate::support::daemon::tokentrip;

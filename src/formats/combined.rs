@@ -319,8 +319,8 @@ fn first_word(text: &str) -> (&str, &str) {
     (word, rest)
 }
 
-/// True for what stands behind a quote that ends a field. Some servers log quotes in a header as they came: then the word
-/// behind such a quote has the other one.
+/// True for what stands behind a quote that ends a field. Some servers log quotes in a header as they came: then the
+/// word behind such a quote has the other one.
 fn ends_field(behind: &[u8]) -> bool {
     match behind {
         [] | [b' ', b'"', ..] => true,

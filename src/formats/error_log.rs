@@ -73,8 +73,8 @@ impl<'a> Note<'_, 'a> {
         }
     }
 
-    /// `2026/05/04 10:11:12 [error] 7#7: *9 message, client: 192.0.2.1, server: …, request: "…", host: "…"`, perhaps with
-    /// a host before it.
+    /// `2026/05/04 10:11:12 [error] 7#7: *9 message, client: 192.0.2.1, server: …, request: "…", host: "…"`, perhaps
+    /// with a host before it.
     fn nginx(mut self) -> Result<(), SkipReason> {
         let time = |line: &'a str| line.get(..19).filter(|time| is_nginx_time(time));
         let behind_host = || self.line.split_once(' ').and_then(|(_, rest)| time(rest));
@@ -108,8 +108,8 @@ impl<'a> Note<'_, 'a> {
         Some((Some(first), named))
     }
 
-    /// The values behind the client, each up to the name that follows it or the end of the line: before the client stands
-    /// what a message quotes, which is the client's to choose.
+    /// The values behind the client, each up to the name that follows it or the end of the line: before the client
+    /// stands what a message quotes, which is the client's to choose.
     fn nginx_values(&mut self, named: &'a str) {
         let (mut rest, mut last) = (named, None);
         for (name, slot) in &*NGINX {

@@ -155,8 +155,8 @@ fn look(value: &str) -> Meaning {
     })
 }
 
-/// `Connect from 192.0.2.1:33317 to 10.0.0.1:80 (frontend/HTTP)`, which HAProxy writes when no format is chosen. Its time
-/// is in the syslog header.
+/// `Connect from 192.0.2.1:33317 to 10.0.0.1:80 (frontend/HTTP)`, which HAProxy writes when no format is chosen. Its
+/// time is in the syslog header.
 #[cold]
 fn connected<'a>(line: &'a str, mut fields: Fields<'_, 'a>) -> Result<(), SkipReason> {
     const OPENING: &str = "Connect from ";

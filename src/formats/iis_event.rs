@@ -3,7 +3,8 @@
 //! In: a line. Out: [`AccessEvent`].
 //! Does not know: events of other providers, or events over several lines.
 //! Source: Microsoft, "Configure logging in IIS" (`ETW`; provider Microsoft-Windows-IIS-Logging, event 6200),
-//! <https://learn.microsoft.com/en-us/iis/get-started/whats-new-in-iis-85/logging-to-etw-in-iis-85>; XML 1.0, section 4.6.
+//! <https://learn.microsoft.com/en-us/iis/get-started/whats-new-in-iis-85/logging-to-etw-in-iis-85>; XML 1.0, section
+//! 4.6.
 //!
 //! As in W3C logs, `+` stands for a space inside headers, and times are UTC.
 

@@ -3,8 +3,8 @@
 //! In: a line. Out: [`AccessEvent`] with what stands where nearly everybody puts it: host, client and user before the
 //! request, bytes, referer and user agent behind the status.
 //! Does not know: where a time that is not there comes from; requests without quotes.
-//! Source: what nginx, Apache, lighttpd, Tomcat, uvicorn, Werkzeug, cPanel and others write after small changes: tabs or
-//! several spaces, a time with fractions or as in RFC 3339, fields between the time and the request.
+//! Source: what nginx, Apache, lighttpd, Tomcat, uvicorn, Werkzeug, cPanel and others write after small changes: tabs
+//! or several spaces, a time with fractions or as in RFC 3339, fields between the time and the request.
 //!
 //! The first time is taken, and the first request: what a client can choose stands behind them, but for a user's name.
 

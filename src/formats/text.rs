@@ -117,7 +117,8 @@ pub(super) fn is_escaped(bytes: &[u8], at: usize) -> bool {
 }
 
 /// A request line's method and target. No method means that this was no HTTP request (a TLS hello on a plain port, a
-/// scanner's bytes); the target is then all there is, and empty where the gateway only wrote what it writes for nothing.
+/// scanner's bytes); the target is then all there is, and empty where the gateway only wrote what it writes for
+/// nothing.
 pub(super) fn split_request(request: &str) -> (Option<&str>, &str) {
     let Some((method, rest)) = split_at_space(request, memchr(b' ', request.as_bytes())) else {
         return (None, request);
@@ -140,8 +141,8 @@ fn split_at_space(text: &str, at: Option<usize>) -> Option<(&str, &str)> {
     Some((text.get(..at)?, text.get(at + 1..)?))
 }
 
-/// What is not `METHOD target HTTP/…`. HTTP/0.9 has no protocol, and nginx's error log has none of a line that it did not
-/// read to its end.
+/// What is not `METHOD target HTTP/…`. HTTP/0.9 has no protocol, and nginx's error log has none of a line that it did
+/// not read to its end.
 #[cold]
 fn split_odd_request<'a>(
     request: &'a str,

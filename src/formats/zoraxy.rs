@@ -5,8 +5,8 @@
 //! Source: Zoraxy, `src/mod/dynamicproxy/dpcore` and `src/mod/info/logger/trafficlog.go`,
 //! <https://github.com/tobychui/zoraxy>.
 //!
-//! The user agent stands before the request and is not escaped, so the request is read from the end of the line, and the
-//! client from its beginning: the host before it has no spaces.
+//! The user agent stands before the request and is not escaped, so the request is read from the end of the line, and
+//! the client from its beginning: the host before it has no spaces.
 
 use super::fields::Fields;
 use super::names::{Meaning, Slot};

@@ -1,5 +1,5 @@
-//! What commands print of containers' logs: `docker compose logs`, `docker logs --timestamps`, `kubectl logs --prefix` and
-//! `--timestamps`.
+//! What commands print of containers' logs: `docker compose logs`, `docker logs --timestamps`, and `kubectl logs` with
+//! `--prefix` or `--timestamps`.
 //!
 //! In: a line. Out: the container's line, with the time before it where there is one.
 //! Does not know: colours, which these commands leave out of a pipe; several pods in one stream need no telling apart.
