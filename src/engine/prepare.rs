@@ -26,6 +26,24 @@ pub struct Reading {
     pub trusted: TrustedProxies,
 }
 
+impl Reading {
+    /// The first step: text → event, with the client behind its proxies.
+    fn read(&self, prepared: &mut Prepared<'_>) -> Result<(), SkipReason> {
+        let (line, event) = (prepared.line, &mut prepared.event);
+        if let Err(reason) = self.parser.parse_into(line.text, line.written, event) {
+            let reason = if line.truncated {
+                SkipReason::TooLong
+            } else {
+                reason
+            };
+            *event = formats::note(line.text, line.written).ok_or(reason)?;
+            prepared.unread = Some(reason);
+        }
+        client_address::settle(event, &self.trusted);
+        Ok(())
+    }
+}
+
 /// What every source shares.
 #[derive(Clone, Debug)]
 pub struct Front {
@@ -71,6 +89,18 @@ pub fn skipped_for(line: &Result<Prepared<'_>, SkipReason>) -> Option<SkipReason
     match line {
         Ok(prepared) => prepared.unread,
         Err(reason) => Some(*reason),
+    }
+}
+
+/// Goes on with a line, unless an earlier step gave it up.
+fn step<'a>(
+    line: &mut Result<Prepared<'a>, SkipReason>,
+    step: impl FnOnce(&mut Prepared<'a>) -> Result<(), SkipReason>,
+) {
+    if let Ok(prepared) = line
+        && let Err(reason) = step(prepared)
+    {
+        *line = Err(reason);
     }
 }
 
@@ -125,22 +155,27 @@ impl<'a> Scratch<'a> {
 }
 
 impl Front {
-    /// Prepares every line of a chunk.
+    /// Prepares every line of a chunk: one step for all lines, then the next. The code of all steps is more than a
+    /// core's first cache holds, and would be fetched anew for each line.
     pub fn chunk(&self, reading: &Reading, chunk: Chunk) -> PreparedChunk {
         let mut reading = reading.clone();
         PreparedChunk::new(chunk, |chunk| {
             let mut lines = PreparedLines::with_capacity(chunk.len());
-            let mut scratch = Scratch::new(&self.paths);
             for line in chunk.lines() {
                 // Filled in its place: a prepared line is too large to be moved for nothing.
                 lines.push(Ok(Prepared::blank(line)));
-                if let Some(place) = lines.last_mut()
-                    && let Ok(prepared) = place
-                    && let Err(reason) = self.fill(&reading, prepared, &mut scratch)
-                {
-                    *place = Err(reason);
-                }
+                let place = lines.last_mut();
+                place
+                    .into_iter()
+                    .for_each(|line| step(line, |line| reading.read(line)));
                 reading.parser.follow(line.text);
+            }
+            for line in &mut lines {
+                step(line, |line| self.locate(line));
+            }
+            let mut scratch = Scratch::new(&self.paths);
+            for line in lines.iter_mut().flatten() {
+                self.classify(line, &mut scratch);
             }
             lines
         })
@@ -156,38 +191,28 @@ impl Front {
         line: RawLine<'a>,
     ) -> Result<Prepared<'a>, SkipReason> {
         let mut prepared = Prepared::blank(line);
-        self.fill(reading, &mut prepared, &mut Scratch::new(&self.paths))?;
+        reading.read(&mut prepared)?;
+        self.locate(&mut prepared)?;
+        self.classify(&mut prepared, &mut Scratch::new(&self.paths));
         Ok(prepared)
     }
 
-    fn fill<'a>(
-        &self,
-        reading: &Reading,
-        prepared: &mut Prepared<'a>,
-        scratch: &mut Scratch<'a>,
-    ) -> Result<(), SkipReason> {
-        let (line, event) = (prepared.line, &mut prepared.event);
-        if let Err(reason) = reading.parser.parse_into(line.text, line.written, event) {
-            let reason = if line.truncated {
-                SkipReason::TooLong
-            } else {
-                reason
-            };
-            *event = formats::note(line.text, line.written).ok_or(reason)?;
-            prepared.unread = Some(reason);
+    /// The second step: event → credentials.
+    fn locate(&self, prepared: &mut Prepared<'_>) -> Result<(), SkipReason> {
+        prepared.credentials = locate(&mut prepared.event, &self.key);
+        match prepared.unread {
+            Some(reason) if prepared.credentials.is_empty() => Err(reason),
+            _ => Ok(()),
         }
-        client_address::settle(event, &reading.trusted);
-        prepared.credentials = locate(event, &self.key);
-        if let Some(reason) = prepared.unread
-            && prepared.credentials.is_empty()
-        {
-            return Err(reason);
-        }
+    }
+
+    /// The third step: what rules and stores ask of every event.
+    fn classify<'a>(&self, prepared: &mut Prepared<'a>, scratch: &mut Scratch<'a>) {
+        let event = &prepared.event;
         prepared.context_key = self.context_key(event, &mut scratch.parts);
         if let Some(path) = &event.path {
             prepared.path = scratch.class(path, &self.paths);
         }
-        Ok(())
     }
 
     fn context_key(&self, event: &AccessEvent<'_>, parts: &mut Vec<u8>) -> ContextKey {

@@ -16,8 +16,9 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, Sender, channel};
 
-/// Chunks of one file that are read ahead of the engine. More hides longer hiccups and costs memory.
-const AHEAD: u64 = 4;
+/// Chunks of one file that are read ahead of the engine, beside one for each worker. More hides longer hiccups, and what
+/// is read falls out of the cache before it is judged.
+const AHEAD: usize = 1;
 
 /// Who takes the lines.
 pub(crate) trait Consumer {
@@ -37,6 +38,10 @@ pub(crate) trait Consumer {
     fn progress(&mut self, bytes: u64);
 }
 
+/// A file of which the next chunk is wanted. The chunk that was given last is thrown away by who made it, whose cache and
+/// whose memory it comes from.
+type Order = (usize, Option<PreparedChunk>);
+
 type Arrival = (usize, u64, io::Result<Option<PreparedChunk>>);
 
 /// Reads `streams` with `workers` threads and gives their lines to `consumer` in order of event time; lines of one
@@ -47,7 +52,7 @@ pub(crate) fn merge(
     workers: usize,
     consumer: &mut dyn Consumer,
 ) {
-    let (orders, inbox) = channel::<usize>();
+    let (orders, inbox) = channel::<Order>();
     let (results, arrivals) = channel::<Arrival>();
     let inbox = Mutex::new(inbox);
     std::thread::scope(|scope| {
@@ -61,6 +66,7 @@ pub(crate) fn merge(
             orders,
             arrivals,
             lanes: BTreeMap::new(),
+            ahead: workers.max(1) + AHEAD,
         };
         merger.run(consumer);
     });
@@ -69,7 +75,7 @@ pub(crate) fn merge(
 fn work(
     streams: &[Stream],
     front: &Front,
-    inbox: &Mutex<Receiver<usize>>,
+    inbox: &Mutex<Receiver<Order>>,
     results: &Sender<Arrival>,
 ) {
     loop {
@@ -77,7 +83,8 @@ fn work(
             Ok(inbox) => inbox.recv(),
             Err(_) => return,
         };
-        let Ok(index) = order else { return };
+        let Ok((index, spent)) = order else { return };
+        drop(spent);
         let stream = &streams[index];
         let (sequence, chunk) = stream.next_chunk();
         let prepared = chunk.and_then(|chunk| {
@@ -137,9 +144,10 @@ impl Lane {
 
 struct Merger<'a> {
     streams: &'a [Stream],
-    orders: Sender<usize>,
+    orders: Sender<Order>,
     arrivals: Receiver<Arrival>,
     lanes: BTreeMap<usize, Lane>,
+    ahead: usize,
 }
 
 impl Merger<'_> {
@@ -178,15 +186,15 @@ impl Merger<'_> {
 
     fn open(&mut self, index: usize) {
         self.lanes.insert(index, Lane::default());
-        for _ in 0..AHEAD {
-            self.order(index);
+        for _ in 0..self.ahead {
+            self.order(index, None);
         }
     }
 
-    fn order(&self, index: usize) {
+    fn order(&self, index: usize, spent: Option<PreparedChunk>) {
         // Workers live as long as the scope, so an order that cannot be sent means that one of them died: the
         // missing chunk is then noticed by who waits for it.
-        let _ = self.orders.send(index);
+        let _ = self.orders.send((index, spent));
     }
 
     /// The event time of the next event of a file; lines without one are given at once.
@@ -238,9 +246,9 @@ impl Merger<'_> {
                         consumer.held_back(&self.streams[index].source, held);
                     }
                     consumer.progress(chunk.borrow_owner().byte_len());
-                    lane.chunk = Some(chunk);
+                    let spent = lane.chunk.replace(chunk);
                     lane.position = 0;
-                    self.order(index);
+                    self.order(index, spent);
                     return true;
                 }
                 Ok(None) => {
@@ -250,7 +258,7 @@ impl Merger<'_> {
                 }
                 Err(error) => {
                     consumer.fault(&self.streams[index].source, &error);
-                    self.order(index);
+                    self.order(index, None);
                 }
             }
         }
