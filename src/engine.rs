@@ -11,6 +11,9 @@ mod journey;
 mod judge;
 mod known;
 mod lanes;
+mod learn;
+mod look;
+mod misfits;
 pub mod paths;
 pub mod prepare;
 mod record;
@@ -277,7 +280,7 @@ impl Engine {
             self.state.newest = event.time;
         }
         if event.kind.is_identity() {
-            return self.identity(prepared);
+            return self.identity(prepared, out);
         }
         if prepared.credentials.is_empty() {
             if event.kind == EventKind::Request
@@ -311,7 +314,8 @@ impl Engine {
             return;
         };
         if let Some(context) = self.context(&entry, prepared) {
-            self.presented(prepared, credential.into(), entry, &context, out);
+            let presented = self.shown(credential, &entry, prepared);
+            self.presented(prepared, presented, entry, &context, out);
         }
     }
 
@@ -333,7 +337,11 @@ impl Engine {
         let passed_over = standing::passed_over(&prepared.credentials, presented);
         let mut standing = standing::standing(event, prepared.path, self.settings.protects, open);
         standing.accepted &= !passed_over;
-        let forgery = standing::forgery(&token, entry.verdict);
+        let is_forged = standing::forgery(&token, entry.verdict);
+        let key_fault = standing.accepted
+            && (is_forged || !entry.accepted)
+            && self.key_fault(&token, entry.verdict, presented, context, event.time);
+        let forgery = is_forged && !key_fault;
         let presents =
             presented.place.presents() && !standing::opens_link(event, path_key, &entry, context);
         let believed = presents && standing::believed(event, &token, entry.verdict, standing);
@@ -354,25 +362,18 @@ impl Engine {
         } else {
             self.count_origin(prepared, &entry, context, believed, forgery)
         };
-        let session = (presents && !forgery)
-            .then(|| self.state.stores.sessions.get(token.session))
-            .flatten();
-        let subject = token.subject.filter(|_| presents && !forgery);
+        let trusted = presents && !is_forged;
+        let forbidden = self.count_forbidden(&token, prepared, trusted);
         let look = Look {
-            usage: &usage,
-            entry: &entry,
-            session,
-            subject: subject.and_then(|id| self.state.stores.subjects.get(id)),
-            key: prepared.context_key,
             path: prepared.path,
             standing,
             clash,
+            binding: self.binding(&token, presented.fits, prepared),
+            key_fault,
             origin,
-            told: self.told(&token),
-            foreign_issuer: self.foreign(&token),
-            foreign_audience: self.issuers.is_foreign_audience(&token),
-            honeytoken: self.issuers.is_honeytoken(&token),
+            forbidden,
             repeats,
+            ..self.look(&usage, &entry, prepared.context_key, trusted)
         };
         let mut facts = Facts::default();
         detectors::measure(&look, &mut facts);
@@ -390,6 +391,7 @@ impl Engine {
         if shown && let Some(session) = self.state.stores.sessions.get_mut(token.session) {
             session.suspect(blame.suspect_key);
         }
+        self.show_binding(&token, presented.fits.filter(|_| believed), prepared);
         if self.state.incidents.suspects(context.prefix()) {
             self.state.incidents.note(&usage);
         }

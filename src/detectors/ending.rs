@@ -30,9 +30,10 @@ fn measure(look: &Look<'_>, facts: &mut Facts) {
     };
     let late = look.usage.event.start().since_s(revoked) > IN_FLIGHT_S;
     facts.flag(Fact::FaultAfterRevocation, late && look.standing.accepted);
-    let own = look
-        .session
-        .is_some_and(|s| s.bound().any(|visit| visit.key == look.key));
+    let own = look.session.is_some_and(|session| {
+        session.bound().any(|visit| visit.key == look.key)
+            || session.is_known_device(look.usage.context)
+    });
     facts.flag(Fact::TokenRevokedRetry, look.standing.refused && !own);
 }
 

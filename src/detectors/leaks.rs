@@ -1,14 +1,19 @@
 //! Leaks: tokens where others can read them, and what happened to them afterwards.
 //!
 //! In: where the token stands in this request, and whether it was readable before. Out: `leak.url`, `leak.referer`,
-//! `leak.used_after`, `leak.raw_in_log`.
+//! `leak.used_after`, `leak.used_nearby`, `leak.raw_in_log`.
 //! Does not know: who read it.
 //! Source: RFC 6750, section 5.3 (do not pass bearer tokens in page URLs); RFC 9700, section 4.3.2.
 
 use super::{Detector, Look};
+use crate::domain::context::{Context, NetworkKind};
 use crate::domain::facts::{Fact, Facts};
 use crate::domain::token::{CredentialPlace, Form};
-use crate::sessions::device::one_device;
+use crate::sessions::device::{is_carrier, is_phone, one_device};
+use std::net::IpAddr;
+
+/// Who reads a link as it is sent uses it at once; in a quarter of an hour hardly any line is given another address.
+const NEARBY_S_MAX: f64 = 900.0;
 
 pub(super) static DETECTOR: Detector = Detector {
     name: "leaks",
@@ -16,6 +21,7 @@ pub(super) static DETECTOR: Detector = Detector {
         Fact::LeakUrl,
         Fact::LeakReferer,
         Fact::LeakUsedAfter,
+        Fact::LeakUsedNearby,
         Fact::LeakRawInLog,
     ],
     measure,
@@ -38,11 +44,37 @@ fn measure(look: &Look<'_>, facts: &mut Facts) {
     };
     let here = look.usage.context;
     // Everywhere the session was before the leak is its holder's; what came after may be the finder's.
-    let own = session
-        .visits
-        .iter()
-        .filter(|visit| visit.first <= leaked)
-        .any(|visit| visit.key == look.key || one_device(&visit.context, here));
-    let after = look.usage.event.time > leaked && place.presents();
-    facts.flag(Fact::LeakUsedAfter, after && look.standing.accepted && !own);
+    let before = || {
+        let visits = session.visits.iter();
+        visits.filter(|visit| visit.first <= leaked)
+    };
+    let own = before().any(|visit| visit.key == look.key || one_device(&visit.context, here));
+    let after = look.usage.event.time > leaked && place.presents() && look.standing.accepted;
+    facts.flag(Fact::LeakUsedAfter, after && !own);
+    // A line at home keeps its address for days: another line of the provider, so soon, is a neighbour's.
+    let soon = look.usage.event.time.since_s(leaked) <= NEARBY_S_MAX;
+    let another_line = !before().any(|visit| !is_another_line(&visit.context, here));
+    facts.flag(
+        Fact::LeakUsedNearby,
+        after && own && soon && another_line && before().next().is_some(),
+    );
+}
+
+/// The part of an address that a line has for itself: /24 of IPv4, /56 of IPv6 (RIPE BCOP 690, section 4.2).
+fn line_of(context: &Context) -> u128 {
+    match context.address.to_canonical() {
+        IpAddr::V4(v4) => u128::from(v4.to_bits() >> 8),
+        IpAddr::V6(v6) => v6.to_bits() >> 72,
+    }
+}
+
+/// True for two homes of one provider: both addresses of fixed lines and of one family, on different lines, and
+/// neither program a phone's.
+fn is_another_line(there: &Context, here: &Context) -> bool {
+    let homes = [there, here];
+    let fixed = |end: &&Context| {
+        end.network_kind() == NetworkKind::Residential && !is_carrier(end) && !is_phone(end)
+    };
+    let family = |end: &Context| end.address.to_canonical().is_ipv4();
+    homes.iter().all(fixed) && family(there) == family(here) && line_of(there) != line_of(here)
 }

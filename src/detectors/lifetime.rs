@@ -1,7 +1,8 @@
 //! Lifetime: tokens used outside the time their issuer gave them.
 //!
 //! In: `exp`, `nbf`, `iat` and the start of the request. Out: `fault.expired_accepted`, `fault.not_yet_valid`,
-//! `fault.issued_in_future`, `token.expired_retry_elsewhere`, `token.lifetime_s`, `token.no_exp`.
+//! `fault.issued_in_future`, `token.expired_retry_elsewhere`, `token.lifetime_s`,
+//! `token.lifetime_anomaly`, `token.no_exp`.
 //! Does not know: how wrong the gateway's clock is beyond the leeway.
 //! Source: RFC 7519, sections 4.1.4 to 4.1.6.
 
@@ -12,6 +13,9 @@ use crate::domain::token::Form;
 /// RFC 7519, section 4.1.4: "a few minutes" at most for clock skew; validators' defaults are 0 to 60 s.
 const LEEWAY_S: i64 = 60;
 
+/// So many tokens show how long those of a client live.
+const TOKENS_MIN: u32 = 20;
+
 pub(super) static DETECTOR: Detector = Detector {
     name: "lifetime",
     facts: &[
@@ -20,6 +24,7 @@ pub(super) static DETECTOR: Detector = Detector {
         Fact::FaultIssuedInFuture,
         Fact::TokenExpiredRetryElsewhere,
         Fact::TokenLifetimeS,
+        Fact::TokenLifetimeAnomaly,
         Fact::TokenNoExp,
     ],
     measure,
@@ -42,11 +47,17 @@ fn measure(look: &Look<'_>, facts: &mut Facts) {
         // An old tab of the holder retries from where the session is known; somebody else does not.
         let elsewhere = look
             .session
-            .is_some_and(|session| session.visit(look.key).is_none());
+            .is_some_and(|session| !session.is_known_device(look.usage.context));
         facts.flag(Fact::TokenExpiredRetryElsewhere, elsewhere && !look.repeats);
     }
     if let (Some(iat), Some(exp)) = (token.issued_s, token.expires_s) {
-        facts.set(Fact::TokenLifetimeS, exp.saturating_sub(iat) as f64);
+        let life_s = exp.saturating_sub(iat) as f64;
+        facts.set(Fact::TokenLifetimeS, life_s);
+        let usual = look.nature.and_then(|nature| nature.longest_life_s());
+        let usual = usual.filter(|(longest_s, known)| *longest_s > 0 && *known >= TOKENS_MIN);
+        if let Some((longest_s, _)) = usual.filter(|_| !look.entry.accepted) {
+            facts.set(Fact::TokenLifetimeAnomaly, life_s / longest_s as f64);
+        }
     }
     // Only a whole payload can be said to lack a claim.
     let whole = matches!(token.form, Form::Raw | Form::Unsigned);

@@ -4,24 +4,33 @@
 //! Does not know: thresholds, rules, incidents.
 
 mod alternation;
+mod binding;
 mod drift;
 mod ending;
+mod family;
 mod forgery;
 mod honeytoken;
 mod identity;
+mod issuance;
 mod leaks;
 mod lifetime;
 mod misuse;
 mod novelty;
 mod origin;
 mod pace;
+mod refresh;
 mod sensitive;
 mod travel;
 
 use crate::domain::event::Told;
 use crate::domain::facts::{Fact, Facts};
+use crate::domain::possession::Fits;
 use crate::domain::usage::TokenUse;
 use crate::sessions::TokenEntry;
+use crate::sessions::bindings::Seen;
+use crate::sessions::clients::Nature;
+use crate::sessions::families::Line;
+use crate::sessions::identity::Reuse;
 use crate::sessions::issued::Clash;
 use crate::sessions::session::{ContextKey, Session, Visit};
 use crate::sessions::subject::Subject;
@@ -33,9 +42,13 @@ pub static ALL: &[&Detector] = &[
     &misuse::DETECTOR,
     &identity::DETECTOR,
     &honeytoken::DETECTOR,
+    &binding::DETECTOR,
+    &refresh::DETECTOR,
+    &issuance::DETECTOR,
     &ending::DETECTOR,
     &travel::DETECTOR,
     &drift::DETECTOR,
+    &family::DETECTOR,
     &alternation::DETECTOR,
     &novelty::DETECTOR,
     &pace::DETECTOR,
@@ -68,16 +81,34 @@ pub struct Look<'a> {
     pub subject: Option<&'a Subject>,
     /// The context it came from.
     pub key: ContextKey,
+    /// Keyed digest of the client that the token was issued to, by its id.
+    pub client: u64,
+    /// What is known of that client; `None` for a client without name, whose tokens nothing joins.
+    pub nature: Option<&'a Nature>,
     /// What kind of path it asked for.
     pub path: PathClass,
     /// How the gateway answered.
     pub standing: Standing,
     /// Another token that stands under the same `(iss, jti)`.
     pub clash: Option<Clash>,
+    /// The newest token that the session's holder showed, where the session has an id.
+    pub family: Option<Line>,
+    /// What a refresh token that came twice came with; only where an identity provider told of it.
+    pub reuse: Option<Reuse<'a>>,
+    /// What the request shows of the key that the token is bound to, and what was seen before.
+    pub binding: Option<(Fits, Seen)>,
+    /// True when the token was let in, its signature does not fit, and the key set is at fault.
+    pub key_fault: bool,
     /// The counters of its source network, this use included.
     pub origin: OriginCounts,
     /// What the identity provider told of the token, else of its session, oldest first; mostly nothing.
     pub told: &'a [Told],
+    /// The login that the identity provider told of the session.
+    pub login: Option<&'a Told>,
+    /// True when the identity provider tells of nearly every login, and told of none for this session.
+    pub without_login: bool,
+    /// Distinct paths that were forbidden to the session in ten minutes, this one included.
+    pub forbidden: usize,
     /// True when issuers are configured and the token's is none of them.
     pub foreign_issuer: bool,
     /// True when the token names audiences, its issuer's are configured, and none of them is among them.
@@ -89,6 +120,35 @@ pub struct Look<'a> {
 }
 
 impl<'a> Look<'a> {
+    /// A use of which nothing was known before.
+    pub fn of(usage: &'a TokenUse<'a>, entry: &'a TokenEntry, key: ContextKey) -> Self {
+        Self {
+            usage,
+            entry,
+            session: None,
+            subject: None,
+            key,
+            client: 0,
+            nature: None,
+            path: PathClass::default(),
+            standing: Standing::default(),
+            clash: None,
+            family: None,
+            reuse: None,
+            binding: None,
+            key_fault: false,
+            origin: OriginCounts::default(),
+            told: &[],
+            login: None,
+            without_login: false,
+            forbidden: 0,
+            foreign_issuer: false,
+            foreign_audience: false,
+            honeytoken: false,
+            repeats: false,
+        }
+    }
+
     /// The session, unless the use only repeats what was measured before.
     fn changed_session(&self) -> Option<&'a Session> {
         self.session.filter(|_| !self.repeats)

@@ -8,6 +8,7 @@
 use super::clock::Stamp;
 use super::context::Context;
 use super::few::Few;
+use super::possession::Possession;
 use super::time::Time;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
@@ -158,6 +159,8 @@ pub struct AccessEvent<'a> {
     pub duration_ms: Option<u32>,
     /// Fields in which a credential may stand, in the order of the line.
     pub carriers: Few<Carrier<'a>>,
+    /// What the line shows of the key of a bound token; mostly nothing.
+    pub possession: Option<Box<Possession<'a>>>,
 }
 
 /// One field in which a credential, or a piece of one, may stand.

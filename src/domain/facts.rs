@@ -69,6 +69,8 @@ facts! {
     SessionCountries1h "session.countries_1h" Number "distinct countries in an hour";
     SessionIdleS "session.idle_s" Number "seconds since the session's last use";
     SessionAgeS "session.age_s" Number "seconds since the session's first use";
+    SessionBoundLost "session.bound_lost" Flag "the session showed the key that its token is bound to, and this use does not";
+    SessionWeakerAuth "session.weaker_auth" Flag "a new token of the session was issued for a password alone, an earlier one for more (amr, RFC 8176)";
     SessionRequests "session.requests" Counter "uses of the session so far";
     NovelPlace "novel.place" Flag "no session of this subject was ever within 100 km of here";
     NovelNetwork "novel.network" Flag "no session of this subject ever used this autonomous system";
@@ -91,8 +93,24 @@ facts! {
     ProofAfterLogout "proof.after_logout" Flag "accepted more than 30 s after the session's logout, from another network or client";
     ProofUnknownIssuer "proof.unknown_issuer" Flag "issuers are configured and this one is not among them";
     ProofHoneytoken "proof.honeytoken" Flag "the token bears an id that was planted for thieves and that nobody else has a reason to present";
+    ProofRefreshReuse "proof.refresh_reuse" Flag "the identity provider told that a spent refresh token came again (RFC 9700, section 4.14.2), more than 30 s later or from another network or client";
+    RefreshElapsedS "refresh.elapsed_s" Number "seconds between the two times that a refresh token came";
+    RefreshOtherDevice "refresh.other_device" Flag "the two times that a refresh token came were surely not one device's";
+    ProofDpopMismatch "proof.dpop_mismatch" Flag "the DPoP proof is of another key, request or token than the one that the token is bound to, or came before (RFC 9449)";
+    ProofDpopDowngrade "proof.dpop_downgrade" Flag "a token that is bound to a key (cnf.jkt) was accepted as Bearer, without a proof, where others come with one";
+    ProofMtlsMismatch "proof.mtls_mismatch" Flag "the client's certificate is not the one that the token is bound to (RFC 8705)";
+    ProofFingerprintMismatch "proof.fingerprint_mismatch" Flag "the cookie that the token is bound to (userFingerprint) is another";
+    ProofFamilyFork "proof.family_fork" Flag "two tokens of one sid that live at the same time, issued more than 30 s apart, used from different networks and clients";
     MisuseType "misuse.type" Flag "the header's typ names a kind of token that is no access token (RFC 8725, section 3.11)";
     MisuseAudience "misuse.audience" Flag "none of the token's audiences is among those configured for its issuer (RFC 8725, section 3.9)";
+    MisuseScope10m "misuse.scope_10m" Number "distinct paths that were answered 403 to the session in 10 minutes";
+    MisuseMachineInBrowser "misuse.machine_in_browser" Flag "a program's token (client credentials) in a browser";
+    MisuseUserInTool "misuse.user_in_tool" Flag "a person's token in a command line tool or a library, where the client's tokens are used in browsers and apps";
+    MisuseMachineOffNetwork "misuse.machine_off_network" Flag "a program's token from an autonomous system that the client's tokens were never used from";
+    IssuanceWithoutLogin "issuance.without_login" Flag "the identity provider tells of nearly every login, and told of none for this session";
+    IssuanceHosting "issuance.hosting" Flag "the login came from a hosting network where the subject is not known, and the token is used elsewhere";
+    FaultKeySet "fault.key_set" Flag "accepted though its signature does not fit, as are tokens of three people who are where they always are: the keys at hand are not those the issuer signs with";
+    FaultBindingIgnored "fault.binding_ignored" Flag "a bound token was accepted without its key where none is ever seen, or from the holder's own network and client";
     FaultExpiredAccepted "fault.expired_accepted" Flag "accepted more than 60 s after exp";
     FaultNotYetValidAccepted "fault.not_yet_valid" Flag "accepted more than 60 s before nbf";
     FaultIssuedInFuture "fault.issued_in_future" Flag "accepted more than 60 s before iat";
@@ -101,10 +119,12 @@ facts! {
     TokenExpiredRetryElsewhere "token.expired_retry_elsewhere" Flag "expired, refused, and from a network or client new to the session";
     TokenRevokedRetry "token.revoked_retry" Flag "revoked, refused, and from a network or client that is not the victim's";
     TokenLifetimeS "token.lifetime_s" Number "exp minus iat";
+    TokenLifetimeAnomaly "token.lifetime_anomaly" Number "how many times the longest usual lifetime of its client's tokens this new one has";
     TokenNoExp "token.no_exp" Flag "the token never expires";
     LeakUrl "leak.url" Flag "a token in the query or path of a request";
     LeakReferer "leak.referer" Flag "a token in a Referer, so that another page has it";
     LeakUsedAfter "leak.used_after" Flag "a token that stood in a URL, later from a network or client not seen before that";
+    LeakUsedNearby "leak.used_nearby" Flag "a token that stood in a URL, within 15 minutes from another line of the holder's own provider, with the holder's program";
     LeakRawInLog "leak.raw_in_log" Flag "the log holds a whole token: who can read it can use it";
     SensitiveAfterDrift "sensitive.after_drift" Flag "password, mail, key or payment path within 30 minutes of a drift, from the drifted context";
 }

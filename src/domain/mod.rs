@@ -14,6 +14,7 @@ pub mod journey;
 pub mod line;
 pub mod mask;
 pub mod mistake;
+pub mod possession;
 pub mod scrubbed;
 pub mod sighting;
 pub mod time;

@@ -7,6 +7,7 @@
 
 use super::few::Few;
 use super::ids::{Digest, SessionId, SubjectId, TokenId};
+use super::possession::Confirmation;
 use super::scrubbed::Scrubbed;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
@@ -159,6 +160,11 @@ pub enum Claim {
     Exp,
     AuthTime,
     OriginJti,
+    /// `cnf.jkt`.
+    CnfJkt,
+    /// `cnf.x5t#S256`.
+    CnfX5t,
+    Amr,
     /// No claim: the id of the refresh token that an identity provider names beside the token.
     RefreshId,
 }
@@ -194,6 +200,22 @@ pub struct Token {
     pub payload: Digest,
     /// Keyed digest of `(iss, jti)`, where both are there.
     pub jti_key: Option<Digest>,
+    /// To what it is bound; most are to nothing.
+    pub confirmation: Option<Box<Confirmation>>,
+    /// Whether `amr` names more than a password (RFC 8176); `None` without `amr`.
+    pub strong: Option<bool>,
+}
+
+impl Token {
+    /// True for the token of a program: the subject is the client itself, as Auth0 (`…@clients`) and Keycloak
+    /// (`service-account-…`) name it, or as RFC 9068, section 2.2 asks for the client credentials grant.
+    pub fn is_machine(&self) -> bool {
+        self.sub.as_deref().is_some_and(|sub| {
+            self.client_id.as_deref() == Some(sub)
+                || sub.ends_with("@clients")
+                || sub.starts_with("service-account-")
+        })
+    }
 }
 
 /// What all tokens of an issuer for one client have in common: they can share it.

@@ -34,6 +34,23 @@ pub(super) struct Blame {
     pub(super) accepted_forgery: bool,
 }
 
+impl Blame {
+    /// A sender of whom nothing else is known, with a subject to name.
+    pub(super) fn of_sender(suspect: Arc<Context>, key: ContextKey, since: Time) -> Self {
+        Self {
+            suspect,
+            suspect_key: key,
+            suspect_since: since,
+            victim: None,
+            stats: SuspectStats::default(),
+            last_legitimate_use: None,
+            sessions_of_subject: 0,
+            names_subject: true,
+            accepted_forgery: false,
+        }
+    }
+}
+
 /// Tells the two sides of a use apart.
 pub(super) fn blame(look: &Look<'_>, believed: bool, forgery: bool) -> Blame {
     let usage = look.usage;
@@ -41,17 +58,12 @@ pub(super) fn blame(look: &Look<'_>, believed: bool, forgery: bool) -> Blame {
     let accepted_forgery = forgery && look.standing.accepted;
     let mentioned = !usage.place.presents() && look.entry.accepted;
     let mut blame = Blame {
-        suspect_key: look.key,
-        suspect_since: usage.event.time,
-        victim: None,
-        stats: SuspectStats::default(),
-        last_legitimate_use: None,
         sessions_of_subject: look
             .subject
             .map_or(0, |subject| u64::from(subject.sessions)),
         names_subject: believed || accepted_forgery || mentioned,
         accepted_forgery,
-        suspect: here,
+        ..Blame::of_sender(here, look.key, usage.event.time)
     };
     if let Some(session) = look.session {
         sides(session, look, &mut blame);

@@ -3,6 +3,7 @@
 //! In: the use and its facts. Out: changed stores, sightings.
 //! Does not know: rules. A use that is not believed moves nothing of its subject's.
 
+use super::learn::Lesson;
 use super::prepare::{self, Prepared};
 use super::{Engine, Observation};
 use crate::detectors::OriginCounts;
@@ -122,6 +123,7 @@ impl Engine {
         }
         let context = Arc::clone(usage.context);
         let token = usage.token;
+        let begins = self.state.stores.sessions.get(token.session).is_none();
         let new = || Session::new(token.subject, time);
         let session = self
             .state
@@ -157,11 +159,9 @@ impl Engine {
                 subject.learn(&context, time);
             }
         }
-        if !entry.accepted
-            && let Some(issuer) = token.issuer.as_deref()
-        {
-            self.state.stores.identity.learn_issuer(issuer);
-        }
+        let calm = !drifting && !strange;
+        let lesson = Lesson { begins, calm };
+        self.learn(entry, token, &context, lesson);
         entry.accepted = true;
         entry.judged = Some(prepared.context_key);
         entry.provenance = usage.provenance;

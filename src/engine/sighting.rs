@@ -54,6 +54,7 @@ impl Engine {
         let presented = Presented {
             digest,
             place: CredentialPlace::Field,
+            fits: None,
         };
         self.presented(&prepared, presented, entry, &sighting.context, out);
     }

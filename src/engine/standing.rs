@@ -8,6 +8,7 @@ use crate::detectors::{PathClass, Standing};
 use crate::domain::context::{ClientKind, Context};
 use crate::domain::event::AccessEvent;
 use crate::domain::ids::Digest;
+use crate::domain::possession::Fits;
 use crate::domain::token::{Credential, CredentialPlace, Form, Provenance, Shape, Token, Verdict};
 use crate::sessions::TokenEntry;
 
@@ -16,6 +17,8 @@ use crate::sessions::TokenEntry;
 pub(super) struct Presented {
     pub(super) digest: Digest,
     pub(super) place: CredentialPlace,
+    /// What the request shows of the key that the token is bound to; `None` for a token that is bound to nothing.
+    pub(super) fits: Option<Fits>,
 }
 
 impl From<&Credential<'_>> for Presented {
@@ -23,6 +26,7 @@ impl From<&Credential<'_>> for Presented {
         Self {
             digest: credential.digest,
             place: credential.place,
+            fits: None,
         }
     }
 }
@@ -178,7 +182,14 @@ mod tests {
             let told = credential(shape, CredentialPlace::Field, 2);
             let credentials = [credential(raw(), place, 1), told];
             let digest = Digest(digest);
-            passed_over(&credentials, Presented { digest, place })
+            passed_over(
+                &credentials,
+                Presented {
+                    digest,
+                    place,
+                    fits: None,
+                },
+            )
         };
         let query = CredentialPlace::Query;
         for told in [Shape::Claims(claims()), Shape::Hash("5f".into(), claims())] {

@@ -31,7 +31,7 @@ fn key() -> IdKey {
     IdKey::public([7; 32])
 }
 
-fn kit_with(issuers: Issuers, sightings: bool) -> Kit {
+pub(super) fn kit_with(issuers: Issuers, sightings: bool) -> Kit {
     let settings = Settings {
         sightings,
         ..settings()
@@ -74,18 +74,18 @@ pub(super) fn kit() -> Kit {
 }
 
 /// The published test keys, fetched before anything was signed.
-fn configured() -> Issuers {
+pub(super) fn configured() -> Issuers {
     crate::tokens::verify::install_crypto();
     let mut issuers = Issuers::default();
     issuers.configure(ISSUER, &["RS256"]).unwrap();
     issuers
 }
 
-fn public_keys() -> KeySet {
+pub(super) fn public_keys() -> KeySet {
     KeySet::parse(include_bytes!("../../tests/fixtures/keys/public.jwks.json")).unwrap()
 }
 
-fn claims(sub: &str, sid: &str, jti: &str) -> Value {
+pub(super) fn claims(sub: &str, sid: &str, jti: &str) -> Value {
     json!({"iss": ISSUER, "sub": sub, "sid": sid, "jti": jti, "iat": T0, "exp": T0 + 3600})
 }
 

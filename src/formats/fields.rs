@@ -163,6 +163,9 @@ impl<'e, 'a> Fields<'e, 'a> {
             Slot::Kind => self.telling.kind = Some(value),
             Slot::Failure => self.telling.failure = Some(value).filter(|text| is_failure(text)),
             Slot::Grant => self.telling.grant = Some(value),
+            Slot::Proof | Slot::Certificate | Slot::CertificateHash => {
+                self.set_possession(slot, value);
+            }
             slot => self.set_carrier(slot, name, at, value),
         }
     }
@@ -194,7 +197,7 @@ impl<'e, 'a> Fields<'e, 'a> {
             Slot::Hash => Some(CarrierKind::Hash),
             Slot::Claim(claim) => Some(CarrierKind::Claim(claim)),
             Slot::IssuedId => issued(&value).map(CarrierKind::Claim),
-            // Proof of possession, and what another field of the same kind outranks.
+            // What another field of the same kind outranks.
             _ => None,
         };
         if let Some(kind) = kind
@@ -207,6 +210,17 @@ impl<'e, 'a> Fields<'e, 'a> {
                 text: value,
             });
         }
+    }
+
+    /// Takes a proof of possession, which is no credential by itself.
+    fn set_possession(&mut self, slot: Slot, value: Cow<'a, str>) {
+        let possession = self.event.possession.get_or_insert_default();
+        let place = match slot {
+            Slot::Proof => &mut possession.proof,
+            Slot::Certificate => &mut possession.certificate,
+            _ => &mut possession.certificate_sha256,
+        };
+        *place = Some(value);
     }
 
     /// True when a token begins in this part of the line. One pass over the line serves all fields, which come in its

@@ -20,6 +20,10 @@ pub(super) enum Slot {
     Other,
     /// Proof of possession, which is no credential by itself (RFC 9449, section 4).
     Proof,
+    /// The client's certificate.
+    Certificate,
+    /// SHA-256 of it.
+    CertificateHash,
     Time,
     /// A date, where the time stands apart from it.
     Date,

@@ -169,6 +169,14 @@ pub(super) const FIELDS: &[(&str, Slot, u8)] = &[
     ("request_time_ms", Slot::Duration(Unit::Milliseconds), 2),
     ("event_duration_ms", Slot::Duration(Unit::Milliseconds), 2),
     ("event_duration", Slot::Duration(Unit::Nanoseconds), 2),
+    ("ssl_client_escaped_cert", Slot::Certificate, 2), // nginx
+    ("ssl_client_cert", Slot::Certificate, 1),
+    ("ssl_client_raw_cert", Slot::Certificate, 1),
+    ("downstream_peer_cert", Slot::Certificate, 2), // Envoy
+    ("downstream_peer_fingerprint_256", Slot::CertificateHash, 2),
+    ("tls_client_certificate", Slot::Certificate, 2), // ECS
+    ("tls_client_hash_sha256", Slot::CertificateHash, 2),
+    ("ssl_c_sha256", Slot::CertificateHash, 2), // HAProxy, of `ssl_c_der`
     ("jwt_hash", Slot::Hash, 2),
     ("jwt_sha256", Slot::Hash, 2),
     ("token_hash", Slot::Hash, 2),
@@ -219,6 +227,13 @@ pub(super) const HEADERS: &[(&str, Slot, u8)] = &[
     ("x_forwarded_for", Slot::Chain, 2),
     ("forwarded", Slot::Chain, 1), // RFC 7239
     ("dpop", Slot::Proof, 2),
+    ("client_cert", Slot::Certificate, 2), // RFC 9440
+    ("x_forwarded_client_cert", Slot::Certificate, 2), // Envoy
+    ("x_forwarded_tls_client_cert", Slot::Certificate, 2), // Traefik
+    ("x_amzn_mtls_clientcert", Slot::Certificate, 2),
+    ("x_amzn_mtls_clientcert_leaf", Slot::Certificate, 2),
+    ("x_ssl_client_cert", Slot::Certificate, 1),
+    ("x_arr_clientcert", Slot::Certificate, 1), // Azure App Service
     // A single address that the last proxy set: a chain of one hop.
     ("cf_connecting_ip", Slot::Chain, 1),
     ("true_client_ip", Slot::Chain, 1),
@@ -269,6 +284,10 @@ pub(super) const CLAIMS: &[(&str, Claim, bool)] = &[
     ("exp", Claim::Exp, true),
     ("auth_time", Claim::AuthTime, false),
     ("origin_jti", Claim::OriginJti, false),
+    ("cnf_jkt", Claim::CnfJkt, true),
+    ("cnf_x5t#s256", Claim::CnfX5t, true),
+    ("cnf_x5t_s256", Claim::CnfX5t, true),
+    ("amr", Claim::Amr, true),
 ];
 
 /// Our names, as `[source.fields]` uses them.
@@ -289,6 +308,11 @@ pub(super) const OURS: &[(&str, Slot)] = &[
     ("nbf", Slot::Claim(Claim::Nbf)),
     ("exp", Slot::Claim(Claim::Exp)),
     ("auth_time", Slot::Claim(Claim::AuthTime)),
+    ("cnf_jkt", Slot::Claim(Claim::CnfJkt)),
+    ("cnf_x5t", Slot::Claim(Claim::CnfX5t)),
+    ("dpop", Slot::Proof),
+    ("certificate", Slot::Certificate),
+    ("certificate_sha256", Slot::CertificateHash),
     ("time", Slot::Time),
     ("client", Slot::Client),
     ("peer", Slot::Peer),

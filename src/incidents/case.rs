@@ -15,6 +15,7 @@ use super::text::{shown, shown_arc};
 use crate::domain::context::{Context, Prefix};
 use crate::domain::event::Told;
 use crate::domain::facts::Fact;
+use crate::domain::finding::Level;
 use crate::domain::ids::{FindingId, IdKey, IncidentId, SessionId, SubjectId};
 use crate::domain::time::Time;
 use crate::domain::token::Provenance;
@@ -92,6 +93,8 @@ pub(super) struct Case {
     /// expired.
     pub(super) believable: Option<Provenance>,
     pub(super) accepted_forgery: bool,
+    /// What looked like forgery was a fault of the keys: nobody entered the account.
+    pub(super) excused: bool,
     /// The subject is a program.
     pub(super) machine: bool,
     /// The suspect went for a password, mail, key or payment path.
@@ -142,7 +145,8 @@ impl Case {
             causes: Causes::default(),
             believable: None,
             accepted_forgery: report.accepted_forgery,
-            machine: about_subject && is_machine(report.usage),
+            excused: false,
+            machine: about_subject && token.is_machine(),
             sensitive: false,
             request_ids: Vec::new(),
             last_legitimate_use: None,
@@ -182,6 +186,7 @@ impl Case {
         self.causes.hear(finding, &report.hints);
         self.sensitive |= finding.facts.contains_key(Fact::SensitiveAfterDrift.name());
         self.accepted_forgery |= report.accepted_forgery;
+        self.excused = false;
         self.suspect_since = self.suspect_since.min(report.suspect_since);
         self.last_legitimate_use = self.last_legitimate_use.max(report.last_legitimate_use);
         self.sessions_of_subject = self.sessions_of_subject.max(report.sessions_of_subject);
@@ -266,6 +271,15 @@ impl Case {
         self.score.shown()
     }
 
+    /// How bad it is.
+    pub(super) fn level(&self) -> Level {
+        if self.excused {
+            return Level::Informational;
+        }
+        let raised = self.parent.is_some() || self.sensitive || self.accepted_forgery;
+        self.score.level(self.key.scale(), raised)
+    }
+
     /// True when acting is justified. A forged token is no deciding event: nobody vouches for it,
     /// and the account's own sessions are not the problem.
     pub(super) fn actionable(&self) -> bool {
@@ -292,16 +306,4 @@ fn believable(usage: &TokenUse<'_>) -> bool {
         .expires_s
         .is_none_or(|expires_s| expires_s > start_s);
     usage.event.succeeded() && alive && !forged(usage) && usage.place.presents()
-}
-
-/// True for the token of a program: the subject is the client itself, as Auth0 (`…@clients`) and
-/// Keycloak (`service-account-…`) name it, or as RFC 9068, section 2.2 asks for the client
-/// credentials grant.
-fn is_machine(usage: &TokenUse<'_>) -> bool {
-    let Some(sub) = usage.token.sub.as_deref() else {
-        return false;
-    };
-    usage.token.client_id.as_deref() == Some(sub)
-        || sub.ends_with("@clients")
-        || sub.starts_with("service-account-")
 }

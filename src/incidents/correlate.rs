@@ -132,6 +132,27 @@ impl Incidents {
         told.into_iter().for_each(|no| self.touch(no));
     }
 
+    /// The tokens of these subjects were no forgeries, the keys are at fault: what is open about them was said in
+    /// error. It is told once more, as what it is.
+    pub fn excuse(&mut self, subjects: &[SubjectId]) {
+        let keys = subjects.iter().map(|subject| Key::Account(*subject));
+        let about: Vec<CaseNo> = keys
+            .filter_map(|key| self.by_key.get(&key))
+            .flatten()
+            .copied()
+            .collect();
+        for no in about {
+            if let Some(case) = self.cases.get_mut(&no)
+                && case.accepted_forgery
+                && !case.closed
+                && !case.causes.is_made_up()
+            {
+                case.excused = true;
+                self.touch(no);
+            }
+        }
+    }
+
     /// Closes cases that were silent for an hour of event time.
     pub fn tick(&mut self, now: Time) {
         self.now = self.now.max(Some(now));
@@ -155,7 +176,12 @@ impl Incidents {
     /// Every incident, in order of opening, then id.
     pub fn finish(&self) -> Vec<Incident> {
         let now = self.now.unwrap_or_default();
-        self.shown(self.cases.values(), self.shared.iter(), now)
+        // At the end it is known what was said in error.
+        let excused = |no: CaseNo| self.cases.get(&no).is_some_and(|case| case.excused);
+        let cases = self.cases.values().filter(|case| !case.excused);
+        let shared = self.shared.iter();
+        let shared = shared.filter(|shared| !shared.numbers().all(excused));
+        self.shown(cases, shared, now)
     }
 
     /// What was dropped so far.

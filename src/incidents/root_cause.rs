@@ -91,6 +91,16 @@ impl Causes {
         }
     }
 
+    /// True when a token's header alone gave it away.
+    pub(super) fn is_made_up(&self) -> bool {
+        self.alg_none || self.facts.contains(Fact::ProofHeaderInjection)
+    }
+
+    /// True when the token was planted for thieves.
+    pub(super) fn is_planted(&self) -> bool {
+        self.facts.contains(Fact::ProofHoneytoken)
+    }
+
     /// Listens to a finding and its rule's author.
     pub(super) fn hear(&mut self, finding: &Finding, hints: &RuleHints<'_>) {
         let named = |fact: &&Fact| finding.facts.contains_key(fact.name());

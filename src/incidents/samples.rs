@@ -96,6 +96,8 @@ pub(super) fn token(sub: &str, n: u32) -> Token {
         header: HeaderMarks::default(),
         payload: Digest(0),
         jti_key: None,
+        confirmation: None,
+        strong: None,
     }
 }
 

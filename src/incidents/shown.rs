@@ -45,10 +45,9 @@ pub(super) fn incident(case: &Case, others: OtherSubjects, now: Time) -> Inciden
         breach: case.breach.step(names, count.max(case.other_subjects)),
         root_cause: case.causes.step(&scene),
     };
-    let raised = case.parent.is_some() || case.sensitive || case.accepted_forgery;
     Incident {
         id: case.id,
-        level: case.score.level(case.key.scale(), raised),
+        level: case.level(),
         score: case.score.sum(),
         title: words::title(case),
         subject: case.subject.clone(),
@@ -148,7 +147,10 @@ pub(super) fn parent(
         .unwrap_or(shared.opened);
     let level = cases
         .iter()
-        .map(|case| case.score.level(case.key.scale(), true))
+        .map(|case| match case.excused {
+            true => Level::Informational,
+            false => case.score.level(case.key.scale(), true),
+        })
         .max();
     let accounts = shared.accounts();
     let place = all

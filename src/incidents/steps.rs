@@ -103,6 +103,11 @@ pub(super) fn password(case: &Case) -> PasswordStep {
     if case.accepted_forgery {
         return no("not needed: the token was made, not taken, so a new password keeps nobody out");
     }
+    if case.causes.is_planted() {
+        return no(
+            "not needed: the token was planted, and nobody owns it; whoever could read the place where it lay may have found others",
+        );
+    }
     if case.machine {
         return no(
             "not needed: a program has no password; rotate its client secret or key instead",
@@ -133,6 +138,11 @@ pub(super) fn revoke(case: &Case) -> RevokeStep {
         Key::Gateway(..) => {
             step.advice =
                 "nothing to revoke: mend the gateway first, or it accepts the next one too"
+                    .to_owned();
+        }
+        _ if case.causes.is_planted() => {
+            step.advice =
+                "deny it at the gateway; it opens nothing that anybody needs, so nobody is logged out"
                     .to_owned();
         }
         _ if case.accepted_forgery => {

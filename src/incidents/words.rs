@@ -30,6 +30,10 @@ pub(super) fn title(case: &Case) -> String {
                 case.says.1
             )
         }
+        _ if case.excused => format!(
+            "no forgery: the keys at hand are not those that {} signs with",
+            case.issuer.as_deref().unwrap_or("the issuer")
+        ),
         _ if case.accepted_forgery => {
             format!(
                 "a forged token let somebody in {place} into {}",
@@ -96,6 +100,13 @@ pub(super) fn next(case: &Case) -> String {
             format!("Nothing is lost: block {prefix} at the edge if it goes on.")
         }
         Key::Gateway(_, host) => format!("Mend the token check of {host} (step 4)."),
+        _ if case.excused => {
+            "Nothing to do for this account: see the incident about the issuer's keys.".to_owned()
+        }
+        _ if case.causes.is_planted() => {
+            "Find out who read the place where the token was planted, and what else lay there; deny it (step 2)."
+                .to_owned()
+        }
         _ if case.accepted_forgery => {
             "Fix the token verification at the gateway now (step 4), then deny the token (step 2)."
                 .to_owned()

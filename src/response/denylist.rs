@@ -274,6 +274,8 @@ mod tests {
             header: HeaderMarks::default(),
             payload: Digest(0),
             jti_key: None,
+            confirmation: None,
+            strong: None,
         }
     }
 

@@ -8,6 +8,7 @@
 use super::rule::TestKeys;
 use crate::domain::mistake::Mistake;
 use aws_lc_rs::hmac;
+use aws_lc_rs::signature::Ed25519KeyPair;
 use data_encoding::BASE64URL_NOPAD;
 use serde_json::{Map, Value, json};
 
@@ -16,6 +17,22 @@ pub const ISSUER: &str = "https://idp.example.com/";
 
 /// How a token to mint begins.
 const OPENING: &str = "${jwt ";
+
+/// How a DPoP proof to mint begins.
+const PROOF_OPENING: &str = "${dpop ";
+
+/// The key pair of RFC 8037, appendix A.1, which signs proofs. Its thumbprint is
+/// `kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k` (appendix A.3).
+const PROOF_KEY: (&str, &str) = (
+    "nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A",
+    "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo",
+);
+
+/// The key pair of RFC 8032, section 7.1, test 2, for proofs by somebody else.
+const OTHER_PROOF_KEY: (&str, &str) = (
+    "TM0Imyj_ltqdtsNG7BFOD1uKMZ81q6Yk2oz27U-4pvs",
+    "PUAXw-hDiVqStwqnTRt-vJyYLM8uxJaMwM1V8Sr0Zgw",
+);
 
 /// The key of RFC 7515, appendix A.1: it signs the tokens.
 const SECRET: &str =
@@ -45,21 +62,71 @@ pub fn key_set(keys: TestKeys) -> Option<String> {
 /// header as JSON objects. They are put over defaults: issuer [`ISSUER`], subject `alice`, session `s1`, id `a1`,
 /// valid on 4 May 2026 from 8 to 20 o'clock UTC; HS256. `null` takes a default away. Times may be written as RFC 3339.
 ///
+/// A DPoP proof is `${dpop CLAIMS}`, by the key with the thumbprint of RFC 8037, appendix A.3, or by another key,
+/// `${dpop CLAIMS other}`.
+///
 /// # Errors
 /// The first token that is not described like this, with its place in the log.
 pub fn expand(log: &str) -> Result<String, Mistake> {
     let mut lines = String::with_capacity(log.len() * 2);
     let mut at = 0;
-    while let Some((before, after)) = log.get(at..).and_then(|rest| rest.split_once(OPENING)) {
+    while let Some((before, opening)) = log.get(at..).and_then(next_opening) {
         let start = at + before.len();
-        let wrong = |message: String| Mistake::at(start..start + OPENING.len(), message);
-        let (token, length) = mint(after).map_err(wrong)?;
+        let after = start + opening.len();
+        let wrong = |message: String| Mistake::at(start..after, message);
+        let text = log.get(after..).unwrap_or_default();
+        let minted = match opening == OPENING {
+            true => mint(text),
+            false => proof(text),
+        };
+        let (token, length) = minted.map_err(wrong)?;
         lines.push_str(before);
         lines.push_str(&token);
-        at = start + OPENING.len() + length;
+        at = after + length;
     }
     lines.push_str(log.get(at..).unwrap_or_default());
     Ok(lines)
+}
+
+/// What stands before the next description, and how that begins.
+fn next_opening(rest: &str) -> Option<(&str, &'static str)> {
+    let openings = [OPENING, PROOF_OPENING].into_iter();
+    let found = openings.filter_map(|opening| Some((rest.find(opening)?, opening)));
+    let (at, opening) = found.min()?;
+    Some((rest.get(..at)?, opening))
+}
+
+/// The DPoP proof that `text` describes up to its `}`, and how long the description is.
+fn proof(text: &str) -> Result<(String, usize), String> {
+    let (claims, length) = object(text)?;
+    let rest = text.get(length..).unwrap_or_default();
+    let (secret, public) = match rest.starts_with(" other}") {
+        true => OTHER_PROOF_KEY,
+        false => PROOF_KEY,
+    };
+    let end = rest.strip_prefix(" other").unwrap_or(rest);
+    if !end.starts_with('}') {
+        return Err("expected `}` or `other` after the claims".into());
+    }
+    let header = json!({
+        "typ": "dpop+jwt", "alg": "EdDSA",
+        "jwk": {"kty": "OKP", "crv": "Ed25519", "x": public},
+    });
+    let all_claims = json!({
+        "jti": "p1", "htm": "GET", "htu": "https://api.example.com/api/orders",
+        "iat": 1_777_888_800,
+    });
+    let header = over(header, &Map::new());
+    let unsigned = format!("{}.{}", part(&header), part(&over(all_claims, &claims)));
+    let bytes = |text: &str| BASE64URL_NOPAD.decode(text.as_bytes());
+    let pair = bytes(secret).ok().zip(bytes(public).ok());
+    let pair = pair.and_then(|(secret, public)| {
+        Ed25519KeyPair::from_seed_and_public_key(&secret, &public).ok()
+    });
+    let pair = pair.ok_or("the key of proofs cannot be read")?;
+    let signature = BASE64URL_NOPAD.encode(pair.sign(unsigned.as_bytes()).as_ref());
+    let length = length + rest.len() - end.len() + 1;
+    Ok((format!("{unsigned}.{signature}"), length))
 }
 
 /// The token that `text` describes up to its `}`, and how long the description is.

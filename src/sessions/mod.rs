@@ -3,11 +3,15 @@
 //! In: uses, after they were judged. Out: [`Stores`].
 //! Does not know: detectors, rules. What is only claimed lives in stores of its own and cannot evict what is real.
 
+pub mod bindings;
 pub mod bounded;
+pub mod clients;
 pub mod commons;
 pub mod device;
+pub mod families;
 pub mod identity;
 pub mod issued;
+pub mod misfits;
 pub mod session;
 pub mod source;
 pub mod subject;
@@ -16,10 +20,14 @@ use crate::domain::context::Prefix;
 use crate::domain::ids::{Digest, SessionId, SubjectId};
 use crate::domain::time::Time;
 use crate::domain::token::{Provenance, Token, Verdict};
+use bindings::Bindings;
 use bounded::Bounded;
+use clients::{Clients, Forbidden};
 use commons::Commons;
+use families::Families;
 use identity::Identity;
 use issued::Issued;
+use misfits::Misfits;
 use serde::{Deserialize, Serialize};
 use session::{ContextKey, Session};
 use source::Origin;
@@ -119,9 +127,10 @@ impl TokenEntry {
     }
 }
 
-/// When a token is nothing remarkable by itself; never under `alg` none, which is a span that ends before it begins.
+/// When a token is nothing remarkable by itself; never under `alg` none, nor where each use has a proof of its own: a
+/// span that ends before it begins.
 fn calm_s(token: &Token) -> (i64, i64) {
-    if token.header.alg_none {
+    if token.header.alg_none || token.confirmation.is_some() {
         return (i64::MAX, i64::MIN);
     }
     let begin = token.issued_s.max(token.not_before_s);
@@ -150,6 +159,16 @@ pub struct Stores {
     pub issued: Issued,
     /// What identity providers told.
     pub identity: Identity,
+    /// The newest token of each session with an id, as its holder shows it.
+    pub families: Families,
+    /// Whether the signatures of each key fit.
+    pub misfits: Misfits,
+    /// Who showed the keys of bound tokens.
+    pub bindings: Bindings,
+    /// What clients are like.
+    pub clients: Clients,
+    /// What was forbidden to sessions.
+    pub forbidden: Forbidden,
     /// Paths that answered 2xx to a request without any credential, by keyed hash: an answer there accepts nothing.
     pub open_paths: Bounded<u64, ()>,
     /// What tokens have in common.
@@ -172,6 +191,11 @@ impl Stores {
             claimants: Bounded::new(limits.claimed),
             issued: Issued::new(limits.tokens),
             identity: Identity::new(limits.tokens),
+            families: Families::new(limits.sessions),
+            misfits: Misfits::default(),
+            bindings: Bindings::default(),
+            clients: Clients::default(),
+            forbidden: Forbidden::default(),
             open_paths: Bounded::new(OPEN_PATHS_MAX),
             commons: Commons::default(),
         }

@@ -3,7 +3,9 @@
 //! In: accepted uses. Out: [`Session`] with its [`Visit`]s, its binding and its switches.
 //! Does not know: what difference is suspicious.
 
-use super::device::{is_persons, is_server, past_a_vpn, twins, two_hands, two_lines, updated};
+use super::device::{
+    is_persons, is_server, one_device, past_a_vpn, twins, two_hands, two_lines, updated,
+};
 use crate::domain::context::Context;
 use crate::domain::ids::SubjectId;
 use crate::domain::time::Time;
@@ -230,6 +232,14 @@ impl Session {
         if let Some(visit) = self.visits.iter_mut().find(|visit| visit.key == key) {
             visit.suspect = true;
         }
+    }
+
+    /// True when the context can be that of a device the session was accepted from, other than a suspect's.
+    pub fn is_known_device(&self, context: &Context) -> bool {
+        let mut known = self.visits.iter();
+        known.any(|visit| {
+            visit.accepted > 0 && !visit.suspect && one_device(&visit.context, context)
+        })
     }
 
     /// True for a context that has been part of the session from its first moments: a backend that renders pages or

@@ -6,6 +6,7 @@
 //! OpenID Connect Front-Channel Logout 1.0, section 3 (`sid`). Vendors' names: Okta `cid` and
 //! `scp`, Entra `appid`, `scp` and `uti`, Cognito `origin_jti`.
 
+use crate::domain::possession::Confirmation;
 use crate::domain::time::Time;
 use crate::domain::token::Claim;
 use serde::Deserialize;
@@ -36,6 +37,9 @@ pub(super) struct Claims {
     pub(super) iat: Option<i64>,
     pub(super) nbf: Option<i64>,
     pub(super) exp: Option<i64>,
+    /// `cnf`, and what the OWASP cheat sheet binds a token to.
+    pub(super) confirmation: Confirmation,
+    pub(super) amr: Option<String>,
 }
 
 impl Claims {
@@ -67,6 +71,12 @@ impl Claims {
             iat: second(Claim::Iat),
             nbf: second(Claim::Nbf),
             exp: second(Claim::Exp),
+            confirmation: Confirmation {
+                jkt: text(Claim::CnfJkt).map(Into::into),
+                x5t_s256: text(Claim::CnfX5t).map(Into::into),
+                cookie_sha256: None,
+            },
+            amr: text(Claim::Amr),
         }
     }
 }
@@ -137,11 +147,18 @@ impl Said {
             Name::Iat => return second_in(&mut self.claims.iat, map),
             Name::Nbf => return second_in(&mut self.claims.nbf, map),
             Name::Exp => return second_in(&mut self.claims.exp, map),
+            Name::Cnf => return self.bound(map),
+            Name::UserFingerprint => {
+                let text = into_text(map.next_value()?);
+                self.claims.confirmation.cookie_sha256 = text.map(Into::into);
+                return Ok(());
+            }
             Name::Other => return map.next_value::<Skipped>().map(drop),
             Name::Iss => &mut self.claims.iss,
             Name::Sub => &mut self.claims.sub,
             Name::Aud => &mut self.claims.aud,
             Name::Sid => &mut self.claims.sid,
+            Name::Amr => &mut self.claims.amr,
             Name::OriginJti => &mut self.claims.origin_jti,
             Name::Azp => &mut self.azp[0],
             Name::ClientId => &mut self.azp[1],
@@ -153,6 +170,14 @@ impl Said {
             Name::Scp => &mut self.scope[1],
         };
         *text = into_text(map.next_value()?);
+        Ok(())
+    }
+
+    fn bound<'de, A: MapAccess<'de>>(&mut self, map: &mut A) -> Result<(), A::Error> {
+        let cnf: Value = map.next_value()?;
+        let member = |name: &str| cnf.get(name).and_then(Value::as_str).map(Into::into);
+        self.claims.confirmation.jkt = member("jkt");
+        self.claims.confirmation.x5t_s256 = member("x5t#S256");
         Ok(())
     }
 
@@ -266,6 +291,10 @@ enum Name {
     Iat,
     Nbf,
     Exp,
+    Cnf,
+    Amr,
+    #[serde(rename = "userFingerprint")]
+    UserFingerprint,
     #[serde(other)]
     Other,
 }

@@ -8,6 +8,7 @@ use super::base64;
 use super::claims::Claims;
 use super::header::Header;
 use crate::domain::ids::{Digest, IdKey, SessionId, SubjectId, TokenId};
+use crate::domain::possession::Confirmation;
 use crate::domain::scrubbed::Scrubbed;
 use crate::domain::token::{Claim, Common, Credential, Form, HeaderMarks, Shape, Token};
 use std::borrow::Cow;
@@ -26,6 +27,12 @@ const CLAIM_BYTES_MAX: usize = 1024;
 
 /// The `typ` of a DPoP proof, which shows that somebody holds a key and is no token (RFC 9449, section 4.2).
 const PROOF_TYPE: &str = "dpop+jwt";
+
+/// Methods of authentication with a second factor, a key or a device (RFC 8176, section 2; `fido` and `webauthn` as
+/// providers write them).
+const STRONG: [&str; 12] = [
+    "mfa", "mca", "otp", "sms", "hwk", "swk", "pop", "sc", "face", "fpt", "fido", "webauthn",
+];
 
 /// Why a credential is no token. Closed, without any content, to be counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -230,7 +237,25 @@ fn token(parts: Parts, key: &IdKey) -> Token {
         header: marks,
         payload,
         jti_key,
+        confirmation: bound(claims.confirmation),
+        strong: claims.amr.as_deref().map(is_strong),
     }
+}
+
+/// To what a token is bound, cut like other claims; `None` for nothing.
+fn bound(found: Confirmation) -> Option<Box<Confirmation>> {
+    let kept = |text: Option<Box<str>>| text.map(|text| kept(text.into_string()));
+    let bound = Confirmation {
+        jkt: kept(found.jkt),
+        x5t_s256: kept(found.x5t_s256),
+        cookie_sha256: kept(found.cookie_sha256),
+    };
+    (bound != Confirmation::default()).then(|| Box::new(bound))
+}
+
+/// True when one of the methods is more than something that the user knows (RFC 8176, section 2).
+fn is_strong(amr: &str) -> bool {
+    amr.split(' ').any(|method| STRONG.contains(&method))
 }
 
 /// The session: `sid`, else the refresh family, else `jti`, else the token alone. All are the

@@ -8,6 +8,7 @@
 //! section 7.1, and RFC 7516, section 7.1 (compact serialisations).
 
 use super::pairs::{Split, may_hold_pairs, pairs};
+use super::possession::cookie_sha256;
 use super::told::Told;
 use crate::domain::bytes::has_any;
 use crate::domain::event::{AccessEvent, Carrier, CarrierKind, EventKind};
@@ -41,6 +42,7 @@ pub fn locate<'a>(event: &mut AccessEvent<'a>, key: &IdKey) -> Credentials<'a> {
     let mut found = Found {
         key,
         credentials: Credentials::new(),
+        dpop: false,
     };
     if event.kind == EventKind::Note {
         found.mentions(event);
@@ -50,13 +52,21 @@ pub fn locate<'a>(event: &mut AccessEvent<'a>, key: &IdKey) -> Credentials<'a> {
     for carrier in mem::take(&mut event.carriers) {
         match carrier.kind {
             CarrierKind::Header => found.in_header(carrier),
-            CarrierKind::Cookie => found.in_cookies(&carrier),
+            CarrierKind::Cookie => {
+                if let Some(hash) = cookie_sha256(&carrier.text) {
+                    event.possession.get_or_insert_default().cookie_sha256 = Some(hash);
+                }
+                found.in_cookies(&carrier);
+            }
             CarrierKind::Field => {
                 found.in_text(&carrier.text, CredentialPlace::Field, carrier.name)
             }
             CarrierKind::Claim(claim) => told.claim(claim, carrier),
             CarrierKind::Hash => told.hash(carrier),
         }
+    }
+    if found.dpop {
+        event.possession.get_or_insert_default().dpop_scheme = true;
     }
     if let Some(query) = &event.query {
         found.in_query(query);
@@ -78,6 +88,8 @@ pub fn locate<'a>(event: &mut AccessEvent<'a>, key: &IdKey) -> Credentials<'a> {
 struct Found<'a, 'k> {
     key: &'k IdKey,
     credentials: Credentials<'a>,
+    /// A header's scheme is DPoP.
+    dpop: bool,
 }
 
 #[allow(clippy::ptr_arg, reason = "pieces of a borrowed text stay borrowed")]
@@ -106,6 +118,7 @@ impl<'a> Found<'a, '_> {
         let text = &carrier.text;
         let after_scheme = scheme_length(text.as_bytes());
         let start = after_scheme.unwrap_or(0);
+        self.dpop |= start > 0 && matches!(text.as_bytes(), [b'd' | b'D', ..]);
         let rest = text.as_bytes().get(start..).unwrap_or_default();
         if rest.first() == Some(&b'~') {
             self.add_scrubbed(text, CredentialPlace::Header, &carrier.name);

@@ -13,6 +13,7 @@ mod header;
 pub mod keys;
 pub mod locate;
 mod pairs;
+pub mod possession;
 pub mod scrub;
 mod told;
 pub mod verify;

@@ -124,6 +124,9 @@ fn tag(claim: Claim) -> &'static [u8] {
         Claim::Exp => b"3",
         Claim::AuthTime => b"4",
         Claim::OriginJti => b"o",
+        Claim::CnfJkt => b"5",
+        Claim::CnfX5t => b"6",
+        Claim::Amr => b"7",
         Claim::RefreshId => b"r",
     }
 }

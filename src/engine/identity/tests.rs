@@ -124,3 +124,94 @@ fn a_token_in_a_line_that_cannot_be_read_was_leaked_and_not_used() {
             .all(|incident| incident.sessions.is_empty())
     );
 }
+
+/// A refresh, as Keycloak tells it.
+fn refresh(kit: &mut Kit, clock: &str, kind: &str, id: &str, from: &str) {
+    let line = format!(
+        "2026-05-04 {clock},000 DEBUG [org.keycloak.events] (t) type=\"{kind}\", realmId=\"r\", clientId=\"web\", \
+         userId=\"alice\", sessionId=\"session-1\", ipAddress=\"{from}\", refresh_token_id=\"{id}\""
+    );
+    kit.raw_line("keycloak", &line);
+}
+
+#[test]
+fn a_spent_refresh_token_from_another_network_names_who_was_not_at_the_login() {
+    // Whoever of the two comes first.
+    for (first, second) in [(LISBON, TOKYO), (TOKYO, LISBON)] {
+        let mut kit = kit();
+        keycloak(&mut kit, "10:00:00", "LOGIN", "");
+        refresh(&mut kit, "10:05:00", "REFRESH_TOKEN", "r1", first);
+        refresh(&mut kit, "10:20:00", "REFRESH_TOKEN_ERROR", "r1", second);
+        assert!(kit.found("refresh_reuse"), "{:?}", kit.rules());
+        let incidents = kit.engine.incidents();
+        assert_eq!(incidents.len(), 1);
+        assert_eq!(incidents[0].subject.as_deref(), Some("alice"));
+        assert_eq!(
+            incidents[0].suspect.ips,
+            [TOKYO.parse::<std::net::IpAddr>().unwrap()]
+        );
+        assert!(incidents[0].victim.is_some() && !incidents[0].actionable);
+    }
+}
+
+#[test]
+fn a_refresh_token_that_comes_twice_at_the_gateways_session_is_its_incident() {
+    let mut kit = kit();
+    for at_s in [10, 20, 40] {
+        kit.line(at_s, LISBON, BROWSER, &token(), 200);
+    }
+    refresh(&mut kit, "10:05:00", "REFRESH_TOKEN", "r1", LISBON);
+    refresh(&mut kit, "10:20:00", "REFRESH_TOKEN_ERROR", "r1", TOKYO);
+    kit.line(1260, TOKYO, "python-requests/2.31.0", &token(), 200);
+    let incidents = kit.engine.incidents();
+    assert_eq!(incidents.len(), 1, "{:?}", kit.rules());
+    assert!(incidents[0].rules.contains_key("refresh_reuse"));
+    assert_eq!(
+        incidents[0].suspect.ips,
+        [TOKYO.parse::<std::net::IpAddr>().unwrap()]
+    );
+}
+
+#[test]
+fn retries_kept_refresh_tokens_and_lines_that_anybody_sent_are_no_reuse() {
+    let mut kit = kit();
+    refresh(&mut kit, "10:00:00", "REFRESH_TOKEN", "r1", LISBON);
+    refresh(&mut kit, "10:00:20", "REFRESH_TOKEN_ERROR", "r1", LISBON);
+    assert!(!kit.found("refresh_reuse"), "a retry within half a minute");
+    for minute in 1..9 {
+        let from = if minute < 5 { LISBON } else { TOKYO };
+        refresh(
+            &mut kit,
+            &format!("{}:{}0:00", 11 + minute / 6, minute % 6),
+            "REFRESH_TOKEN",
+            "kept",
+            from,
+        );
+    }
+    refresh(&mut kit, "12:50:00", "REFRESH_TOKEN_ERROR", "kept", LISBON);
+    assert!(!kit.found("refresh_reuse"), "a client that keeps its token");
+    let anybody = Parser::named("keycloak").unwrap().with_doubt(true);
+    kit.line_of(
+        anybody,
+        "2026-05-04 12:55:00,000 DEBUG [org.keycloak.events] (t) type=\"REFRESH_TOKEN_ERROR\", realmId=\"r\", \
+         userId=\"alice\", sessionId=\"session-1\", ipAddress=\"198.51.100.9\", refresh_token_id=\"r1\"",
+    );
+    assert!(!kit.found("refresh_reuse"), "{:?}", kit.rules());
+}
+
+#[test]
+fn a_client_that_turns_its_tokens_over_and_spends_one_twice_is_two() {
+    let mut kit = kit();
+    keycloak(&mut kit, "10:00:00", "LOGIN", "");
+    for (turn, id) in ["r1", "r2", "r3"].into_iter().enumerate() {
+        refresh(
+            &mut kit,
+            &format!("10:1{turn}:00"),
+            "REFRESH_TOKEN",
+            id,
+            LISBON,
+        );
+    }
+    refresh(&mut kit, "10:20:00", "REFRESH_TOKEN", "r3", TOKYO);
+    assert!(kit.found("refresh_reuse"), "{:?}", kit.rules());
+}

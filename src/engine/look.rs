@@ -1,0 +1,41 @@
+//! What is known of a use before it is measured, as far as the stores and the configuration tell.
+//!
+//! In: a use and its token's entry. Out: [`Look`], to which the engine adds what the request itself shows.
+//! Does not know: facts, rules.
+
+use super::Engine;
+use crate::detectors::Look;
+use crate::domain::usage::TokenUse;
+use crate::sessions::TokenEntry;
+use crate::sessions::session::ContextKey;
+
+impl Engine {
+    /// What is known before a use; of a token that cannot be trusted, neither session nor subject.
+    pub(super) fn look<'a>(
+        &'a self,
+        usage: &'a TokenUse<'a>,
+        entry: &'a TokenEntry,
+        key: ContextKey,
+        trusted: bool,
+    ) -> Look<'a> {
+        let (token, stores) = (usage.token, &self.state.stores);
+        let session = stores.sessions.get(token.session);
+        let subject = token.subject.and_then(|id| stores.subjects.get(id));
+        let client = self.client_key(token);
+        let nature = stores.clients.of(client);
+        Look {
+            session: session.filter(|_| trusted),
+            subject: subject.filter(|_| trusted),
+            client,
+            nature: nature.filter(|_| token.client_id.is_some()),
+            family: stores.families.of(token.session),
+            told: self.told(token),
+            login: self.login(token),
+            without_login: self.lacks_login(token, usage.event.time),
+            foreign_issuer: self.foreign(token),
+            foreign_audience: self.issuers.is_foreign_audience(token),
+            honeytoken: self.issuers.is_honeytoken(token),
+            ..Look::of(usage, entry, key)
+        }
+    }
+}
