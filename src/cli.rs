@@ -4,15 +4,16 @@
 //! Does not know: what the commands do.
 //! Source: the contract's commands; exit codes 0, 1 and 2 as there.
 
+mod looking_back;
 mod setting_up;
 
+pub use looking_back::{Archive, Bind, Output, Progress, Scan, Whatif};
 pub use setting_up::{Doctor, Init, Parse, Scrub};
 
 use crate::domain::finding::Level;
 use crate::domain::ids::IncidentId;
 use crate::domain::time::Time;
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use std::ffi::OsString;
 use std::path::PathBuf;
 
 /// Finds stolen JSON Web Tokens in access logs, and answers.
@@ -65,6 +66,8 @@ impl Color {
 pub enum Command {
     /// Looks through logs and archives once, and says what happened
     Scan(Scan),
+    /// Replays logs, and says what shorter lifetimes, bindings or rotation would have prevented
+    Whatif(Whatif),
     /// Follows logs, and answers: the daemon beside a gateway
     Watch(Watch),
     /// Shows lines as normalised events: try a format on your log
@@ -113,79 +116,6 @@ pub struct RulesFolder {
     /// Rules to judge by, instead of the built-in ones
     #[arg(long, value_name = "FOLDER")]
     pub rules: Option<PathBuf>,
-}
-
-/// `scan`: looks through logs once.
-#[derive(Clone, Debug, Args)]
-#[command(after_help = "\
-Exit status: 0 nothing at or above --fail-on, 1 something, 2 error or nothing that could be judged.
-
-Examples:
-  tokentrip scan /var/log/nginx
-  tokentrip scan --report report.html 'logs/**/*.gz'
-  zcat old.gz | tokentrip scan --format nginx_combined --output ndjson -")]
-pub struct Scan {
-    /// Files, folders, patterns; `-` is standard input
-    #[arg(required = true, value_name = "PATH")]
-    pub paths: Vec<OsString>,
-    #[command(flatten)]
-    #[allow(missing_docs, reason = "its own words are the help")]
-    pub config: ConfigFile,
-    #[command(flatten)]
-    #[allow(missing_docs, reason = "its own words are the help")]
-    pub rules: RulesFolder,
-    /// `auto`, a format's name, or the gateway's own log_format string
-    #[arg(long, value_name = "FORMAT")]
-    pub format: Option<String>,
-    /// What to write; pretty on a terminal, ndjson in a pipe
-    #[arg(long, value_enum, value_name = "FORM")]
-    pub output: Option<Output>,
-    /// Also writes a report for people: one HTML page that needs no network
-    #[arg(long, value_name = "FILE.html")]
-    pub report: Option<PathBuf>,
-    /// Lowest level of a finding that makes the exit status 1
-    #[arg(long, value_parser = level, default_value = "medium", value_name = "LEVEL")]
-    pub fail_on: Level,
-    /// Judges only what was logged at or after this time (RFC 3339, or a date in UTC)
-    #[arg(long, value_parser = time, value_name = "TIME")]
-    pub since: Option<Time>,
-    /// Judges only what was logged before this time
-    #[arg(long, value_parser = time, value_name = "TIME")]
-    pub until: Option<Time>,
-    /// Threads that parse; as many as there are cores unless given
-    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=256), value_name = "N")]
-    pub jobs: Option<u16>,
-    /// When to show progress; `auto` is on a terminal
-    #[arg(long, value_enum, default_value_t, value_name = "WHEN")]
-    pub progress: Progress,
-    /// Writes the summary alone
-    #[arg(long)]
-    pub summary: bool,
-    /// Replaces subjects and addresses by keyed hashes
-    #[arg(long)]
-    pub pseudonymise: bool,
-    /// Judges every line in full, to compare and to measure
-    #[arg(long, hide = true)]
-    pub no_fast_path: bool,
-}
-
-/// What to write.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Output {
-    /// For people.
-    Pretty,
-    /// One JSON object a line.
-    Ndjson,
-}
-
-/// When to show progress.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub enum Progress {
-    /// On a terminal.
-    #[default]
-    Auto,
-    /// Never.
-    Never,
 }
 
 /// `watch`: the daemon.
@@ -428,12 +358,13 @@ mod tests {
             panic!("not a scan")
         };
         assert_eq!(scan.fail_on, Level::High);
-        let shown = [scan.since, scan.until].map(|time| time.unwrap().to_string());
+        let archive = scan.archive;
+        let shown = [archive.since, archive.until].map(|time| time.unwrap().to_string());
         assert_eq!(
             shown,
             ["2026-05-04T00:00:00.000Z", "2026-05-05T08:00:00.000Z"]
         );
-        assert_eq!(scan.paths, ["a.log", "-"]);
+        assert_eq!(archive.paths, ["a.log", "-"]);
         assert!(Cli::try_parse_from(["tokentrip", "scan", "--fail-on", "bad", "x"]).is_err());
         assert!(Cli::try_parse_from(["tokentrip", "scan", "--jobs", "0", "x"]).is_err());
     }

@@ -5,6 +5,7 @@
 
 mod blame;
 mod correlate;
+pub mod follow;
 mod health;
 mod identity;
 mod journey;
@@ -23,7 +24,7 @@ mod standing;
 use crate::context::Surroundings;
 use crate::context::tables::Tables;
 use crate::detectors::{self, Look, OriginCounts};
-use crate::domain::context::{Context, Prefix};
+use crate::domain::context::Context;
 use crate::domain::event::EventKind;
 use crate::domain::facts::Facts;
 use crate::domain::finding::Finding;
@@ -39,15 +40,15 @@ use crate::sessions::bounded::Bounded;
 use crate::sessions::{Limits, Stores, TokenEntry};
 use crate::tokens::verify::Issuers;
 use correlate::Windows;
+use follow::{Follow, Followed};
 use health::Health;
-pub use health::{SourceHealth, Totals};
+pub use health::{AFTER_LOGOUT_S, AfterLogout, SourceHealth, Totals};
 use judge::Edges;
 pub use known::FORESEEN;
 use lanes::Lanes;
 use prepare::Prepared;
 use serde::{Deserialize, Serialize};
 use standing::Presented;
-use std::net::IpAddr;
 use std::sync::Arc;
 
 /// Everything a finding can depend on, in one order.
@@ -78,10 +79,23 @@ pub enum Input<'a> {
 pub struct Observation {
     /// New findings, in order.
     pub findings: Vec<Finding>,
+    /// Findings that an exception explains, and that nobody is told of.
+    pub excepted: Vec<Excepted>,
+    /// The uses that were asked for.
+    pub followed: Vec<Followed>,
     /// What other nodes should hear.
     pub sightings: Vec<Sighting>,
     /// Issuers that use a key nobody knows here: their key sets should be fetched again.
     pub wanted_keys: Vec<Arc<str>>,
+}
+
+/// A finding that was not made, for an exception explains it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Excepted {
+    /// The rule's name.
+    pub rule: Arc<str>,
+    /// The exception's name.
+    pub exception: Arc<str>,
 }
 
 /// What does not change while an engine lives.
@@ -105,6 +119,7 @@ pub struct Engine {
     rules: Arc<RuleSet>,
     issuers: Arc<Issuers>,
     surroundings: Surroundings,
+    follow: Option<Follow>,
     state: State,
     lanes: Lanes,
 }
@@ -142,9 +157,6 @@ impl State {
     }
 }
 
-/// So many subjects in ten minutes behind one address are no household.
-const PROXY_SUBJECTS_MIN: usize = 5;
-
 /// Denials remembered; the gateway's own list is bounded alike.
 const REVOKED_MAX: usize = 2_000_000;
 
@@ -163,6 +175,7 @@ impl Engine {
             rules,
             issuers,
             surroundings,
+            follow: None,
             lanes: Lanes::new(),
         }
     }
@@ -237,27 +250,6 @@ impl Engine {
         self.state.health.totals(&self.state.stores)
     }
 
-    /// Sources in which one address stands for many people: a proxy that nobody configured. With its share of the
-    /// events.
-    pub fn hidden_clients(&self) -> impl Iterator<Item = (&SourceHealth, IpAddr, f64)> {
-        let sources = &self.state.stores.sources;
-        // One busy client, or one thief in a hurry, is no proxy: it presents few people's tokens.
-        let many = |peer: &IpAddr| {
-            let origin = sources.get(Prefix::of(*peer));
-            origin.is_some_and(|origin| {
-                origin.subjects.count(self.state.newest) >= PROXY_SUBJECTS_MIN
-            })
-        };
-        self.state
-            .health
-            .sources()
-            .iter()
-            .filter_map(move |source| {
-                let (peer, share) = source.leading_peer().filter(|(peer, _)| many(peer))?;
-                Some((source, peer, share))
-            })
-    }
-
     /// What each source looks like.
     pub fn sources(&self) -> &[SourceHealth] {
         self.state.health.sources()
@@ -296,7 +288,9 @@ impl Engine {
             return self.mentioned(prepared, out);
         }
         for credential in &prepared.credentials {
-            if !(self.settings.fast_path && self.settle(prepared, credential)) {
+            if self.follows_each()
+                || !(self.settings.fast_path && self.settle(prepared, credential))
+            {
                 self.credential(prepared, credential, out);
             }
         }
@@ -334,9 +328,8 @@ impl Engine {
         let open_paths = &self.state.stores.open_paths;
         let path_key = prepare::path_key(&self.settings.key, event);
         let open = path_key.is_some_and(|key| open_paths.get(key).is_some());
-        let passed_over = standing::passed_over(&prepared.credentials, presented);
         let mut standing = standing::standing(event, prepared.path, self.settings.protects, open);
-        standing.accepted &= !passed_over;
+        standing.accepted &= !standing::passed_over(&prepared.credentials, presented);
         let is_forged = standing::forgery(&token, entry.verdict);
         let key_fault = standing.accepted
             && (is_forged || !entry.accepted)
@@ -378,6 +371,7 @@ impl Engine {
         let mut facts = Facts::default();
         detectors::measure(&look, &mut facts);
         let blame = blame::blame(&look, believed, forgery);
+        let found = out.findings.len();
         let shown = self.judge(prepared, &usage, &facts, &blame, out);
         if repeats {
             self.state.health.used(entry.provenance);
@@ -395,6 +389,7 @@ impl Engine {
         if self.state.incidents.suspects(context.prefix()) {
             self.state.incidents.note(&usage);
         }
+        self.tell(prepared, &usage, &token, standing, found, out);
     }
 }
 

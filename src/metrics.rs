@@ -139,6 +139,10 @@ metrics! {
     Counter events(format) "events_total" "Requests understood, by log format.";
     Counter uses(provenance) "uses_total" "Uses of tokens, by why they may be believed.";
     Counter findings(rule, level) "findings_total" "Findings, by rule and level.";
+    Counter findings_excepted(rule) "findings_excepted_total"
+        "Findings that an exception of the configuration explains, by rule.";
+    Counter shadow_findings(rule) "shadow_findings_total"
+        "Findings of rules on trial, from which nothing follows.";
     Counter incidents(level) "incidents_total" "Incidents opened, by their first level.";
     Gauge incidents_open(level) "incidents_open" "Incidents that nobody has closed, by level.";
     Counter actions(provider, step, outcome) "actions_total" "Actions carried out, by outcome.";

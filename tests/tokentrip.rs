@@ -6,6 +6,7 @@
 )]
 
 mod accuracy;
+mod analyst;
 mod architecture;
 mod cli;
 mod conformance;

@@ -14,6 +14,7 @@ use crate::cli;
 use crate::config::{Config, Issuer, Jwks, environment_of_process};
 use crate::domain::ids::IdKey;
 use crate::domain::mask::mask;
+use crate::domain::time::Time;
 use crate::ingest::state;
 use crate::issuers::{Fetcher, KeySource, Location};
 use crate::outbound::now;
@@ -110,6 +111,7 @@ pub(super) fn run(options: &cli::Doctor) -> Result<u8, Error> {
         ),
     }
     rules(&config, &mut report);
+    exceptions(&config, &mut report);
     places(&config, &mut report);
     let key = state_folder(&config, &mut report).unwrap_or_else(|| IdKey::public([0; 32]));
     sources::look(&config, &key, &mut report);
@@ -137,12 +139,35 @@ pub(super) fn run(options: &cli::Doctor) -> Result<u8, Error> {
 
 fn rules(config: &Config, report: &mut Report) {
     match load_rules(config.rules.folder.as_deref(), config) {
-        Ok(rules) => report.ok("rules", format!("{} rules", rules.rules().len())),
+        Ok(rules) => {
+            let on_trial = rules.rules().iter().filter(|rule| rule.is_shadow).count();
+            let said = match on_trial {
+                0 => format!("{} rules", rules.rules().len()),
+                some => format!("{} rules, {some} of them on trial", rules.rules().len()),
+            };
+            report.ok("rules", said);
+        }
         Err(error) => report.fail(
             "rules",
             error.to_string(),
             "tokentrip rules check --rules FOLDER",
         ),
+    }
+}
+
+/// Exceptions whose time is over help nobody, and hide what is still in force.
+fn exceptions(config: &Config, report: &mut Report) {
+    let is_over = |until: Option<Time>| until.is_some_and(|until| until <= now());
+    let allows = config
+        .allows
+        .iter()
+        .filter(|allow| is_over(allow.times.until));
+    let allows = allows.map(|allow| format!("[[allow]] \"{}\"", allow.name));
+    let travels = config.travels.iter().filter(|one| is_over(one.times.until));
+    let travels = travels.map(|travel| format!("[[travel]] of {}", travel.subject));
+    for over in allows.chain(travels) {
+        let hint = "take it out of the configuration";
+        report.warn("rules", format!("{over} is over"), hint);
     }
 }
 

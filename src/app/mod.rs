@@ -5,6 +5,7 @@
 
 mod doctor;
 mod error;
+mod exceptions;
 mod gateways;
 mod geo;
 mod incidents;
@@ -14,6 +15,7 @@ mod parse;
 mod pretty;
 mod pseudonyms;
 mod receivers;
+mod replay;
 mod rule_run;
 mod rules;
 mod scan;
@@ -22,6 +24,7 @@ mod set_up;
 mod stamps;
 mod stderr;
 mod watch;
+mod whatif;
 
 pub use error::Error;
 
@@ -70,6 +73,7 @@ fn run_command(cli: Cli) -> ExitCode {
     let color = cli.color;
     let outcome = match cli.command {
         Command::Scan(options) => scan::run(&options, color),
+        Command::Whatif(options) => whatif::run(&options, color),
         Command::Parse(options) => parse::command(&options),
         Command::Watch(options) => watch::run(&options),
         Command::Incidents(ask) => incidents::run(&ask, color),

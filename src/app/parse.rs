@@ -112,6 +112,7 @@ fn shown(reading: &Reading, line: &RawLine<'_>, mut event: AccessEvent<'_>) -> J
     let view = View {
         event: &event,
         usage: None,
+        other: None,
         facts: &Facts::default(),
         source: line.source,
         offset_bytes: line.offset_bytes,

@@ -4,12 +4,15 @@
 //! Does not know: what a terminal is (its caller says whether it wants colours), other outputs.
 
 mod fitted;
+mod timeline;
 
 use self::fitted::{UNBROKEN, unbroken, wrapped};
+pub(crate) use self::timeline::{TimelineRow, timeline};
 use crate::domain::finding::Level;
 use crate::domain::incident::Incident;
+use crate::incidents::duration;
 use crate::sinks::brief::{self, grouped, plain};
-use crate::sinks::ndjson::Summary;
+use crate::sinks::ndjson::{SourceSummary, Summary};
 use clap::builder::styling::{AnsiColor, Style};
 use std::collections::BTreeSet;
 use std::io::{self, Write};
@@ -49,9 +52,29 @@ impl Palette {
         }
     }
 
+    /// What stands out.
+    pub(crate) fn bold(&self) -> Style {
+        self.bold
+    }
+
     fn level(&self, level: Level) -> Style {
         self.levels[level as usize]
     }
+}
+
+/// What a scan came to.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Results<'a> {
+    /// The incidents.
+    pub(crate) incidents: &'a [Incident],
+    /// Further rows, with their labels.
+    pub(crate) rows: &'a [(&'static str, String)],
+    /// The counts.
+    pub(crate) summary: &'a Summary,
+    /// True when each rule is to have its line.
+    pub(crate) by_rule: bool,
+    /// What to mend.
+    pub(crate) warnings: &'a [String],
 }
 
 /// Writes the incidents, worst first, then the counts of the scan and what to mend.
@@ -60,11 +83,15 @@ impl Palette {
 /// Those of the writer.
 pub(crate) fn write(
     out: &mut dyn Write,
-    incidents: &[Incident],
-    summary: &Summary,
-    warnings: &[String],
+    results: &Results<'_>,
     palette: &Palette,
 ) -> io::Result<()> {
+    let Results {
+        incidents,
+        summary,
+        warnings,
+        ..
+    } = *results;
     let mut page = Page { out, palette };
     let parents: BTreeSet<_> = incidents
         .iter()
@@ -85,6 +112,12 @@ pub(crate) fn write(
             .parent
             .is_some_and(|parent| parents.contains(&parent));
         page.incident(incident, told)?;
+    }
+    for (label, text) in results.rows {
+        page.row(label, palette.level(Level::Medium), text)?;
+    }
+    if results.by_rule {
+        page.rules(summary)?;
     }
     page.summary(summary)?;
     for warning in warnings {
@@ -174,6 +207,9 @@ impl Page<'_> {
         if summary.gaps_bytes > 0 {
             self.labelled("lost", &format!("{} bytes", number(summary.gaps_bytes)))?;
         }
+        for source in &summary.sources {
+            self.after_logout(source)?;
+        }
         let found = counts(
             summary
                 .findings
@@ -186,6 +222,10 @@ impl Page<'_> {
             found
         };
         self.labelled("found", &found)?;
+        if !summary.excepted.is_empty() {
+            let excepted = counts(summary.excepted.iter().map(|(name, n)| (&**name, *n)));
+            self.labelled("excepted", &excepted)?;
+        }
         let what = if summary.incidents == 1 {
             "incident"
         } else {
@@ -196,6 +236,55 @@ impl Page<'_> {
             self.palette.bold,
             &format!("{} {what}", number(summary.incidents)),
         )
+    }
+
+    /// How long a gateway let sessions in after their logout.
+    fn after_logout(&mut self, source: &SourceSummary) -> io::Result<()> {
+        let Some(after) = source
+            .after_logout
+            .as_ref()
+            .filter(|after| after.sessions > 0)
+        else {
+            return Ok(());
+        };
+        let (sessions, longest) = (grouped(after.sessions), duration(after.longest_s));
+        let words = match after.sessions {
+            1 => format!("{}: 1 session was let in again, for {longest}", source.file),
+            _ => format!(
+                "{}: {sessions} sessions were let in again, the longest for {longest}",
+                source.file
+            ),
+        };
+        self.labelled("after logout", &words)
+    }
+
+    /// What came of each rule: the loudest first.
+    fn rules(&mut self, summary: &Summary) -> io::Result<()> {
+        let (bold, reset) = (self.palette.bold.render(), self.palette.bold.render_reset());
+        let [rule, level] = ["rule", "level"];
+        let counts = ["findings", "people", "incidents", "excepted"];
+        let [findings, people, incidents, excepted] = counts;
+        writeln!(
+            self.out,
+            " {bold}{rule:<30} {level:<14} {findings:>9} {people:>9} {incidents:>9} {excepted:>9}{reset}"
+        )?;
+        let mut rows: Vec<_> = summary.rules.iter().collect();
+        rows.sort_by_key(|(_, row)| std::cmp::Reverse(row.findings));
+        for (rule, row) in rows {
+            let level = match row.shadow {
+                true => format!("{}, shadow", row.level.name()),
+                false => row.level.name().to_owned(),
+            };
+            writeln!(
+                self.out,
+                " {rule:<30} {level:<14} {:>9} {:>9} {:>9} {:>9}",
+                grouped(row.findings),
+                grouped(row.subjects),
+                grouped(row.incidents),
+                grouped(row.excepted)
+            )?;
+        }
+        writeln!(self.out)
     }
 
     fn labelled(&mut self, label: &str, text: &str) -> io::Result<()> {
@@ -260,14 +349,14 @@ mod tests {
         let warning =
             "access.log: one address is behind more than half of the events: set trusted_proxies";
         let mut out = Vec::new();
-        write(
-            &mut out,
-            &incidents,
-            &summary,
-            &[warning.to_owned()],
-            palette,
-        )
-        .unwrap();
+        let results = Results {
+            incidents: &incidents,
+            rows: &[],
+            summary: &summary,
+            by_rule: false,
+            warnings: &[warning.to_owned()],
+        };
+        write(&mut out, &results, palette).unwrap();
         String::from_utf8(out).unwrap()
     }
 

@@ -89,14 +89,15 @@ impl Pseudonyms {
         let words = text.split(' ').map(|word| {
             let bare = word.trim_matches(|c: char| !c.is_ascii_hexdigit() && c != ':');
             match bare.trim_end_matches(':').parse::<IpAddr>() {
-                Ok(_) => replace(word, bare.trim_end_matches(':'), &self.pseudonym(bare)),
+                Ok(_) => replace(word, bare.trim_end_matches(':'), &self.name(bare)),
                 Err(_) => word.to_owned(),
             }
         });
         words.collect::<Vec<_>>().join(" ")
     }
 
-    fn pseudonym(&self, name: &str) -> String {
+    /// What a name is replaced by.
+    pub(crate) fn name(&self, name: &str) -> String {
         SubjectId::of(&self.key, &[name.as_bytes()]).to_string()
     }
 
@@ -108,7 +109,7 @@ impl Pseudonyms {
         let mut names: Vec<String> = names.into_iter().filter(|name| !name.is_empty()).collect();
         names.sort_by_key(|name| std::cmp::Reverse(name.len()));
         for name in names {
-            let pseudonym = self.pseudonym(&name);
+            let pseudonym = self.name(&name);
             replace_in(value, &name, &pseudonym);
             // In the path of a provider's call.
             let encoded = percent_encoded(&name);

@@ -4,7 +4,7 @@
 //! Does not know: which command asks.
 
 use super::scan::streams::Wanted;
-use super::{Error, geo, rules};
+use super::{Error, exceptions, geo, rules};
 use crate::config::{Config, Issuer, Jwks, Source, environment_of_process};
 use crate::context::tables::Tables;
 use crate::domain::ids::IdKey;
@@ -15,7 +15,7 @@ use crate::engine::{Engine, Settings};
 use crate::formats::client_address::TrustedProxies;
 use crate::formats::{FieldMap, Parser};
 use crate::ingest::discover::covers;
-use crate::rules::RuleSet;
+use crate::rules::{RuleSet, Tuning};
 use crate::sessions::Limits;
 use crate::tokens::keys::KeySet;
 use crate::tokens::verify::Issuers;
@@ -194,13 +194,24 @@ pub(crate) fn load_rules(folder: Option<&Path>, config: &Config) -> Result<RuleS
     };
     let mut rules = rules.map_err(Error::shown)?;
     for (name, change) in &config.rules.overrides {
-        if !rules.tune(name, change.disable, change.level, change.score) {
-            return Err(
-                Error::new(format!("[rules.{name}] tunes a rule that does not exist"))
-                    .help("`tokentrip rules list` shows the names of all rules"),
-            );
-        }
+        let tuning = Tuning {
+            disable: change.disable,
+            shadow: change.shadow,
+            level: change.level,
+            score: change.score,
+            thresholds: change.thresholds.clone(),
+        };
+        rules.tune(name, &tuning).map_err(|why| match why {
+            Some(why) => Error::new(format!("[rules.override.{name}]: the rule {why}")).help(
+                format!("`tokentrip rules explain {name}` shows what it looks at"),
+            ),
+            None => Error::new(format!(
+                "[rules.override.{name}] tunes a rule that does not exist"
+            ))
+            .help("`tokentrip rules list` shows the names of all rules"),
+        })?;
     }
+    rules.except(exceptions::of(config, &rules)?);
     Ok(rules)
 }
 

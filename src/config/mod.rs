@@ -12,6 +12,7 @@
 //! brackets. Relative paths start at the folder of the file, or at the working folder when there is
 //! no file.
 
+mod exceptions;
 mod issuers;
 mod reader;
 mod receivers;
@@ -22,6 +23,7 @@ mod values;
 
 pub use crate::domain::action::Mode;
 pub use crate::outbound::{Secret, SecretError};
+pub use exceptions::{Allow, Network, Times, Travel};
 pub use issuers::{Algorithm, Issuer, Jwks};
 pub use receivers::{Provider, Sink};
 pub use response::{Override, Response, Rules};
@@ -50,6 +52,10 @@ pub struct Config {
     pub places: Places,
     /// `[rules]`: which rules judge.
     pub rules: Rules,
+    /// `[[allow]]`: what nobody is to be told of.
+    pub allows: Vec<Allow>,
+    /// `[[travel]]`: journeys that were announced.
+    pub travels: Vec<Travel>,
     /// `[response]`: what may be done.
     pub response: Response,
     /// `[[provider]]`: who acts.
@@ -144,6 +150,8 @@ impl Config {
             issuers: issuers::read(&root),
             places: server::read_places(&root),
             rules: response::read_rules(&root),
+            allows: exceptions::read_allows(&root),
+            travels: exceptions::read_travels(&root),
             response: response::read(&root),
             providers: receivers::read_providers(&root),
             sinks: receivers::read_sinks(&root),

@@ -12,7 +12,7 @@ use std::collections::BTreeSet;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use toml::Spanned;
-use toml::de::{DeTable, DeValue};
+use toml::de::{DeString, DeTable, DeValue};
 
 /// What all variables begin with.
 const PREFIX: &str = "TOKENTRIP";
@@ -187,6 +187,13 @@ impl<'r> Section<'r> {
             }
         }
         sections
+    }
+
+    /// Every entry of the table in the file.
+    pub(super) fn entries(
+        &self,
+    ) -> impl Iterator<Item = (&'r Spanned<DeString<'r>>, &'r Spanned<DeValue<'r>>)> {
+        self.table.into_iter().flat_map(|table| table.iter())
     }
 
     fn child(

@@ -24,10 +24,14 @@ pub struct Rules {
 pub struct Override {
     /// True when it does not judge at all.
     pub disable: bool,
+    /// True when its findings are shown and counted, and nothing follows from them.
+    pub shadow: bool,
     /// Another level.
     pub level: Option<Level>,
     /// Other points.
     pub score: Option<u32>,
+    /// Other numbers to compare fields with, by the field's name.
+    pub thresholds: BTreeMap<String, f64>,
     /// What may be done for its findings, where that is less than for others.
     pub mode: Option<Mode>,
 }
@@ -64,7 +68,7 @@ pub(super) fn read_rules(root: &Section<'_>) -> Rules {
     let section = root.section("rules");
     let folder = section.folder("folder");
     let overrides = section.section("override");
-    let named = overrides.named(&["disable", "level", "score", "mode"]);
+    let named = overrides.named(&["disable", "shadow", "level", "score", "mode"]);
     let overrides = named
         .into_iter()
         .map(|(rule, section)| (rule, read_override(&section)));
@@ -77,10 +81,12 @@ fn read_override(section: &Section<'_>) -> Override {
     let level = Level::ALL.map(|level| (level.name(), level));
     let changed = Override {
         disable: section.flag("disable").unwrap_or(false),
+        shadow: section.flag("shadow").unwrap_or(false),
         level: section.word("level", &level),
         // No rule scores more than a theft that is proven.
         score: section.number("score", 0..=1000),
         mode: section.word("mode", &Mode::ALL),
+        thresholds: section.section("thresholds").numbers(),
     };
     section.end();
     changed

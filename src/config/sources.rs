@@ -145,7 +145,7 @@ fn wrapper_named(text: &str) -> Result<Wrapper, Mistake> {
     })
 }
 
-fn zone_named(text: &str) -> Result<TimeZone, Mistake> {
+pub(super) fn zone_named(text: &str) -> Result<TimeZone, Mistake> {
     TimeZone::get(text).map_err(|_| {
         Mistake::outside(format!("`{text}` is no time zone"))
             .help("use a name of the IANA database, as `Europe/Berlin` or `UTC`")

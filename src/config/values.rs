@@ -7,12 +7,13 @@
 use super::reader::{Given, Origin, Raw, Section};
 use crate::domain::mistake::{Mistake, nearest};
 use serde::Deserialize;
+use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use toml::Spanned;
-use toml::de::DeValue;
+use toml::de::{DeString, DeValue};
 
 impl<'r> Section<'r> {
     /// A value of any type that TOML and variables can give.
@@ -51,6 +52,21 @@ impl<'r> Section<'r> {
         }
         self.mistake(&given.origin, format!("`{key}` must be {expected}"), "", "");
         None
+    }
+
+    /// Numbers under names that the user chooses. Names have dots, so no variable can set one.
+    pub(super) fn numbers(&self) -> BTreeMap<String, f64> {
+        let number = |(name, value): (&Spanned<DeString<'r>>, &Spanned<DeValue<'r>>)| {
+            let name: &str = name.get_ref();
+            let given = f64::deserialize(toml::de::ValueDeserializer::from(value.clone()));
+            let given = given.ok().filter(|number| number.is_finite());
+            if given.is_none() {
+                let origin = Origin::File(value.span());
+                self.mistake(&origin, format!("`{name}` must be a number"), "", "");
+            }
+            Some((name.to_owned(), given?))
+        };
+        self.entries().filter_map(number).collect()
     }
 
     /// Text that is not empty.

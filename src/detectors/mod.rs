@@ -19,6 +19,7 @@ mod novelty;
 mod origin;
 mod pace;
 mod refresh;
+mod risk;
 mod sensitive;
 mod travel;
 
@@ -32,6 +33,7 @@ use crate::sessions::clients::Nature;
 use crate::sessions::families::Line;
 use crate::sessions::identity::Reuse;
 use crate::sessions::issued::Clash;
+use crate::sessions::population::Population;
 use crate::sessions::session::{ContextKey, Session, Visit};
 use crate::sessions::subject::Subject;
 
@@ -52,6 +54,7 @@ pub static ALL: &[&Detector] = &[
     &alternation::DETECTOR,
     &novelty::DETECTOR,
     &pace::DETECTOR,
+    &risk::DETECTOR,
     &origin::DETECTOR,
     &leaks::DETECTOR,
     &sensitive::DETECTOR,
@@ -79,6 +82,8 @@ pub struct Look<'a> {
     pub session: Option<&'a Session>,
     /// Its subject before this use; likewise.
     pub subject: Option<&'a Subject>,
+    /// What everybody's uses look like; `None` where only one use is known.
+    pub population: Option<&'a Population>,
     /// The context it came from.
     pub key: ContextKey,
     /// Keyed digest of the client that the token was issued to, by its id.
@@ -127,6 +132,7 @@ impl<'a> Look<'a> {
             entry,
             session: None,
             subject: None,
+            population: None,
             key,
             client: 0,
             nature: None,

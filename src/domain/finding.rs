@@ -88,6 +88,8 @@ pub enum Dimension {
     Volume,
     /// What was asked for.
     Path,
+    /// How unusual for the subject. It looks at network and client again, so it is no dimension that counts beside them.
+    Habit,
     /// A proof of theft: enough by itself.
     Theft,
     /// A fault of a gateway or an issuer, which is nobody's theft.
@@ -96,7 +98,7 @@ pub enum Dimension {
 
 impl Dimension {
     /// Every dimension.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Place,
         Self::Network,
         Self::Client,
@@ -105,6 +107,7 @@ impl Dimension {
         Self::Time,
         Self::Volume,
         Self::Path,
+        Self::Habit,
         Self::Theft,
         Self::Fault,
     ];
@@ -120,6 +123,7 @@ impl Dimension {
             Self::Time => "time",
             Self::Volume => "volume",
             Self::Path => "path",
+            Self::Habit => "habit",
             Self::Theft => "theft",
             Self::Fault => "fault",
         }
@@ -268,6 +272,9 @@ pub struct Finding {
     pub evidence: Vec<Evidence>,
     /// The gateway's id of the request.
     pub request_id: Option<String>,
+    /// True when the rule only runs on trial: nothing follows from the finding.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub shadow: bool,
 }
 
 /// Times as RFC 3339 in UTC with milliseconds.

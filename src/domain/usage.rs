@@ -36,6 +36,8 @@ pub struct View<'a> {
     pub event: &'a AccessEvent<'a>,
     /// The token it presents.
     pub usage: Option<&'a TokenUse<'a>>,
+    /// The other side of the session: what it is bound to, or, at a use of its holder's, who else is in it.
+    pub other: Option<&'a Context>,
     /// The measurements.
     pub facts: &'a Facts,
     /// The source's name.
@@ -137,6 +139,12 @@ fields! {
     Where "jwt.where";
     Form "jwt.form";
     Provenance "jwt.provenance";
+    OtherCountry "other.source.geo.country_iso_code";
+    OtherPlace "other.source.geo.name";
+    OtherOrganisation "other.source.as.organization.name";
+    OtherClientName "other.user_agent.name";
+    OtherClientVersion "other.user_agent.version";
+    OtherClientOs "other.user_agent.os.name";
 }
 
 impl Field {
@@ -158,6 +166,7 @@ impl<'a> View<'a> {
             _ => self
                 .event_value(field)
                 .or_else(|| self.usage_value(field))
+                .or_else(|| self.other_value(field))
                 .unwrap_or(Value::Absent),
         }
     }
@@ -191,6 +200,23 @@ impl<'a> View<'a> {
             Field::User => text(&event.user),
             Field::File => Some(borrowed(&self.source.0)),
             Field::Offset => Some(Value::Number(self.offset_bytes as f64)),
+            _ => None,
+        }
+    }
+
+    fn other_value(&self, field: Field) -> Option<Value<'a>> {
+        let other = self.other?;
+        let (place, network, client) = (&other.place, &other.network, &other.client);
+        match field {
+            Field::OtherCountry => place.as_ref().map(|p| borrowed(p.country.as_str())),
+            Field::OtherPlace => place.as_ref()?.name.as_deref().map(borrowed),
+            Field::OtherOrganisation => network.as_ref().map(|n| borrowed(&n.organisation)),
+            Field::OtherClientName => client.as_ref().map(|c| borrowed(&c.name)),
+            Field::OtherClientVersion => client.as_ref().map(|c| borrowed(&c.version)),
+            Field::OtherClientOs => {
+                let system = client.as_ref().map(|client| &client.os);
+                system.filter(|os| !os.is_empty()).map(|os| borrowed(os))
+            }
             _ => None,
         }
     }

@@ -22,6 +22,8 @@ pub(super) struct Blame {
     pub(super) suspect_since: Time,
     /// The session's binding; `None` when it is uncertain who held the token first.
     pub(super) victim: Option<Arc<Context>>,
+    /// The other of the two sides than the use's own.
+    pub(super) other: Option<Arc<Context>>,
     /// What was counted for the suspect.
     pub(super) stats: SuspectStats,
     /// The rightful holder's last use.
@@ -42,6 +44,7 @@ impl Blame {
             suspect_key: key,
             suspect_since: since,
             victim: None,
+            other: None,
             stats: SuspectStats::default(),
             last_legitimate_use: None,
             sessions_of_subject: 0,
@@ -98,6 +101,10 @@ fn sides(session: &Session, look: &Look<'_>, blame: &mut Blame) {
         blame.suspect_since = visit.first;
         blame.stats = stats(visit);
     }
+    blame.other = Some(match blame.suspect_key == look.key {
+        true => Arc::clone(&bound.context),
+        false => Arc::clone(&blame.suspect),
+    });
     if blame.suspect_key != bound.key && !uncertain(&bound.context) {
         blame.victim = Some(Arc::clone(&bound.context));
     }

@@ -3,8 +3,11 @@
 //! In: every event and use. Out: [`Totals`], [`SourceHealth`].
 //! Does not know: metrics, output.
 
+use super::Engine;
 use super::prepare::Prepared;
+use crate::domain::context::Prefix;
 use crate::domain::line::Source;
+use crate::domain::time::Time;
 use crate::domain::token::Provenance;
 use crate::sessions::Stores;
 use serde::{Deserialize, Serialize};
@@ -15,6 +18,9 @@ const PEER_SHARE_MAX: f64 = 0.5;
 
 /// Fewer events than this say nothing about shares.
 const PEER_EVENTS_MIN: u64 = 100;
+
+/// So many subjects in ten minutes behind one address are no household.
+const PROXY_SUBJECTS_MIN: usize = 5;
 
 /// Counts since the engine began.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -42,6 +48,50 @@ impl Totals {
     }
 }
 
+/// Bounds of how long a session was let in after its logout. Half a minute is a request in flight, an hour the longest
+/// that a token should live (RFC 6750, section 5.3), a day one that nobody revokes.
+pub const AFTER_LOGOUT_S: [i64; 6] = [30, 60, 300, 900, 3600, 86_400];
+
+/// How soon a gateway lets nobody in any more after a logout.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AfterLogout {
+    /// Sessions that ended here.
+    pub logouts: u64,
+    /// Sessions whose last accepted use came so long after their logout: up to each bound, and beyond the last.
+    pub sessions: [u64; AFTER_LOGOUT_S.len() + 1],
+    /// Milliseconds from a logout to the last accepted use of its session, at most.
+    pub longest_ms: i64,
+}
+
+impl AfterLogout {
+    /// Counts an accepted use at `time` of a session whose newest use was at `before`.
+    fn used(&mut self, logout: Time, before: Time, time: Time) {
+        if time <= logout {
+            return;
+        }
+        // The session was counted by the use before, which was not its last.
+        if before > logout {
+            let counted = &mut self.sessions[bucket(logout, before)];
+            *counted = counted.saturating_sub(1);
+        }
+        self.sessions[bucket(logout, time.max(before))] += 1;
+        self.longest_ms = self.longest_ms.max(time.as_ms() - logout.as_ms());
+    }
+
+    /// Sessions that were used after their logout.
+    pub fn used_after(&self) -> u64 {
+        self.sessions.iter().sum()
+    }
+}
+
+fn bucket(logout: Time, time: Time) -> usize {
+    let after_s = (time.as_ms() - logout.as_ms()) / 1000;
+    AFTER_LOGOUT_S
+        .iter()
+        .take_while(|bound_s| after_s > **bound_s)
+        .count()
+}
+
 /// What one source looks like.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SourceHealth {
@@ -53,6 +103,8 @@ pub struct SourceHealth {
     pub expected: u64,
     /// Those of them that did.
     pub identified: u64,
+    /// What its gateway does after a logout.
+    pub after_logout: AfterLogout,
     /// The address that may be behind most events.
     peer: Option<IpAddr>,
     /// Votes for it, after Boyer and Moore, "MJRTY: A Fast Majority Vote Algorithm", 1981.
@@ -150,12 +202,27 @@ impl Health {
                     events: 0,
                     expected: 0,
                     identified: 0,
+                    after_logout: AfterLogout::default(),
                     peer: None,
                     votes: 0,
                     hits: 0,
                 });
                 self.sources.len() - 1
             })
+    }
+
+    /// A session ended at the source of the event at hand.
+    pub(super) fn logout(&mut self) {
+        if let Some(health) = self.sources.get_mut(self.current) {
+            health.after_logout.logouts += 1;
+        }
+    }
+
+    /// A session was let in after its logout, by the gateway of the event at hand.
+    pub(super) fn used_after(&mut self, logout: Time, before: Time, time: Time) {
+        if let Some(health) = self.sources.get_mut(self.current) {
+            health.after_logout.used(logout, before, time);
+        }
     }
 
     pub(super) fn used(&mut self, provenance: Provenance) {
@@ -180,5 +247,48 @@ impl Health {
 
     pub(super) fn sources(&self) -> &[SourceHealth] {
         &self.sources
+    }
+}
+
+impl Engine {
+    /// Sources in which one address stands for many people: a proxy that nobody configured. With its share of the
+    /// events.
+    pub fn hidden_clients(&self) -> impl Iterator<Item = (&SourceHealth, IpAddr, f64)> {
+        let sources = &self.state.stores.sources;
+        // One busy client, or one thief in a hurry, is no proxy: it presents few people's tokens.
+        let many = |peer: &IpAddr| {
+            let origin = sources.get(Prefix::of(*peer));
+            origin.is_some_and(|origin| {
+                origin.subjects.count(self.state.newest) >= PROXY_SUBJECTS_MIN
+            })
+        };
+        self.state
+            .health
+            .sources()
+            .iter()
+            .filter_map(move |source| {
+                let (peer, share) = source.leading_peer().filter(|(peer, _)| many(peer))?;
+                Some((source, peer, share))
+            })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_session_counts_once_after_its_logout_by_its_last_use() {
+        let at = |s: i64| Time::from_ms(s * 1000).unwrap();
+        let mut after = AfterLogout::default();
+        for (before, time) in [(0, 110), (110, 170), (170, 4000), (4000, 3000)] {
+            after.used(at(100), at(before), at(time));
+        }
+        after.used(at(5000), at(4990), at(5000));
+        assert_eq!(
+            (after.sessions, after.used_after()),
+            ([0, 0, 0, 0, 0, 1, 0], 1)
+        );
+        assert_eq!(after.longest_ms, 3_900_000);
     }
 }

@@ -6,7 +6,7 @@
 
 use super::blame::Blame;
 use super::prepare::Prepared;
-use super::{Engine, Observation};
+use super::{Engine, Excepted, Observation};
 use crate::domain::facts::{FactKind, Facts};
 use crate::domain::finding::{ClientShown, Dimension, Evidence, FactValue, Finding, SourceShown};
 use crate::domain::ids::{Digest, FindingId};
@@ -14,7 +14,7 @@ use crate::domain::mask::mask;
 use crate::domain::token::{Provenance, Verdict};
 use crate::domain::usage::{TokenUse, View};
 use crate::incidents::{CauseHint, Report, RuleHints};
-use crate::rules::Rule;
+use crate::rules::{Exception, Parties, Rule};
 use crate::sessions::bounded::Bounded;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -56,18 +56,33 @@ impl Engine {
         if !rules.gate().wakes(facts, text_hit) {
             return false;
         }
-        let view = view(prepared, Some(usage), facts);
+        let view = View {
+            other: blame.other.as_deref(),
+            ..view(prepared, Some(usage), facts)
+        };
         let mut hits = Vec::new();
         rules.judge(&view, &mut hits);
         let mut shown = false;
+        let parties = Parties {
+            subject: usage.token.sub.as_deref().filter(|_| blame.names_subject),
+            suspect: Some(&blame.suspect),
+        };
         for rule in self.correlated(&rules, hits, prepared, &view) {
             // A second hit on the same edge tells the incident nothing that its own counts do not. A correlation speaks
             // once in its time span.
             let edge = self.edge(rule, prepared, usage, blame);
+            if let Some(exception) = rules.explained(rule, &view, parties) {
+                self.except(rule, exception, edge, out);
+                continue;
+            }
             if rule.correlation.is_none() && !self.state.edges.opens(edge) {
                 continue;
             }
             let finding = self.finding(rule, prepared, usage, &view, blame);
+            if finding.shadow {
+                out.findings.push(finding);
+                continue;
+            }
             let told = self.told(usage.token).to_vec();
             let report = Report {
                 finding: &finding,
@@ -107,9 +122,25 @@ impl Engine {
                 .unwrap_or_default();
             let parts = [rule.name.as_bytes(), b"event", client.as_bytes()];
             let edge = self.settings.key.digest("edge", &parts);
+            if let Some(exception) = rules.explained(rule, &view, Parties::default()) {
+                self.except(rule, exception, edge, out);
+                continue;
+            }
             if rule.correlation.is_some() || self.state.edges.opens(edge) {
                 out.findings.push(self.bare_finding(rule, prepared, &view));
             }
+        }
+    }
+
+    /// Counts a finding that an exception explains, once as the finding would be told once.
+    fn except(&mut self, rule: &Rule, exception: &Exception, edge: Digest, out: &mut Observation) {
+        let parts = [&edge.0.to_le_bytes()[..], exception.name.as_bytes()];
+        let key = self.settings.key.digest("excepted", &parts);
+        if rule.correlation.is_some() || self.state.edges.opens(key) {
+            out.excepted.push(Excepted {
+                rule: Arc::clone(&rule.name),
+                exception: Arc::clone(&exception.name),
+            });
         }
     }
 
@@ -244,6 +275,7 @@ impl Engine {
                 time: event.time,
             }],
             request_id: event.request_id.as_deref().map(|id| mask(id).into_owned()),
+            shadow: rule.is_shadow,
         }
     }
 }
@@ -256,6 +288,7 @@ fn view<'a>(
     View {
         event: &prepared.event,
         usage,
+        other: None,
         facts,
         source: prepared.line.source,
         offset_bytes: prepared.line.offset_bytes,

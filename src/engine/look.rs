@@ -26,6 +26,7 @@ impl Engine {
         Look {
             session: session.filter(|_| trusted),
             subject: subject.filter(|_| trusted),
+            population: Some(&stores.population),
             client,
             nature: nature.filter(|_| token.client_id.is_some()),
             family: stores.families.of(token.session),

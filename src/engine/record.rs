@@ -9,12 +9,14 @@ use super::{Engine, Observation};
 use crate::detectors::OriginCounts;
 use crate::domain::context::Context;
 use crate::domain::facts::{Fact, Facts};
+use crate::domain::ids::SubjectId;
 use crate::domain::incident::Target;
 use crate::domain::sighting::Sighting;
 use crate::domain::time::Time;
 use crate::domain::token::{CredentialPlace, Token};
 use crate::domain::usage::TokenUse;
 use crate::sessions::device::one_device;
+use crate::sessions::habits::{Model, Seen};
 use crate::sessions::session::{Answer, Logout, Session};
 use crate::sessions::source::Origin;
 use crate::sessions::subject::Subject;
@@ -123,13 +125,17 @@ impl Engine {
         }
         let context = Arc::clone(usage.context);
         let token = usage.token;
-        let begins = self.state.stores.sessions.get(token.session).is_none();
+        let sessions = &self.state.stores.sessions;
+        let known = sessions.get(token.session);
+        let begins = known.is_none();
+        let arrives = known.is_none_or(|session| session.visit(prepared.context_key).is_none());
         let new = || Session::new(token.subject, time);
         let session = self
             .state
             .stores
             .sessions
             .get_or_insert_with(token.session, new);
+        let before = session.last_seen;
         let index = session.record(prepared.context_key, &context, time);
         session.count(
             index,
@@ -137,8 +143,13 @@ impl Engine {
             usage.event.writes(),
             usage.event.bytes,
         );
-        if prepared.path.logout && session.logout.is_none() {
-            session.logout = Some(Box::new(Logout { time, visit: index }));
+        match session.logout.as_deref() {
+            Some(logout) => self.state.health.used_after(logout.time, before, time),
+            None if prepared.path.logout => {
+                session.logout = Some(Box::new(Logout { time, visit: index }));
+                self.state.health.logout();
+            }
+            None => {}
         }
         let drifting = facts
             .get(Fact::DriftDimensions)
@@ -147,24 +158,38 @@ impl Engine {
         if self.settings.sightings {
             sight(session, index, prepared, usage, &mut out.sightings);
         }
-        if let Some(id) = token.subject {
-            let subject = self
-                .state
-                .stores
-                .subjects
-                .get_or_insert_with(id, || Subject::new(time));
-            subject.count_session(token.session);
-            // A thief must not train the baseline.
-            if !drifting && !strange {
-                subject.learn(&context, time);
-            }
-        }
+        // A thief must not train the baseline.
         let calm = !drifting && !strange;
+        if let Some(id) = token.subject {
+            self.learn_subject(id, usage, calm, arrives);
+        }
         let lesson = Lesson { begins, calm };
         self.learn(entry, token, &context, lesson);
         entry.accepted = true;
         entry.judged = Some(prepared.context_key);
         entry.provenance = usage.provenance;
+    }
+
+    /// Counts a use for its subject, and learns from it where it `teaches`; `arrives` says that its session was never in
+    /// this context before.
+    fn learn_subject(&mut self, id: SubjectId, usage: &TokenUse<'_>, teaches: bool, arrives: bool) {
+        let time = usage.event.time;
+        let Stores {
+            subjects,
+            population,
+            ..
+        } = &mut self.state.stores;
+        let subject = subjects.get_or_insert_with(id, || Subject::new(time));
+        subject.count_session(usage.token.session);
+        if !teaches {
+            return;
+        }
+        subject.learn(usage.context, time);
+        if arrives {
+            let seen = Seen::of(usage.context, usage.event.user_agent.as_deref());
+            population.learn(seen, &subject.habits);
+            subject.habits.learn(seen, time, &Model::OURS);
+        }
     }
 
     /// A use that was not believed still counts in a context the session already has.
@@ -188,6 +213,7 @@ impl Engine {
                 time: usage.event.time,
                 visit: index,
             }));
+            self.state.health.logout();
         }
     }
 

@@ -11,6 +11,7 @@ use crate::tokens::decode::session_of_sid;
 use crate::tokens::keys::KeySet;
 use crate::tokens::mint::{mint, unsigned};
 use serde_json::{Value, json};
+use std::net::IpAddr;
 
 const ISSUER: &str = "https://idp.example.com/";
 const BROWSER: &str = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) \

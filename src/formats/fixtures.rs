@@ -44,6 +44,7 @@ fn shown(event: &AccessEvent<'_>, name: &str) -> String {
     let view = View {
         event,
         usage: None,
+        other: None,
         facts: &Facts::default(),
         source: &Source("fixture".into()),
         offset_bytes: 0,

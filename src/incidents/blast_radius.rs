@@ -121,7 +121,7 @@ impl Breach {
 
 /// A path with `{id}` for every segment that names an object and not a function:
 /// `/orders/{id}/lines`.
-pub(super) fn template(path: &str) -> String {
+pub fn template(path: &str) -> String {
     let path = path.split(['?', '#']).next().unwrap_or_default();
     let mut out = String::with_capacity(path.len().min(120));
     for (at, segment) in path

@@ -27,8 +27,11 @@ mod samples;
 #[cfg(test)]
 mod tests;
 
+pub use blast_radius::template;
 pub use correlate::Incidents;
 pub use lifetime::Evictions;
+pub use sides::{client_words, network_words};
+pub use text::{counted, duration};
 
 use crate::domain::context::Context;
 use crate::domain::event::Told;

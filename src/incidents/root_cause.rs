@@ -67,6 +67,11 @@ pub(super) struct Scene<'a> {
     pub(super) accounts: u64,
 }
 
+/// What was measured: rules say why it matters behind a colon, and here stands what to do about it.
+fn measured(says: &str) -> &str {
+    says.split_once(": ").map_or(says, |(measured, _)| measured)
+}
+
 impl Causes {
     /// Looks at a use by the suspect.
     pub(super) fn look(&mut self, usage: &TokenUse<'_>) {
@@ -115,7 +120,7 @@ impl Causes {
             let hint = Hint {
                 cause,
                 hint: shown(hint),
-                evidence: shown(&finding.says),
+                evidence: shown(measured(&finding.says)),
                 fix: shown(fix),
             };
             self.hints.insert(shown_arc(&finding.rule), hint);

@@ -168,6 +168,7 @@ pub(super) fn finding(usage: &TokenUse<'_>, dimension: Dimension, points: u32) -
         facts: BTreeMap::from([(Fact::DriftNetwork.name().to_owned(), FactValue::Flag(true))]),
         attack: Vec::new(),
         evidence: Vec::new(),
+        shadow: false,
         request_id: None,
     }
 }

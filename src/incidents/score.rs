@@ -105,8 +105,8 @@ impl Score {
         }
     }
 
-    /// Two independent dimensions, or a theft proof. Place and network are one; how much and what
-    /// was asked for depend on the person, and faults are nobody's theft: these never count. Taking turns between two
+    /// Two independent dimensions, or a theft proof. Place and network are one; how much, what was asked for and how
+    /// unusual it is depend on the person, and faults are nobody's theft: these never count. Taking turns between two
     /// networks says no more than the networks do, for a router with two lines does it all day: it counts beside a
     /// distance or another program.
     pub(super) fn convinces(&self) -> bool {
@@ -158,11 +158,11 @@ mod tests {
 
     #[test]
     fn acting_asks_for_two_independent_dimensions_or_a_proof() {
-        use Dimension::{Client, Fault, Network, Path, Place, Theft, Tls, Volume};
+        use Dimension::{Client, Fault, Habit, Network, Path, Place, Theft, Tls, Volume};
         for (dimensions, convinces) in [
             (vec![Place], false),
             (vec![Place, Network], false),
-            (vec![Place, Volume, Path, Fault], false),
+            (vec![Place, Volume, Path, Habit, Fault], false),
             (vec![Network, Client], true),
             (vec![Client, Tls], true),
             (vec![Theft], true),

@@ -130,7 +130,7 @@ fn same_program(a: &Context, b: &Context) -> bool {
 }
 
 /// `AS2860 NOS COMUNICACOES (Lisbon, PT)`; the prefix where the network is unknown.
-pub(super) fn network_words(context: &Context) -> String {
+pub fn network_words(context: &Context) -> String {
     let network = match &context.network {
         Some(network) => format!("AS{} {}", network.asn, shown(&network.organisation)),
         None => context.prefix().to_string(),
@@ -142,7 +142,7 @@ pub(super) fn network_words(context: &Context) -> String {
 }
 
 /// `Chrome 126 on Windows`.
-pub(super) fn client_words(client: &Client) -> String {
+pub fn client_words(client: &Client) -> String {
     let mut words = shown(&client.name);
     if let Some(major) = client.major() {
         words.push_str(&format!(" {major}"));

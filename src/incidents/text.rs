@@ -55,7 +55,7 @@ fn directs(c: char) -> bool {
 }
 
 /// A duration in words of one unit: `40 seconds`, `4 minutes`, `11 hours`, `3 days`.
-pub(super) fn duration(seconds: f64) -> String {
+pub fn duration(seconds: f64) -> String {
     let whole = seconds.abs().round() as u64;
     let (count, unit) = match whole {
         0..=119 => (whole, "second"),
@@ -67,7 +67,7 @@ pub(super) fn duration(seconds: f64) -> String {
 }
 
 /// `1 request`, `12,000 requests`.
-pub(super) fn counted(count: u64, noun: &str) -> String {
+pub fn counted(count: u64, noun: &str) -> String {
     let plural = if count == 1 { "" } else { "s" };
     format!("{} {noun}{plural}", thousands(count))
 }

@@ -168,12 +168,11 @@ impl Reader {
             id: id.into(),
             correlation: None,
             feeds: Vec::new(),
+            is_shadow: false,
             is_part: false,
             speaks: false,
             description: self.text(node, "description", ours),
-            status: self
-                .choice(node, "status", STATUSES, status_name, false)
-                .unwrap_or_default(),
+            status: (self.choice(node, "status", STATUSES, status_name, false)).unwrap_or_default(),
             service,
             level,
             confidence: Confidence::default(),

@@ -72,6 +72,7 @@ pub const ALL: &[(&str, &str)] = &[
     ("tool_beside_browser", include_str!("../../rules/tool_beside_browser.yml")),
     ("tool_on_browser_session", include_str!("../../rules/tool_on_browser_session.yml")),
     ("unknown_issuer_accepted", include_str!("../../rules/unknown_issuer_accepted.yml")),
+    ("unlikely_context", include_str!("../../rules/unlikely_context.yml")),
     ("user_in_tool", include_str!("../../rules/user_in_tool.yml")),
     ("vpn_beside_home", include_str!("../../rules/vpn_beside_home.yml")),
     ("weaker_auth", include_str!("../../rules/weaker_auth.yml")),

@@ -10,6 +10,7 @@ mod correlation;
 mod detection;
 mod document;
 mod embedded;
+mod exception;
 mod gate;
 mod matcher;
 mod modifier;
@@ -18,15 +19,17 @@ mod names;
 mod rule;
 mod says;
 pub mod test_log;
+mod tuning;
 mod yaml;
 
 pub use correlation::{Correlation, Hit, Seen, add as add_hit};
 pub use embedded::ALL;
+pub use exception::{Exception, Net, Parties, Times};
 pub use gate::Gate;
 pub use rule::{Response, Rule, RuleTest, Service, Status, Step4, TestKeys};
+pub use tuning::Tuning;
 
 use crate::domain::facts::{Fact, FactKind};
-use crate::domain::finding::Level;
 use crate::domain::mistake::{Mistake, render};
 use crate::domain::usage::View;
 use combined::Filter;
@@ -48,6 +51,7 @@ pub struct RuleSet {
     gate: Gate,
     /// By fact: the fast path asks at every line.
     thresholds: Vec<Vec<f64>>,
+    exceptions: Vec<Exception>,
 }
 
 /// The mistakes of one file.
@@ -128,6 +132,7 @@ impl RuleSet {
                     notes: loading.notes,
                     gate,
                     thresholds,
+                    exceptions: Vec::new(),
                 })
             }
             _ => Err(loading.faults),
@@ -144,24 +149,31 @@ impl RuleSet {
         self.rules.iter().find(|rule| &*rule.name == name)
     }
 
-    /// Changes a rule as the installation wishes: whether it is judged, its level, its points. False when there is no
-    /// rule of that name.
-    pub fn tune(
-        &mut self,
-        name: &str,
-        disable: bool,
-        level: Option<Level>,
-        score: Option<u32>,
-    ) -> bool {
-        let Some(rule) = self.rules.iter_mut().find(|rule| &*rule.name == name) else {
-            return false;
-        };
-        if disable {
-            rule.status = Status::Unsupported;
-        }
-        rule.level = level.unwrap_or(rule.level);
-        rule.score = score.unwrap_or(rule.score);
-        true
+    /// Changes a rule as the installation wishes.
+    ///
+    /// # Errors
+    /// Why it cannot be changed so, in words that follow the rule's name; `None` when there is no rule of that name.
+    pub fn tune(&mut self, name: &str, tuning: &Tuning) -> Result<(), Option<String>> {
+        let rule = self.rules.iter_mut().find(|rule| &*rule.name == name);
+        rule.ok_or(None)?.tune(tuning).map_err(Some)?;
+        self.thresholds = thresholds(&self.rules);
+        Ok(())
+    }
+
+    /// What the installation knows about its own, in place of what was known before.
+    pub fn except(&mut self, exceptions: Vec<Exception>) {
+        self.exceptions = exceptions;
+    }
+
+    /// The first exception that explains a rule's finding.
+    pub fn explained(
+        &self,
+        rule: &Rule,
+        view: &View<'_>,
+        parties: Parties<'_>,
+    ) -> Option<&Exception> {
+        let mut exceptions = self.exceptions.iter();
+        exceptions.find(|exception| exception.explains(rule, view, parties))
     }
 
     /// What is worth knowing about the files and is no mistake.

@@ -57,6 +57,8 @@ pub struct Rule {
     pub correlation: Option<Correlation>,
     /// The correlations that count its hits: index of each, and which of its rules this one is there.
     pub(super) feeds: Vec<(usize, usize)>,
+    /// True when its findings are shown and counted, and nothing follows from them.
+    pub is_shadow: bool,
     /// True when a correlation counts it.
     pub(super) is_part: bool,
     /// True when it raises findings although a correlation counts it.

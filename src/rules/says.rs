@@ -82,10 +82,12 @@ fn unknown(name: &str) -> String {
 /// What stands in a sentence for a value nobody knows.
 fn missing(field: Field) -> &'static str {
     match field {
-        Field::UserAgentOs => "an unknown system",
-        Field::UserAgentName => "an unknown client",
-        Field::SourceOrganisation => "an unknown network",
+        Field::UserAgentOs | Field::OtherClientOs => "an unknown system",
+        Field::UserAgentName | Field::OtherClientName => "an unknown client",
+        Field::SourceOrganisation | Field::OtherOrganisation => "an unknown network",
         Field::SourcePlace | Field::SourceCountry => "an unknown place",
+        Field::OtherPlace | Field::OtherCountry => "an unknown place",
+        Field::UserAgentVersion | Field::OtherClientVersion => "an unknown version",
         _ => "unknown",
     }
 }

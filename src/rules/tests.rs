@@ -8,6 +8,7 @@ use proptest::prelude::*;
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
+mod oracle;
 mod sigmahq;
 
 /// A request as a log shows it; `Default` is one that nobody would look at.
@@ -49,6 +50,7 @@ impl Request<'_> {
         let view = View {
             event: &event,
             usage: None,
+            other: None,
             facts: &self.facts,
             source: &source,
             offset_bytes: 0,

@@ -9,9 +9,11 @@ pub mod clients;
 pub mod commons;
 pub mod device;
 pub mod families;
+pub mod habits;
 pub mod identity;
 pub mod issued;
 pub mod misfits;
+pub mod population;
 pub mod session;
 pub mod source;
 pub mod subject;
@@ -28,6 +30,7 @@ use families::Families;
 use identity::Identity;
 use issued::Issued;
 use misfits::Misfits;
+use population::Population;
 use serde::{Deserialize, Serialize};
 use session::{ContextKey, Session};
 use source::Origin;
@@ -151,6 +154,8 @@ pub struct Stores {
     pub sessions: Bounded<SessionId, Session>,
     /// Subjects.
     pub subjects: Bounded<SubjectId, Subject>,
+    /// How often anybody was where and with what.
+    pub population: Population,
     /// Source networks.
     pub sources: Bounded<Prefix, Origin>,
     /// Source networks that only sent what is claimed or refused.
@@ -187,6 +192,7 @@ impl Stores {
             claimed: Bounded::new(limits.claimed),
             sessions: Bounded::new(limits.sessions),
             subjects: Bounded::new(limits.subjects),
+            population: Population::default(),
             sources: Bounded::new(limits.sources),
             claimants: Bounded::new(limits.claimed),
             issued: Issued::new(limits.tokens),

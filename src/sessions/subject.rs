@@ -4,6 +4,7 @@
 //! Does not know: what novelty means for a rule.
 
 use super::device::places_apart;
+use super::habits::Habits;
 use crate::domain::context::{Context, Place};
 use crate::domain::ids::SessionId;
 use crate::domain::time::Time;
@@ -16,6 +17,10 @@ const KNOWN_MAX: usize = 16;
 
 /// How long a thing must be known before it is no news: a thief's own first day must not make him familiar.
 const FAMILIAR_S_MIN: f64 = 86_400.0;
+
+/// A person's week repeats itself: two of them, or as many sessions as working days in them, show most of what they do.
+const MATURE_S_MIN: f64 = 14.0 * 86_400.0;
+const MATURE_SESSIONS_MIN: u32 = 10;
 
 /// A program and the system it runs on.
 pub type Program = (Arc<str>, Arc<str>);
@@ -46,6 +51,8 @@ pub struct Subject {
     pub networks: SmallVec<[Known<u32>; 1]>,
     /// Program and system.
     pub clients: SmallVec<[Known<Program>; 1]>,
+    /// How often the subject was where and with what.
+    pub habits: Habits,
 }
 
 impl Subject {
@@ -58,7 +65,13 @@ impl Subject {
             places: SmallVec::new(),
             networks: SmallVec::new(),
             clients: SmallVec::new(),
+            habits: Habits::default(),
         }
+    }
+
+    /// True when enough is known of the subject for something new to say anything: two weeks or ten sessions.
+    pub fn is_mature(&self, time: Time) -> bool {
+        time.since_s(self.first_seen) >= MATURE_S_MIN || self.sessions >= MATURE_SESSIONS_MIN
     }
 
     /// Counts a session, the first time it is seen.

@@ -48,7 +48,7 @@ pub(super) fn warnings(engine: &Engine, set_up: &SetUp, summary: &Summary) -> Ve
 }
 
 /// The error of a scan that saw no token at all.
-pub(super) fn blind(engine: &Engine, streams: &[Stream]) -> Option<Error> {
+pub(in crate::app) fn blind(engine: &Engine, streams: &[Stream]) -> Option<Error> {
     if engine.totals().all_uses() > 0 {
         return None;
     }

@@ -3,27 +3,32 @@
 //! In: [`Scan`]. Out: incidents for people or NDJSON, and the exit code.
 //! Does not know: how lines are read ([`streams`], [`merge`]) or shown ([`output`]).
 
-mod advice;
-mod merge;
+pub(super) mod advice;
+mod at_risk;
+mod explain;
+pub(super) mod merge;
 mod output;
 pub(super) mod progress;
 mod report;
 mod skew;
 pub(crate) mod streams;
+mod tally;
 mod unpacking;
 
 use super::Error;
 use super::set_up::SetUp;
-use crate::cli::{Color, Scan};
+use crate::cli::{self, Color, Scan};
 use crate::config::Config;
 use crate::domain::ids::IdKey;
 use crate::domain::incident::Incident;
 use crate::domain::line::{SkipReason, Source};
 use crate::domain::time::Time;
+use crate::engine::follow::Follow;
 use crate::engine::prepare::{Prepared, skipped_for};
 use crate::engine::{Engine, Input, Observation};
 use crate::ingest::discover::{self, Found};
 use crate::ingest::state;
+use at_risk::Leaks;
 use merge::Consumer;
 use output::Output;
 use progress::Progress;
@@ -32,9 +37,9 @@ use skew::Skew;
 use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
-use std::sync::Arc;
 use std::time::Instant;
 use streams::Stream;
+use tally::Tally;
 
 /// The exit code when an incident reaches the level that was asked for.
 const FOUND: u8 = 1;
@@ -44,29 +49,41 @@ const FOUND: u8 = 1;
 /// # Errors
 /// When nothing could be read, or nothing in it could be judged.
 pub(crate) fn run(options: &Scan, color: Color) -> Result<u8, Error> {
+    if let Some(incident) = options.explain {
+        return explain::run(options, incident, color);
+    }
     let begun = Instant::now();
+    let archive = &options.archive;
     let set_up = SetUp::load(
-        options.config.config.as_deref(),
-        options.rules.rules.as_deref(),
-        options.format.as_deref(),
+        archive.config.config.as_deref(),
+        archive.rules.rules.as_deref(),
+        archive.format.as_deref(),
         key,
     )?;
-    let found = discover::discover(&options.paths).map_err(Error::shown)?;
-    let mut counts = Counts::default();
-    let streams = open(&found, &set_up, &mut counts)?;
+    let found = discover::discover(&archive.paths).map_err(Error::shown)?;
+    let (streams, unread) = open(&found, &set_up)?;
+    unread.iter().for_each(|reason| output::warn(reason));
+    let mut engine = set_up.engine(!options.no_fast_path, false);
+    if options.at_risk {
+        engine.follow(Follow::Leaks);
+    }
     let mut pass = Pass {
-        engine: set_up.engine(!options.no_fast_path, false),
+        engine,
         observation: Observation::default(),
         output: Output::new(options, color, &set_up.front.key),
-        progress: Progress::new(options.progress, &found),
-        since: options.since,
-        until: options.until,
-        counts,
+        progress: Progress::new(archive.progress, &found),
+        since: archive.since,
+        until: archive.until,
+        counts: Counts {
+            faults: unread.len() as u64,
+            ..Counts::default()
+        },
+        leaks: Leaks::default(),
         several: streams.len() > 1,
         skew: Skew::default(),
         report: options.report.as_deref().map(Gathered::begin).transpose()?,
     };
-    merge::merge(&streams, &set_up.front, workers(options), &mut pass);
+    merge::merge(&streams, &set_up.front, workers(archive), &mut pass);
     pass.progress.finish();
     let incidents = pass.engine.incidents();
     let summary = output::summary(&pass, &streams, &incidents, begun.elapsed());
@@ -82,7 +99,10 @@ pub(crate) fn run(options: &Scan, color: Color) -> Result<u8, Error> {
         };
         report.finish(&shown, pass.output.pseudonyms())?;
     }
-    pass.output.finish(&incidents, &summary, warnings)?;
+    let at_risk = options
+        .at_risk
+        .then(|| pass.leaks.at_risk(&pass.engine, &incidents));
+    (pass.output).finish(&incidents, at_risk.as_ref(), &summary, warnings)?;
     if let Some(error) = advice::blind(&pass.engine, &streams) {
         return Err(error);
     }
@@ -98,7 +118,7 @@ pub(crate) fn run(options: &Scan, color: Color) -> Result<u8, Error> {
 }
 
 /// The key of ids: that of the daemon's state folder, so that both name things alike; else the public one.
-fn key(config: &Config) -> Result<IdKey, Error> {
+pub(super) fn key(config: &Config) -> Result<IdKey, Error> {
     if config.file.is_some()
         && let Some(key) = state::existing_key(&config.state.folder).map_err(Error::shown)?
     {
@@ -110,13 +130,13 @@ fn key(config: &Config) -> Result<IdKey, Error> {
     Ok(IdKey::public(probe))
 }
 
-fn workers(options: &Scan) -> usize {
+pub(super) fn workers(options: &cli::Archive) -> usize {
     let cores = || std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     options.jobs.map_or_else(cores, usize::from)
 }
 
-/// Looks at the beginning of every file. Those that cannot be read are counted; that none can is an error.
-fn open(found: &[Found], set_up: &SetUp, counts: &mut Counts) -> Result<Vec<Stream>, Error> {
+/// Looks at the beginning of every file. Those that cannot be read are named; that none can is an error.
+pub(super) fn open(found: &[Found], set_up: &SetUp) -> Result<(Vec<Stream>, Vec<String>), Error> {
     let mut streams = Vec::new();
     let mut reasons = Vec::new();
     for file in found {
@@ -133,9 +153,7 @@ fn open(found: &[Found], set_up: &SetUp, counts: &mut Counts) -> Result<Vec<Stre
         ))
         .help("`tokentrip parse --format FORMAT FILE` tries a format on a log"));
     }
-    counts.faults += reasons.len() as u64;
-    reasons.iter().for_each(|reason| output::warn(reason));
-    Ok(streams)
+    Ok((streams, reasons))
 }
 
 /// What the pass over the lines counts beside the engine.
@@ -143,7 +161,7 @@ fn open(found: &[Found], set_up: &SetUp, counts: &mut Counts) -> Result<Vec<Stre
 struct Counts {
     lines: u64,
     skipped: BTreeMap<SkipReason, u64>,
-    findings: BTreeMap<Arc<str>, u64>,
+    rules: Tally,
     faults: u64,
     /// Lines with a stamp from the future.
     held_back: BTreeMap<Source, u64>,
@@ -158,6 +176,7 @@ struct Pass {
     since: Option<Time>,
     until: Option<Time>,
     counts: Counts,
+    leaks: Leaks,
     /// There is more than one source, so clocks can disagree.
     several: bool,
     skew: Skew,
@@ -193,12 +212,14 @@ impl Consumer for Pass {
             if let Some(report) = &mut self.report {
                 report.finding(&finding, prepared);
             }
-            *self
-                .counts
-                .findings
-                .entry(Arc::clone(&finding.rule))
-                .or_default() += 1;
+            self.counts.rules.finding(&finding);
             self.output.finding(&finding);
+        }
+        for excepted in self.observation.excepted.drain(..) {
+            self.counts.rules.excepted(excepted);
+        }
+        for leak in self.observation.followed.drain(..) {
+            self.leaks.see(leak);
         }
     }
 

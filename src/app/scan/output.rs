@@ -3,15 +3,17 @@
 //! In: findings as they come, incidents and counts at the end. Out: stdout; warnings on stderr.
 //! Does not know: how lines were read.
 
+use super::at_risk::AtRisk;
 use super::streams::Stream;
 use super::{Error, Pass};
-use crate::app::pretty::{self, Palette};
+use crate::app::pretty::{self, Palette, Results};
 use crate::app::pseudonyms::Pseudonyms;
 use crate::app::stderr;
 use crate::cli::{self, Color, Scan};
 use crate::domain::finding::Finding;
 use crate::domain::ids::IdKey;
 use crate::domain::incident::Incident;
+use crate::engine::{AFTER_LOGOUT_S, AfterLogout};
 use crate::sinks::ndjson::{self, Record, SourceSummary, Summary};
 use std::collections::BTreeMap;
 use std::io::{self, BufWriter, IsTerminal, Stdout, Write};
@@ -65,6 +67,7 @@ impl Output {
     pub(super) fn finish(
         &mut self,
         incidents: &[Incident],
+        at_risk: Option<&AtRisk>,
         summary: &Summary,
         mut warnings: Vec<String>,
     ) -> Result<(), Error> {
@@ -72,8 +75,8 @@ impl Output {
             (warnings.iter_mut()).for_each(|warning| *warning = pseudonyms.sentence(warning));
         }
         match self.form {
-            cli::Output::Ndjson => self.finish_ndjson(incidents, summary, &warnings),
-            cli::Output::Pretty => self.finish_pretty(incidents, summary, &warnings),
+            cli::Output::Ndjson => self.finish_ndjson(incidents, at_risk, summary, &warnings),
+            cli::Output::Pretty => self.finish_pretty(incidents, at_risk, summary, &warnings),
         }
         match self.failed.take() {
             // Who reads through `head` has seen enough.
@@ -83,11 +86,20 @@ impl Output {
         }
     }
 
-    fn finish_ndjson(&mut self, incidents: &[Incident], summary: &Summary, warnings: &[String]) {
+    fn finish_ndjson(
+        &mut self,
+        incidents: &[Incident],
+        at_risk: Option<&AtRisk>,
+        summary: &Summary,
+        warnings: &[String],
+    ) {
         if !self.summary_only {
             incidents
                 .iter()
                 .for_each(|incident| self.write(Record::Incident(incident)));
+        }
+        for token in at_risk.iter().flat_map(|at_risk| &at_risk.tokens) {
+            self.write(Record::AtRisk(token));
         }
         self.write(Record::Summary(summary));
         warnings.iter().for_each(|warning| warn(warning));
@@ -96,7 +108,13 @@ impl Output {
         }
     }
 
-    fn finish_pretty(&mut self, incidents: &[Incident], summary: &Summary, warnings: &[String]) {
+    fn finish_pretty(
+        &mut self,
+        incidents: &[Incident],
+        at_risk: Option<&AtRisk>,
+        summary: &Summary,
+        warnings: &[String],
+    ) {
         let palette = Palette::new(self.color);
         let shown: Vec<Incident> = match &self.pseudonyms {
             Some(pseudonyms) => incidents.iter().map(|i| pseudonyms.incident(i)).collect(),
@@ -104,7 +122,19 @@ impl Output {
         };
         let mut out = io::stdout().lock();
         let shown = if self.summary_only { &[][..] } else { &shown };
-        if let Err(error) = pretty::write(&mut out, shown, summary, warnings, &palette) {
+        let rows = at_risk.map(|at_risk| match &self.pseudonyms {
+            Some(pseudonyms) => at_risk.renamed(pseudonyms).rows(),
+            None => at_risk.rows(),
+        });
+        let rows = rows.unwrap_or_default();
+        let results = Results {
+            incidents: shown,
+            rows: &rows,
+            summary,
+            by_rule: self.summary_only,
+            warnings,
+        };
+        if let Err(error) = pretty::write(&mut out, &results, &palette) {
             self.failed.get_or_insert(error);
         }
     }
@@ -154,6 +184,7 @@ pub(super) fn summary(
             confidence: rounded(stream.confidence),
             identified_ratio: rounded(health.map_or(0.0, |health| health.identified_ratio())),
             top_peer_share: rounded(share),
+            after_logout: health.and_then(|health| after_logout(&health.after_logout)),
             wrappers: stream.wrappers.clone(),
             orphans: stream.orphans(),
             held_back: pass
@@ -181,12 +212,26 @@ pub(super) fn summary(
         tokens: totals.tokens,
         sessions: totals.sessions,
         subjects: totals.subjects,
-        findings: pass.counts.findings.clone(),
+        findings: pass.counts.rules.findings(),
+        rules: pass.counts.rules.rules(incidents),
+        excepted: pass.counts.rules.exceptions(),
         incidents: incidents.len() as u64,
         seconds: rounded(elapsed.as_secs_f64()),
         gaps_bytes: streams.iter().map(Stream::gap_bytes).sum(),
         sources: sources.collect(),
     }
+}
+
+fn after_logout(counts: &AfterLogout) -> Option<ndjson::AfterLogout> {
+    let later = |at: usize| counts.sessions[at + 1..].iter().sum();
+    let bounds = AFTER_LOGOUT_S.iter().enumerate();
+    let shown = ndjson::AfterLogout {
+        logouts: counts.logouts,
+        sessions: counts.used_after(),
+        later_than_s: bounds.map(|(at, bound_s)| (*bound_s, later(at))).collect(),
+        longest_s: counts.longest_ms as f64 / 1000.0,
+    };
+    (shown.logouts + shown.sessions > 0).then_some(shown)
 }
 
 fn rounded(value: f64) -> f64 {

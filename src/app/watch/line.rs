@@ -337,12 +337,28 @@ impl Line {
         }
     }
 
+    /// Counts what is excepted and what rules on trial found: nothing else follows from either.
+    fn count_apart(&mut self) {
+        let metrics = &self.shared.metrics;
+        for excepted in self.seen.excepted.drain(..) {
+            metrics.findings_excepted(&excepted.rule, 1);
+        }
+        self.seen.findings.retain(|finding| {
+            if finding.shadow {
+                metrics.shadow_findings(&finding.rule, 1);
+                info!(id = %finding.id, rule = &*finding.rule, "found by a rule on trial");
+            }
+            !finding.shadow
+        });
+    }
+
     /// Lets the effects of what was fed leave, once the journal is on the disk.
     fn answer(&mut self) -> Result<(), Error> {
         let incidents = self.engine.changed_incidents();
         for issuer in self.seen.wanted_keys.drain(..) {
             self.shared.keys.ask(&issuer);
         }
+        self.count_apart();
         if self.seen.findings.is_empty() && incidents.is_empty() {
             return Ok(());
         }
