@@ -4,14 +4,15 @@
 //! Does not know: what the commands do.
 //! Source: the contract's commands; exit codes 0, 1 and 2 as there.
 
+mod incidents;
 mod looking_back;
 mod setting_up;
 
+pub use incidents::{Decision, Incidents, Moment, Range};
 pub use looking_back::{Archive, Bind, Output, Progress, Scan, Whatif};
 pub use setting_up::{Doctor, Init, Parse, Scrub};
 
 use crate::domain::finding::Level;
-use crate::domain::ids::IncidentId;
 use crate::domain::time::Time;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
@@ -93,6 +94,17 @@ pub enum Command {
     /// Lets actions go on
     #[command(after_help = "Example:\n  tokentrip resume --config /etc/tokentrip/tokentrip.toml")]
     Resume(ConfigFile),
+    /// Erases a person: incidents, findings and the texts of the audit, whose chain stays valid
+    #[command(after_help = "Example:\n  tokentrip forget alice@example.com")]
+    Forget(Forget),
+    /// A fire drill: a made-up theft through the whole chain, and which link of it is broken
+    #[command(after_help = "\
+Nobody is logged out: the subject is drawn by lot, its token is denied and taken back, and calls
+to providers are written down as in mode dry-run. Sinks are told, so tell your colleagues first.
+
+Example:
+  tokentrip drill --config /etc/tokentrip/tokentrip.toml")]
+    Drill(Drill),
     /// Prints the completions of a shell
     #[command(after_help = "Example:\n  tokentrip completions bash > \
                       /etc/bash_completion.d/tokentrip")]
@@ -229,67 +241,25 @@ pub struct GeoBuild {
     pub out: PathBuf,
 }
 
-/// `incidents`: what the daemon found and did.
-#[derive(Clone, Debug, Subcommand)]
-pub enum Incidents {
-    /// Lists incidents, newest first
-    #[command(after_help = "Example:\n  tokentrip incidents list --level high --since 2026-05-04")]
-    List {
-        #[command(flatten)]
-        #[allow(missing_docs, reason = "its own words are the help")]
-        config: ConfigFile,
-        /// Only this level and above
-        #[arg(long, value_parser = level, value_name = "LEVEL")]
-        level: Option<Level>,
-        /// Only those of this subject
-        #[arg(long)]
-        subject: Option<String>,
-        /// Only those seen at or after this time (RFC 3339, or a date in UTC)
-        #[arg(long, value_parser = time, value_name = "TIME")]
-        since: Option<Time>,
-        /// What to write; pretty on a terminal, ndjson in a pipe
-        #[arg(long, value_enum, value_name = "FORM")]
-        output: Option<Output>,
-    },
-    /// Shows one incident with its four steps
-    #[command(after_help = "Example:\n  tokentrip incidents show i-00000000000000000001")]
-    Show {
-        /// The incident: `i-` and 20 digits
-        #[arg(value_parser = incident)]
-        id: IncidentId,
-        #[command(flatten)]
-        #[allow(missing_docs, reason = "its own words are the help")]
-        config: ConfigFile,
-        /// What to write; pretty on a terminal, ndjson in a pipe
-        #[arg(long, value_enum, value_name = "FORM")]
-        output: Option<Output>,
-    },
-    /// Lets the actions that wait for a person go ahead
-    #[command(after_help = "Example:\n  tokentrip incidents approve i-00000000000000000001")]
-    Approve(Decision),
-    /// Takes back what can be taken back: denials, and calls that were not made yet
-    #[command(after_help = "Example:\n  tokentrip incidents undo i-00000000000000000001")]
-    Undo(Decision),
-    /// Closes an incident
-    #[command(after_help = "\
-Example:
-  tokentrip incidents resolve i-00000000000000000001 --false-positive")]
-    Resolve {
-        #[command(flatten)]
-        #[allow(missing_docs, reason = "its own words are the help")]
-        decision: Decision,
-        /// It was no theft
-        #[arg(long)]
-        false_positive: bool,
-    },
+/// `drill`: where.
+#[derive(Clone, Debug, Args)]
+pub struct Drill {
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "its own words are the help")]
+    pub config: ConfigFile,
+    /// The log to write into; the first file of the first source unless given
+    #[arg(long, value_name = "FILE")]
+    pub source: Option<PathBuf>,
+    /// Who asks for it, for the audit
+    #[arg(long, env = "USER", default_value = "unknown", value_name = "NAME")]
+    pub by: String,
 }
 
-/// A person's word about one incident.
+/// `forget`: whom.
 #[derive(Clone, Debug, Args)]
-pub struct Decision {
-    /// The incident: `i-` and 20 digits
-    #[arg(value_parser = incident)]
-    pub id: IncidentId,
+pub struct Forget {
+    /// The subject, as incidents show it
+    pub subject: String,
     #[command(flatten)]
     #[allow(missing_docs, reason = "its own words are the help")]
     pub config: ConfigFile,
@@ -301,11 +271,6 @@ pub struct Decision {
 fn level(word: &str) -> Result<Level, String> {
     let known = Level::ALL.map(Level::name).join(", ");
     Level::of_name(word).ok_or_else(|| format!("one of {known}"))
-}
-
-fn incident(text: &str) -> Result<IncidentId, String> {
-    text.parse()
-        .map_err(|()| "write it as `incidents list` shows it, i-…".to_owned())
 }
 
 /// A time as RFC 3339 writes it, or a date, which is its first moment in UTC.

@@ -3,6 +3,7 @@
 //! In: [`Input`]s in one order. Out: what each adds to an [`Observation`]; incidents on demand.
 //! Does not know: files, clocks, threads, networks. The same inputs in the same order give the same outputs.
 
+mod asked;
 mod blame;
 mod correlate;
 pub mod follow;
@@ -30,6 +31,7 @@ use crate::domain::facts::Facts;
 use crate::domain::finding::Finding;
 use crate::domain::ids::{IdKey, SubjectId};
 use crate::domain::incident::{Incident, Target};
+use crate::domain::presentation::Presentation;
 use crate::domain::sighting::Sighting;
 use crate::domain::time::Time;
 use crate::domain::token::Credential;
@@ -66,10 +68,14 @@ pub enum Input<'a> {
         /// When, in event time.
         time: Time,
     },
+    /// That was taken back.
+    Restored(&'a Target),
     /// New tables of places and networks.
     Tables(Tables),
     /// What another node saw.
     Sighting(&'a Sighting),
+    /// What a gateway asked about.
+    Asked(&'a Presentation),
     /// Event time has come this far, though no line says so.
     Tick(Time),
 }
@@ -202,7 +208,7 @@ impl Engine {
 
     /// Takes one input.
     pub fn observe(&mut self, input: Input<'_>, out: &mut Observation) {
-        if !matches!(input, Input::Line(_) | Input::Tick(_)) {
+        if !matches!(input, Input::Line(_) | Input::Asked(_) | Input::Tick(_)) {
             self.change_lanes();
         }
         match input {
@@ -213,8 +219,10 @@ impl Engine {
             }
             Input::Rules(rules) => self.rules = rules,
             Input::Revoked { target, time } => self.revoke(&target, time),
+            Input::Restored(target) => self.restored(target),
             Input::Tables(tables) => self.surroundings.replace_tables(tables),
             Input::Sighting(sighting) => self.sighting(sighting, out),
+            Input::Asked(asked) => self.asked(asked, out),
             Input::Tick(time) => self.tick(time),
         }
     }
@@ -264,13 +272,7 @@ impl Engine {
         self.keep_lanes();
         let event = &prepared.event;
         self.state.health.event(prepared);
-        if event.time > self.state.newest {
-            // A case closes by the minute, not by the line.
-            if event.time.as_ms() / 60_000 != self.state.newest.as_ms() / 60_000 {
-                self.state.incidents.tick(event.time);
-            }
-            self.state.newest = event.time;
-        }
+        self.come_to(event.time);
         if event.kind.is_identity() {
             return self.identity(prepared, out);
         }
@@ -378,7 +380,6 @@ impl Engine {
             self.settle_repeat(prepared, &usage, out);
             self.remember(presented.digest, entry, believed);
         } else {
-            self.state.health.used(usage.provenance);
             self.record(prepared, &mut entry, &usage, &facts, believed, out);
             self.remember(presented.digest, entry, believed);
         }

@@ -173,7 +173,10 @@ metrics! {
     Gauge dead_letters() "dead_letters" "Actions and alerts that were given up.";
     Gauge breaker_open() "breaker_open" "1 while too many actions at once wait for a person.";
     Gauge denylist_size() "denylist_size" "Entries of the denylist.";
+    Gauge mirror_behind(mirror) "mirror_behind" "1 while a copy of the denylist cannot be kept.";
     Counter checks(outcome) "checks_total" "Requests asked about by a gateway, by answer.";
+    Counter presented(outcome) "presented_total"
+        "Tokens that gateways asked about, by what became of them before any log line.";
     Counter revocation_drift() "revocation_drift_total"
         "Accepted uses of tokens that were revoked or denied before.";
     Gauge places_table_age() "places_table_age_seconds" "Age of the oldest place table in use.";
@@ -262,7 +265,7 @@ mod tests {
         uses_total findings_total incidents_total incidents_open actions_total alerts_total \
         event_lag_seconds watermark_timestamp_seconds clock_ahead_seconds late_lines_total held_back_lines_total detection_latency_seconds containment_latency_seconds backlog_bytes \
         gap_bytes_total identified_ratio sessions state_bytes state_unwritten unstored source_faults evictions_total outbox_depth \
-        dead_letters breaker_open denylist_size checks_total revocation_drift_total \
+        dead_letters breaker_open denylist_size mirror_behind checks_total presented_total revocation_drift_total \
         places_table_age_seconds build_info";
 
     fn touched() -> Metrics {

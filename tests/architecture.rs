@@ -8,7 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::net::{IpAddr, Ipv6Addr};
 use std::path::{Path, PathBuf};
-use tokentrip::{detectors, formats, response::providers, rules, sinks};
+use tokentrip::response::{mirrors, providers};
+use tokentrip::{detectors, formats, rules, sinks};
 
 /// Of production code; tests at a file's end do not count.
 const FILE_LINES_MAX: usize = 400;
@@ -315,6 +316,15 @@ fn every_format_provider_and_sink_has_its_file_and_its_fixtures() {
     each_has_file_and_fixtures("providers", "response/providers", &providers);
     let sinks: Vec<_> = sinks::ALL.iter().map(|kind| kind.name).collect();
     each_has_file_and_fixtures("sinks", "sinks", &sinks);
+}
+
+#[test]
+fn every_mirror_is_registered_under_its_files_name() {
+    let registered: BTreeSet<_> = mirrors::ALL
+        .iter()
+        .map(|kind| kind.name.to_owned())
+        .collect();
+    assert_eq!(registered, stems("src/response/mirrors", "rs"));
 }
 
 #[test]

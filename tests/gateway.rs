@@ -173,13 +173,13 @@ fn until_quick(what: &str, mut is_there: impl FnMut() -> bool) -> Instant {
 }
 
 /// How many programs want each core, one at least, while this is looked at.
-struct Crowd {
+pub(crate) struct Crowd {
     is_over: Arc<AtomicBool>,
     watcher: JoinHandle<f64>,
 }
 
 impl Crowd {
-    fn watch() -> Self {
+    pub(crate) fn watch() -> Self {
         let is_over = Arc::new(AtomicBool::new(false));
         let told = is_over.clone();
         let cores = std::thread::available_parallelism().unwrap().get() as f64;
@@ -199,7 +199,7 @@ impl Crowd {
         Self { is_over, watcher }
     }
 
-    fn mean(self) -> f64 {
+    pub(crate) fn mean(self) -> f64 {
         self.is_over.store(true, Ordering::Relaxed);
         self.watcher.join().unwrap()
     }

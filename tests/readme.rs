@@ -72,7 +72,11 @@ fn the_commands_of_the_readme_print_what_it_shows() {
 
 #[test]
 fn the_configurations_of_the_readme_load() {
-    let names = ["TOKENTRIP_HOOK_SECRET", "TOKENTRIP_KEYCLOAK_SECRET"];
+    let names = [
+        "TOKENTRIP_HOOK_SECRET",
+        "TOKENTRIP_KEYCLOAK_SECRET",
+        "TOKENTRIP_REDIS_PASSWORD",
+    ];
     let environment = names.map(|name| (name.to_owned(), "example-only".to_owned()));
     let environment = BTreeMap::from(environment);
     let blocks = blocks("toml");
@@ -117,6 +121,7 @@ fn the_links_between_documents_lead_somewhere() {
     let link = Regex::new(r"\]\(([^)#]+)").unwrap();
     let documents = [
         "README.md",
+        "SECURITY.md",
         "src/README.md",
         "tests/README.md",
         "rules/README.md",

@@ -492,7 +492,7 @@ async fn a_sick_receiver_is_tried_again_under_the_same_id_and_a_refusing_one_is_
     assert_eq!(desk.outcomes(1).await, ["hook failed"]);
     let (store, _folder) = desk.end().await;
     assert_eq!(store.depth().unwrap().dead, 1);
-    assert_eq!(store.replay(None, "carol", now()).unwrap(), 1);
+    assert_eq!(store.replay(incident().id, "carol", now()).unwrap(), 1);
 }
 
 #[tokio::test]

@@ -5,16 +5,21 @@
     reason = "figures and seeds are shown with --nocapture"
 )]
 
+mod abuse;
 mod accuracy;
 mod analyst;
 mod architecture;
 mod cli;
 mod conformance;
+mod crashes;
 mod dashboard;
+mod denial;
+mod drill;
 mod faults;
 mod gateway;
 mod gateways;
 mod messages;
+mod mirrors;
 mod pages;
 mod peers;
 mod providers;

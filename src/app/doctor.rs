@@ -4,7 +4,7 @@
 //! 0, 1 where something should be better, 2 where something cannot work.
 //! Does not know: what the logs mean. Nothing is changed, and nobody is called but key sets and our own daemon.
 
-mod daemon;
+pub(super) mod daemon;
 mod providers;
 mod sources;
 

@@ -7,7 +7,7 @@
 use super::Error;
 use super::pretty::{self, Palette};
 use super::receivers::Receivers;
-use crate::cli::{Color, ConfigFile, Decision, Incidents, Output};
+use crate::cli::{Color, ConfigFile, Decision, Forget, Incidents, Moment, Output, Range};
 use crate::config::{Config, environment_of_process};
 use crate::domain::finding::Level;
 use crate::domain::ids::IncidentId;
@@ -30,12 +30,14 @@ pub(super) fn run(ask: &Incidents, color: Color) -> Result<u8, Error> {
             config,
             level,
             subject,
+            state,
             since,
             output,
         } => {
             let query = Query {
                 level: *level,
                 subject: subject.clone(),
+                state: *state,
                 since: *since,
                 ..Query::default()
             };
@@ -43,11 +45,21 @@ pub(super) fn run(ask: &Incidents, color: Color) -> Result<u8, Error> {
         }
         Incidents::Show { id, config, output } => show(&open(config)?, *id, *output, color),
         Incidents::Approve(decision) => approve(decision),
-        Incidents::Undo(decision) => undo(decision),
+        Incidents::Undo(range) => each(range, undo),
+        Incidents::Replay(range) => each(range, replay),
+        Incidents::Acknowledge(decision) => {
+            set_state(decision, State::Acknowledged, Event::Updated)
+        }
         Incidents::Resolve {
             decision,
             false_positive,
-        } => resolve(decision, *false_positive),
+        } => {
+            let state = match false_positive {
+                true => State::FalsePositive,
+                false => State::Resolved,
+            };
+            set_state(decision, state, Event::Resolved)
+        }
     }
 }
 
@@ -68,7 +80,32 @@ pub(super) fn pause(config: &ConfigFile, pause: bool) -> Result<u8, Error> {
     say(&format!("actions are {word}"))
 }
 
-fn configured(file: &ConfigFile) -> Result<Config, Error> {
+/// Erases a person.
+///
+/// # Errors
+/// When there is no store.
+pub(super) fn forget(ask: &Forget) -> Result<u8, Error> {
+    let store = open(&ask.config)?;
+    let done = store
+        .forget(&ask.subject, &ask.by, now())
+        .map_err(Error::shown)?;
+    say(&format!(
+        "erased: {} incidents, {} findings, their name in {} incidents of others, {} texts of the audit",
+        done.incidents, done.findings, done.mentions, done.audit
+    ))?;
+    if done.denials > 0 {
+        say(&format!(
+            "{} denials name them and go on until they end: without them a stolen token would be let in again",
+            done.denials
+        ))?;
+    }
+    say(
+        "not erased: your logs (`tokentrip scrub` takes tokens out of them), and what the running daemon remembers \
+         of their sessions until it has room for others",
+    )
+}
+
+pub(super) fn configured(file: &ConfigFile) -> Result<Config, Error> {
     Config::load(file.config.as_deref(), &environment_of_process()).map_err(Error::shown)
 }
 
@@ -76,7 +113,7 @@ fn open(file: &ConfigFile) -> Result<Store, Error> {
     store_of(&configured(file)?)
 }
 
-fn store_of(config: &Config) -> Result<Store, Error> {
+pub(super) fn store_of(config: &Config) -> Result<Store, Error> {
     let path = config.state.folder.join("store.db");
     if !path.exists() {
         return Err(
@@ -166,12 +203,43 @@ fn approve(decision: &Decision) -> Result<u8, Error> {
     Ok(0)
 }
 
-fn undo(decision: &Decision) -> Result<u8, Error> {
-    let store = open(&decision.config)?;
-    known(&store, decision.id)?;
-    let undone = store
-        .undo(decision.id, &decision.by, now())
-        .map_err(Error::shown)?;
+/// Does something to one incident, or to all of a time.
+fn each(
+    range: &Range,
+    work: fn(&Store, IncidentId, &str) -> Result<(), Error>,
+) -> Result<u8, Error> {
+    let store = open(&range.config)?;
+    if let Some(id) = range.id {
+        known(&store, id)?;
+        work(&store, id, &range.by)?;
+        return Ok(0);
+    }
+    let since = match range.since {
+        Some(Moment::At(time)) => time,
+        Some(Moment::Ago(ms)) => now().plus_ms(-ms),
+        None => return Err(Error::new("name an incident, or a time with --since")),
+    };
+    let mut query = Query {
+        since: Some(since),
+        ..Query::default()
+    };
+    let mut count = 0;
+    loop {
+        let page = store.incidents(&query).map_err(Error::shown)?;
+        for incident in &page.incidents {
+            say(&format!("{}  {}", incident.id, incident.title))?;
+            work(&store, incident.id, &range.by)?;
+            count += 1;
+        }
+        match page.next {
+            Some(cursor) => query.cursor = Some(cursor),
+            None => return say(&format!("{count} incidents since {since}")),
+        }
+    }
+}
+
+fn undo(store: &Store, id: IncidentId, by: &str) -> Result<(), Error> {
+    let undone = store.undo(id, by, now()).map_err(Error::shown)?;
     for target in &undone.targets {
         say(&format!("no longer denied: {target}"))?;
     }
@@ -181,27 +249,35 @@ fn undo(decision: &Decision) -> Result<u8, Error> {
     say(&format!(
         "{} calls that were not made yet will not be made; a logout or a mail cannot be taken back",
         undone.cancelled
-    ))
+    ))?;
+    Ok(())
 }
 
-/// Closes an incident, and tells everybody who was told that it opened.
-fn resolve(decision: &Decision, false_positive: bool) -> Result<u8, Error> {
+fn replay(store: &Store, id: IncidentId, by: &str) -> Result<(), Error> {
+    let count = store.replay(id, by, now()).map_err(Error::shown)?;
+    say(&format!("{count} calls and messages are tried again"))?;
+    Ok(())
+}
+
+/// Sets where an incident stands, and tells everybody who was told that it opened.
+fn set_state(decision: &Decision, state: State, event: Event) -> Result<u8, Error> {
     let config = configured(&decision.config)?;
     let store = store_of(&config)?;
     let incident = store.incident(decision.id).map_err(Error::shown)?;
     let mut incident = incident.ok_or_else(|| unknown(decision.id))?;
-    incident.state = match false_positive {
-        true => State::FalsePositive,
-        false => State::Resolved,
-    };
+    // Who looks at an incident undoes nothing of what was done about it.
+    if state == State::Acknowledged && incident.state != State::Open {
+        let stays = incident.state.name();
+        return say(&format!("{} is {stays}, and stays so", decision.id));
+    }
+    incident.state = state;
     let case: Arc<dyn CaseFile> = Arc::new(NoCase);
     let receivers = Receivers::new(&config, &case)?;
-    let alerts = sinks::alerts(&receivers.sinks, Event::Resolved, &incident);
-    let (id, state) = (incident.id, incident.state);
+    let alerts = sinks::alerts(&receivers.sinks, event, &incident);
     store
-        .set_state(id, state, alerts, &decision.by, now())
+        .set_state(decision.id, state, alerts, &decision.by, now())
         .map_err(Error::shown)?;
-    say(&format!("{id} is {}", state.name()))
+    say(&format!("{} is {}", decision.id, state.name()))
 }
 
 /// The incident's level, or the error that there is none.
@@ -224,7 +300,7 @@ fn form(output: Option<Output>) -> Output {
     })
 }
 
-fn say(text: &str) -> Result<u8, Error> {
+pub(super) fn say(text: &str) -> Result<u8, Error> {
     match writeln!(io::stdout(), "{text}") {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Error::shown(error)),
         _ => Ok(0),

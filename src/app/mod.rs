@@ -4,6 +4,7 @@
 //! Does not know: how anything is done; each file says what it calls.
 
 mod doctor;
+mod drill;
 mod error;
 mod exceptions;
 mod gateways;
@@ -79,6 +80,8 @@ fn run_command(cli: Cli) -> ExitCode {
         Command::Incidents(ask) => incidents::run(&ask, color),
         Command::Pause(file) => incidents::pause(&file, true),
         Command::Resume(file) => incidents::pause(&file, false),
+        Command::Drill(ask) => drill::run(&ask),
+        Command::Forget(ask) => incidents::forget(&ask),
         Command::Init(options) => init::run(&options),
         Command::Doctor(options) => doctor::run(&options),
         Command::Scrub(options) => scrub::run(&options),

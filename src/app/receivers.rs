@@ -1,14 +1,15 @@
-//! Who acts and who is told, made from the configuration.
+//! Who acts, who is told and who gets a copy of the denylist, made from the configuration.
 //!
-//! In: [`Config`]. Out: [`Receivers`]: providers, sinks and the policy between them.
+//! In: [`Config`]. Out: [`Receivers`]: providers, sinks, mirrors and the policy between them.
 //! Does not know: incidents.
 
 use super::Error;
-use crate::config::{Config, Provider as Configured, Sink};
+use crate::config::{Config, Mirror as Copied, Provider as Configured, Sink};
 use crate::outbound::Caller;
 use crate::outbound::options::OptionsError;
 use crate::response::breaker::Budget;
 use crate::response::case::CaseFile;
+use crate::response::mirrors::{self, Mirror};
 use crate::response::plan::Policy;
 use crate::response::providers::{self, Provider, Setting};
 use crate::sinks::Receiver;
@@ -25,13 +26,15 @@ pub(crate) struct Receivers {
     pub(crate) providers: Vec<Arc<dyn Provider>>,
     /// Who is told.
     pub(crate) sinks: Vec<Receiver>,
+    /// Who gets a copy of the denylist.
+    pub(crate) mirrors: Vec<Arc<dyn Mirror>>,
     /// What is allowed.
     pub(crate) policy: Policy,
 }
 
 impl Receivers {
-    /// Everything that `[response]`, `[[provider]]` and `[[sink]]` say. `case` is what providers may ask about the
-    /// incidents they act for.
+    /// Everything that `[response]`, `[[provider]]`, `[[sink]]` and `[[mirror]]` say. `case` is what providers may ask
+    /// about the incidents they act for.
     ///
     /// # Errors
     /// When an address is no address, or no connection can ever be made.
@@ -40,9 +43,11 @@ impl Receivers {
         let providers = config.providers.iter();
         let providers = providers.map(|one| provider(one, &caller, case));
         let sinks = config.sinks.iter().map(|one| receiver(one, &caller));
+        let mirrors = config.mirrors.iter().map(mirror);
         Ok(Self {
             providers: providers.collect::<Result<_, Error>>()?,
             sinks: sinks.collect::<Result<_, Error>>()?,
+            mirrors: mirrors.collect::<Result<_, Error>>()?,
             policy: policy(config),
         })
     }
@@ -74,6 +79,11 @@ fn receiver(configured: &Sink, caller: &Caller) -> Result<Receiver, Error> {
     } = configured;
     let made = Receiver::new(name, *level_min, kind, options, caller);
     made.map_err(|error| unusable(name, &error))
+}
+
+fn mirror(configured: &Copied) -> Result<Arc<dyn Mirror>, Error> {
+    let made = mirrors::new(configured.kind, &configured.name, &configured.options);
+    made.map_err(|error| unusable(&configured.name, &error))
 }
 
 fn unusable(name: &str, error: &OptionsError) -> Error {

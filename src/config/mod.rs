@@ -25,9 +25,9 @@ pub use crate::domain::action::Mode;
 pub use crate::outbound::{Secret, SecretError};
 pub use exceptions::{Allow, Network, Times, Travel};
 pub use issuers::{Algorithm, Issuer, Jwks};
-pub use receivers::{Provider, Sink};
+pub use receivers::{Mirror, Provider, Sink};
 pub use response::{Override, Response, Rules};
-pub use server::{Places, Privacy, Server, State};
+pub use server::{Approver, Places, Privacy, Server, State};
 pub use sources::{ReadFrom, Source};
 
 use crate::domain::mistake::{Mistake, render};
@@ -62,8 +62,12 @@ pub struct Config {
     pub providers: Vec<Provider>,
     /// `[[sink]]`: who is told.
     pub sinks: Vec<Sink>,
+    /// `[[mirror]]`: who gets a copy of the denylist.
+    pub mirrors: Vec<Mirror>,
     /// `[server]`: where to listen.
     pub server: Server,
+    /// `[[approver]]`: who may approve and undo over HTTP.
+    pub approvers: Vec<Approver>,
     /// `[state]`: what is kept.
     pub state: State,
     /// `[privacy]`: what may leave.
@@ -155,7 +159,9 @@ impl Config {
             response: response::read(&root),
             providers: receivers::read_providers(&root),
             sinks: receivers::read_sinks(&root),
+            mirrors: receivers::read_mirrors(&root),
             server: server::read(&root),
+            approvers: server::read_approvers(&root),
             state: server::read_state(&root),
             privacy: server::read_privacy(&root),
         };

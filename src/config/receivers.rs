@@ -1,7 +1,7 @@
-//! `[[provider]]` and `[[sink]]`: who acts, and who is told.
+//! `[[provider]]`, `[[sink]]` and `[[mirror]]`: who acts, who is told, and who gets a copy of the denylist.
 //!
-//! In: the sections, and the keys that each kind asks for. Out: [`Provider`]s and [`Sink`]s with [`Options`], whose
-//! secrets are still where they were.
+//! In: the sections, and the keys that each kind asks for. Out: [`Provider`]s, [`Sink`]s and [`Mirror`]s with
+//! [`Options`], whose secrets are still where they were.
 //! Does not know: what a provider or a sink does with them.
 
 use super::issuers::secure_url;
@@ -11,6 +11,7 @@ use crate::domain::finding::Level;
 use crate::domain::mistake::{Mistake, render};
 use crate::outbound::Secret;
 use crate::outbound::options::{Key, Options, Takes, Value};
+use crate::response::mirrors;
 use crate::response::providers::http::Vendor;
 use crate::response::providers::{self, Make};
 use crate::sinks;
@@ -40,6 +41,17 @@ pub struct Sink {
     /// Incidents below this are not sent.
     pub level_min: Level,
     /// What it is: one of [`sinks::ALL`].
+    pub kind: &'static str,
+    /// What it needs.
+    pub options: Options,
+}
+
+/// Who gets a copy of the denylist.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mirror {
+    /// Its name in metrics: as configured, else the kind.
+    pub name: String,
+    /// What it is: one of [`mirrors::ALL`].
     pub kind: &'static str,
     /// What it needs.
     pub options: Options,
@@ -131,6 +143,22 @@ pub(super) fn read_sinks(root: &Section<'_>) -> Vec<Sink> {
     sections.iter().filter_map(read).collect()
 }
 
+pub(super) fn read_mirrors(root: &Section<'_>) -> Vec<Mirror> {
+    let kinds: Vec<_> = mirrors::ALL.iter().map(|kind| (kind.name, *kind)).collect();
+    let sections = root.sections("mirror");
+    let read = |section: &Section<'_>| {
+        let (name, kind) = kind(section, &kinds)?;
+        let options = options(section, kind.keys);
+        section.end();
+        Some(Mirror {
+            name,
+            kind: kind.name,
+            options: options?,
+        })
+    };
+    sections.iter().filter_map(read).collect()
+}
+
 /// The name of a receiver and its kind. Without a kind nothing can be said about the other keys.
 fn kind<K: Copy>(section: &Section<'_>, kinds: &[(&'static str, K)]) -> Option<(String, K)> {
     let first = kinds.first().map_or("", |(kind, _)| kind);
@@ -183,7 +211,7 @@ fn value(section: &Section<'_>, key: &Key) -> Option<Value> {
 }
 
 /// The secret under one of three keys: written out, which is refused; in a file; in a variable.
-fn secret(section: &Section<'_>, keys: [&'static str; 3]) -> Option<Secret> {
+pub(super) fn secret(section: &Section<'_>, keys: [&'static str; 3]) -> Option<Secret> {
     let found = optional_secret(section, keys);
     let [inline, file, _] = keys;
     if found.is_none() && !section.has_any(&keys) {

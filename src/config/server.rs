@@ -1,10 +1,10 @@
-//! `[server]`, `[places]`, `[state]` and `[privacy]`.
+//! `[server]`, `[[approver]]`, `[places]`, `[state]` and `[privacy]`.
 //!
-//! In: the sections. Out: [`Server`], [`Places`], [`State`], [`Privacy`].
+//! In: the sections. Out: [`Server`], [`Approver`]s, [`Places`], [`State`], [`Privacy`].
 //! Does not know: sockets, tables, the store.
 
 use super::reader::Section;
-use super::receivers::optional_secret;
+use super::receivers::{optional_secret, secret};
 use super::sources::network;
 use crate::domain::mistake::Mistake;
 use crate::outbound::Secret;
@@ -25,8 +25,19 @@ pub struct Server {
     pub check_listen: Option<SocketAddr>,
     /// For `/metrics`, `/healthz` and `/readyz`, where they are apart.
     pub metrics_listen: Option<SocketAddr>,
+    /// Gateways on other machines that ask `/v1/check`, and load balancers before them.
+    pub trusted_proxies: Vec<IpNet>,
     /// What a viewer of incidents must show. Always there when `listen` is not loopback.
     pub viewer_secret: Option<Secret>,
+}
+
+/// Somebody who may approve and undo over HTTP.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Approver {
+    /// The name in the audit.
+    pub name: String,
+    /// What they must show.
+    pub secret: Secret,
 }
 
 /// Where addresses are; the embedded tables unless files are given.
@@ -74,10 +85,25 @@ pub(super) fn read(root: &Section<'_>) -> Server {
         listen,
         check_listen: section.parsed("check_listen", address),
         metrics_listen: section.parsed("metrics_listen", address),
+        trusted_proxies: section.parsed_list("trusted_proxies", network),
         viewer_secret,
     };
     section.end();
     server
+}
+
+pub(super) fn read_approvers(root: &Section<'_>) -> Vec<Approver> {
+    let sections = root.sections("approver");
+    let read = |section: &Section<'_>| {
+        let name = section.required("name", "\"ann\"");
+        let secret = secret(section, ["secret", "secret_file", "secret_env"]);
+        section.end();
+        Some(Approver {
+            name: name?.value,
+            secret: secret?,
+        })
+    };
+    sections.iter().filter_map(read).collect()
 }
 
 fn address(text: &str) -> Result<SocketAddr, Mistake> {

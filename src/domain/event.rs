@@ -26,6 +26,8 @@ pub enum EventKind {
     /// A request that a gateway answered.
     #[default]
     Request,
+    /// A request about which a gateway asks `/v1/check`: nobody has answered it yet.
+    Asked,
     /// Something a gateway says beside its access log (a refused TLS handshake, a file not found), or a line that
     /// could not be read and shows a token. Evidence of a leak, never a use.
     Note,
@@ -52,6 +54,7 @@ impl EventKind {
     pub fn name(self) -> &'static str {
         match self {
             Self::Request => "request",
+            Self::Asked => "asked",
             Self::Note => "note",
             Self::Login => "login",
             Self::LoginRefused => "login_refused",
@@ -66,7 +69,7 @@ impl EventKind {
 
     /// True for what an identity provider tells.
     pub fn is_identity(self) -> bool {
-        !matches!(self, Self::Request | Self::Note)
+        !matches!(self, Self::Request | Self::Asked | Self::Note)
     }
 }
 

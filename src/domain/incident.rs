@@ -8,7 +8,6 @@ use super::finding::{Level, rfc3339};
 use super::ids::{FindingId, IncidentId, SessionId};
 use super::journey::Stop;
 use super::time::Time;
-use super::token::Provenance;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -60,7 +59,7 @@ pub struct Incident {
     /// True when the suspect was seen in the last ten minutes of event time.
     pub suspect_active: bool,
     /// The strongest provenance of the suspect's uses.
-    pub provenance: Provenance,
+    pub provenance: super::token::Provenance,
     /// True when acting is justified: two independent dimensions or a theft proof, in one believable use.
     pub actionable: bool,
     /// What was done.
@@ -160,6 +159,11 @@ impl State {
             Self::Resolved => "resolved",
             Self::FalsePositive => "false_positive",
         }
+    }
+
+    /// The state of that name.
+    pub fn of_name(name: &str) -> Option<Self> {
+        serde_json::from_value(name.into()).ok()
     }
 }
 

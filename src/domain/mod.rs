@@ -15,6 +15,7 @@ pub mod line;
 pub mod mask;
 pub mod mistake;
 pub mod possession;
+pub mod presentation;
 pub mod scrubbed;
 pub mod sighting;
 pub mod time;

@@ -117,7 +117,9 @@ fn sides(session: &Session, look: &Look<'_>, blame: &mut Blame) {
 
 fn stats(visit: &Visit) -> SuspectStats {
     SuspectStats {
-        requests: u64::from(visit.accepted) + u64::from(visit.refused),
+        // What is awaited is counted with its line.
+        requests: u64::from(visit.accepted) + u64::from(visit.refused)
+            - u64::from(visit.awaited && visit.accepted > 0),
         writes: u64::from(visit.writes),
         bytes: visit.bytes,
         denied: u64::from(visit.refused),

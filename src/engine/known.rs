@@ -196,11 +196,16 @@ impl Engine {
                 out.wanted_keys.push(issuer.into());
             }
         }
+        self.hear_of_revocations(&mut entry);
+        Some(entry)
+    }
+
+    /// Looks again whether the token was revoked, when something was since it was looked at last.
+    pub(super) fn hear_of_revocations(&mut self, entry: &mut TokenEntry) {
         if entry.revocations != self.state.revocations {
             entry.revocations = self.state.revocations;
             entry.revoked = self.revoked(&entry.token).map(Box::new);
         }
-        Some(entry)
     }
 
     fn verdict(&self, credential: &Credential<'_>, token: &Token) -> Verdict {

@@ -215,7 +215,8 @@ impl Front {
         }
     }
 
-    fn context_key(&self, event: &AccessEvent<'_>, parts: &mut Vec<u8>) -> ContextKey {
+    /// Keyed hash of what tells one client from another; `parts` is room for it.
+    pub fn context_key(&self, event: &AccessEvent<'_>, parts: &mut Vec<u8>) -> ContextKey {
         // Joined first: the hash is fast on one piece, and slow on many.
         parts.clear();
         match event.client.map(|client| client.to_canonical()) {

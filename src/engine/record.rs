@@ -8,6 +8,7 @@ use super::prepare::{self, Prepared};
 use super::{Engine, Observation};
 use crate::detectors::OriginCounts;
 use crate::domain::context::Context;
+use crate::domain::event::EventKind;
 use crate::domain::facts::{Fact, Facts};
 use crate::domain::ids::SubjectId;
 use crate::domain::incident::Target;
@@ -111,6 +112,13 @@ impl Engine {
         out: &mut Observation,
     ) {
         let time = usage.event.time;
+        let asked = usage.event.kind == EventKind::Asked;
+        if !asked {
+            self.state.health.used(usage.provenance);
+            if believed && !entry.accepted {
+                self.state.stores.let_in(usage.token);
+            }
+        }
         let readable = !matches!(
             usage.place,
             CredentialPlace::Header | CredentialPlace::Cookie | CredentialPlace::Field
@@ -137,12 +145,12 @@ impl Engine {
             .get_or_insert_with(token.session, new);
         let before = session.last_seen;
         let index = session.record(prepared.context_key, &context, time);
-        session.count(
-            index,
-            Answer::Accepted,
-            usage.event.writes(),
-            usage.event.bytes,
-        );
+        if asked {
+            session.await_line(index);
+        } else {
+            let (writes, bytes) = (usage.event.writes(), usage.event.bytes);
+            session.count(index, Answer::Accepted, writes, bytes);
+        }
         match session.logout.as_deref() {
             Some(logout) => self.state.health.used_after(logout.time, before, time),
             None if prepared.path.logout => {
@@ -166,7 +174,10 @@ impl Engine {
         let lesson = Lesson { begins, calm };
         self.learn(entry, token, &context, lesson);
         entry.accepted = true;
-        entry.judged = Some(prepared.context_key);
+        // The line tells more than the question, so rules hear of it, too.
+        if !asked {
+            entry.judged = Some(prepared.context_key);
+        }
         entry.provenance = usage.provenance;
     }
 
@@ -219,16 +230,26 @@ impl Engine {
 
     /// Remembers what was denied, for tokens not yet seen and for those at hand.
     pub(super) fn revoke(&mut self, target: &Target, time: Time) {
-        let key = self.settings.key.hash(
-            "revoked",
-            &[
-                target.kind().as_bytes(),
-                target.issuer().as_bytes(),
-                target.name().as_bytes(),
-            ],
-        );
+        let key = self.revoked_key(target);
         self.state.revoked.get_or_insert_with(key, || time);
         self.state.revocations += 1;
+    }
+
+    /// Forgets that it was denied: what its holder does from now on is no drift.
+    pub(super) fn restored(&mut self, target: &Target) {
+        let key = self.revoked_key(target);
+        self.state.revoked.remove(key);
+        self.state.revocations += 1;
+    }
+
+    fn revoked_key(&self, target: &Target) -> u128 {
+        let name = target.name();
+        let parts = [
+            target.kind().as_bytes(),
+            target.issuer().as_bytes(),
+            name.as_bytes(),
+        ];
+        self.settings.key.hash("revoked", &parts)
     }
 
     /// When this token, its session or its subject was revoked, if it was.

@@ -6,7 +6,7 @@
 
 use crate::detectors::{PathClass, Standing};
 use crate::domain::context::{ClientKind, Context};
-use crate::domain::event::AccessEvent;
+use crate::domain::event::{AccessEvent, EventKind};
 use crate::domain::ids::Digest;
 use crate::domain::possession::Fits;
 use crate::domain::token::{Credential, CredentialPlace, Form, Provenance, Shape, Token, Verdict};
@@ -38,6 +38,13 @@ pub(super) fn standing(
     protects: bool,
     open: bool,
 ) -> Standing {
+    if event.kind == EventKind::Asked {
+        // Only a verified token that is alive is asked about; its line will tell what became of it.
+        return Standing {
+            accepted: true,
+            refused: false,
+        };
+    }
     let asks = event.method.as_deref() != Some("OPTIONS");
     Standing {
         accepted: event.succeeded() && asks && !open && (path.protected || !protects),

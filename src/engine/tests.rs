@@ -13,6 +13,8 @@ use crate::tokens::mint::{mint, unsigned};
 use serde_json::{Value, json};
 use std::net::IpAddr;
 
+mod asked;
+
 const ISSUER: &str = "https://idp.example.com/";
 const BROWSER: &str = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) \
                        Chrome/126.0.0.0 Safari/537.36";

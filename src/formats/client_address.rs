@@ -24,6 +24,12 @@ impl TrustedProxies {
         Self(networks.into_iter().collect())
     }
 
+    /// These and one more network.
+    #[must_use]
+    pub fn with(&self, network: IpNet) -> Self {
+        Self(self.0.iter().copied().chain([network]).collect())
+    }
+
     /// True when no proxy is trusted, so that the peer is always the client.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()

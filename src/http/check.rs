@@ -1,50 +1,39 @@
 //! `/v1/check`: is a token of this request denied?
 //!
-//! In: the head of a request as a gateway passes it on. Out: 200 and the ids of the token (`X-Tokentrip`), or 401 where
-//! a token is denied.
-//! It is a denylist and no authentication: no token, or a broken one, is 200. Reads memory only.
+//! In: the head of a request as a gateway passes it on, over HTTP or gRPC. Out: 200 and the ids of the
+//! token (`X-Tokentrip`), or 401 where a token is denied. It is a denylist and no authentication: no token, or a broken
+//! one, is 200. Reads memory only.
 //! Does not know: who denied a token, or why.
 //! Source: nginx `auth_request`, Traefik ForwardAuth, Caddy `forward_auth`, Envoy `ext_authz`
 //! (takes 200 alone for yes, and appends the path it asks about); RFC 6750, section 3.
 
-use super::fault::json;
-use crate::domain::event::{AccessEvent, Carrier, CarrierKind, Text};
+mod envoy;
+mod question;
+
+use super::connections::Peer;
+use crate::domain::event::AccessEvent;
 use crate::domain::ids::IdKey;
 use crate::domain::scrubbed::Scrubbed;
 use crate::domain::time::Time;
-use crate::domain::token::{CredentialPlace, Shape, Token};
+use crate::domain::token::{Credential, Shape, Token};
 use crate::metrics::Metrics;
 use crate::response::denylist::Denylist;
 use crate::tokens::decode::decode;
 use crate::tokens::locate::{CREDENTIALS_MAX, locate};
 use axum::Router;
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::any;
-use std::borrow::Cow;
+use axum::routing::{any, post};
+use question::{Question, event_of};
 use std::sync::Arc;
-
-/// Headers whose value is a credential, with a scheme before it or without.
-const CREDENTIAL_HEADERS: &[&str] = &[
-    "authorization",
-    "proxy-authorization",
-    "x-access-token",
-    "x-forwarded-access-token",
-    "x-auth-token",
-    "x-amzn-oidc-data",
-    "x-amzn-oidc-accesstoken",
-    "cf-access-jwt-assertion",
-    "x-goog-iap-jwt-assertion",
-    "x-ms-token-aad-access-token",
-    "sec-websocket-protocol",
-];
 
 /// Names the token for the log of a gateway that can neither decode nor hash one: ids that open nothing.
 const IDS_HEADER: &str = "x-tokentrip";
 
-/// Headers in which a gateway says which address it asks about, its own before others'.
-const URI_HEADERS: [&str; 2] = ["x-original-uri", "x-forwarded-uri"];
+/// What a client is told of a denied token, and how it is to ask again.
+const REFUSAL: &str = r#"{"error":"invalid_token","hint":"sign in again"}"#;
+const SCHEME: &str = "Bearer error=\"invalid_token\"";
 
 /// Who is told of the tokens that gateways ask about: the earliest sight of a request there is.
 pub trait Sensor: Send + Sync {
@@ -55,12 +44,12 @@ pub trait Sensor: Send + Sync {
 /// A token that a gateway asked about.
 #[derive(Debug)]
 pub struct Seen<'a> {
-    /// The request, its credentials taken out; without a status, since there is none yet.
+    /// The request, its credentials taken out; without a status, since there is none yet. Its `peer` is who asks.
     pub event: &'a AccessEvent<'a>,
+    /// The token as it was written, and where it stood.
+    pub credential: &'a Credential<'a>,
     /// The token; nothing in it is verified.
     pub token: &'a Token,
-    /// Where it stood.
-    pub place: CredentialPlace,
     /// True when it is denied.
     pub denied: bool,
 }
@@ -119,7 +108,7 @@ impl Check {
                 sensor.presented(&Seen {
                     event: &event,
                     token: &token,
-                    place: credential.place,
+                    credential,
                     denied: token_denied,
                 });
             }
@@ -141,21 +130,38 @@ struct Asked {
     metrics: Arc<Metrics>,
 }
 
+impl Asked {
+    /// What is said of a question now.
+    fn judge(&self, question: &Question<'_>) -> Judged {
+        let judged = self.check.judge(event_of(question), now());
+        let outcome = if judged.denied { "denied" } else { "allowed" };
+        self.metrics.checks(outcome, 1);
+        judged
+    }
+}
+
 pub(super) fn routes(check: Arc<Check>, metrics: Arc<Metrics>) -> Router {
     Router::new()
         .route("/v1/check", any(answer))
         .route("/v1/check/", any(answer))
         .route("/v1/check/{*path}", any(answer))
+        .route(envoy::PATH, post(envoy::check))
         .with_state(Asked { check, metrics })
 }
 
 /// The body, if there is one, is left alone: a token in a form is for the gateway to send as a
 /// header.
 async fn answer(State(asked): State<Asked>, request: Request) -> Response {
-    let judged = asked.check.judge(event_of(&request), now());
-    asked
-        .metrics
-        .checks(if judged.denied { "denied" } else { "allowed" }, 1);
+    let own = request.uri().path_and_query();
+    let question = Question {
+        peer: request.extensions().get().map(|Peer(address)| *address),
+        method: request.method().as_str(),
+        uri: own
+            .and_then(|uri| uri.as_str().strip_prefix("/v1/check"))
+            .unwrap_or_default(),
+        headers: request.headers(),
+    };
+    let judged = asked.judge(&question);
     if !judged.denied {
         let mut response = StatusCode::OK.into_response();
         let ids = judged.ids.map(|ids| HeaderValue::try_from(ids.to_string()));
@@ -164,136 +170,14 @@ async fn answer(State(asked): State<Asked>, request: Request) -> Response {
         }
         return response;
     }
-    let body = serde_json::json!({"error": "invalid_token", "hint": "sign in again"});
-    let mut response = json(StatusCode::UNAUTHORIZED, &body);
-    let scheme = HeaderValue::from_static("Bearer error=\"invalid_token\"");
-    response
-        .headers_mut()
-        .insert(header::WWW_AUTHENTICATE, scheme);
-    response
+    let fields = [
+        (header::WWW_AUTHENTICATE, SCHEME),
+        (header::CONTENT_TYPE, "application/json"),
+    ];
+    (StatusCode::UNAUTHORIZED, fields, REFUSAL).into_response()
 }
 
-fn now() -> Time {
+/// The wall clock.
+pub(super) fn now() -> Time {
     Time::from_ms(jiff::Timestamp::now().as_millisecond()).unwrap_or_default()
-}
-
-/// The request that a gateway asks about.
-fn event_of(request: &Request) -> AccessEvent<'_> {
-    let headers = request.headers();
-    let own = request
-        .uri()
-        .path_and_query()
-        .map_or("", |uri| uri.as_str());
-    let own = own.strip_prefix("/v1/check").unwrap_or_default();
-    let asked: Vec<Cow<'_, str>> = URI_HEADERS
-        .iter()
-        .flat_map(|name| headers.get_all(*name))
-        .map(|value| String::from_utf8_lossy(value.as_bytes()))
-        .chain((!own.is_empty()).then_some(Cow::Borrowed(own)))
-        .collect();
-    let mut event = AccessEvent {
-        chain: text(headers, "x-forwarded-for"),
-        method: text(headers, "x-original-method")
-            .or_else(|| text(headers, "x-forwarded-method"))
-            .or(Some(Cow::Borrowed(request.method().as_str()))),
-        host: text(headers, "x-forwarded-host").or_else(|| text(headers, "host")),
-        referer: text(headers, "referer"),
-        user_agent: text(headers, "user-agent"),
-        language: text(headers, "accept-language"),
-        request_id: text(headers, "x-request-id"),
-        ..AccessEvent::default()
-    };
-    event.carriers.extend(headers.iter().filter_map(carrier));
-    let encoded = asked.iter().map(AsRef::as_ref).chain(cookies(headers));
-    event.carriers.extend(encoded.flat_map(decoded));
-    // A client may send such a header too, so whichever is not the gateway's is looked at as well.
-    let mut asked = asked.into_iter();
-    if let Some(uri) = asked.next() {
-        let (path, query) = split(uri);
-        (event.path, event.query) = (Some(path), query);
-    }
-    for uri in asked {
-        let (path, query) = split(uri);
-        let parts = [("path", Some(path)), ("query", query)];
-        event
-            .carriers
-            .extend(parts.into_iter().filter_map(|(name, part)| {
-                Some(Carrier {
-                    kind: CarrierKind::Field,
-                    name: name.into(),
-                    text: part?,
-                })
-            }));
-    }
-    event
-}
-
-fn text<'a>(headers: &'a HeaderMap, name: &str) -> Text<'a> {
-    headers
-        .get(name)
-        .map(|value| String::from_utf8_lossy(value.as_bytes()))
-}
-
-/// The header as a place where a token may stand; `None` where none can.
-fn carrier<'a>((name, value): (&'a header::HeaderName, &'a HeaderValue)) -> Option<Carrier<'a>> {
-    let kind = match name.as_str() {
-        "cookie" => CarrierKind::Cookie,
-        name if CREDENTIAL_HEADERS.contains(&name) => CarrierKind::Header,
-        "referer" | "user-agent" | "x-original-uri" | "x-forwarded-uri" => return None,
-        // How a token begins: base64url of `{"`.
-        _ if memchr::memmem::find(value.as_bytes(), b"eyJ").is_some() => CarrierKind::Field,
-        _ => return None,
-    };
-    let text = String::from_utf8_lossy(value.as_bytes());
-    Some(Carrier {
-        kind,
-        name: Cow::Borrowed(name.as_str()),
-        text,
-    })
-}
-
-fn cookies(headers: &HeaderMap) -> impl Iterator<Item = &str> {
-    headers
-        .get_all(header::COOKIE)
-        .into_iter()
-        .filter_map(|value| value.to_str().ok())
-}
-
-/// The values of a query or of cookies with their percent-encoding undone. Applications undo it, so
-/// a denied token whose first letter is written `%65` would still work behind the gateway.
-fn decoded<'a>(pairs: &str) -> Vec<Carrier<'a>> {
-    if !pairs.contains('%') {
-        return Vec::new();
-    }
-    let query = pairs
-        .split_once('?')
-        .map_or(pairs, |(_, query)| query)
-        .replace(';', "&");
-    // The address is only there because a query alone cannot be read.
-    let Ok(url) = reqwest::Url::parse(&format!("http://localhost/?{query}")) else {
-        return Vec::new();
-    };
-    let carrier = |(name, text): (Cow<'_, str>, Cow<'_, str>)| Carrier {
-        kind: CarrierKind::Field,
-        name: Cow::Owned(name.into_owned()),
-        text: Cow::Owned(text.into_owned()),
-    };
-    url.query_pairs().map(carrier).collect()
-}
-
-/// Path and query of an address that may be whole (`https://host/path?query`).
-fn split(uri: Cow<'_, str>) -> (Cow<'_, str>, Text<'_>) {
-    match uri {
-        Cow::Borrowed(uri) => match uri.split_once('?') {
-            Some((path, query)) => (Cow::Borrowed(path), Some(Cow::Borrowed(query))),
-            None => (Cow::Borrowed(uri), None),
-        },
-        Cow::Owned(uri) => match uri.split_once('?') {
-            Some((path, query)) => (
-                Cow::Owned(path.to_owned()),
-                Some(Cow::Owned(query.to_owned())),
-            ),
-            None => (Cow::Owned(uri), None),
-        },
-    }
 }

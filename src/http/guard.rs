@@ -1,4 +1,4 @@
-//! Who may read incidents.
+//! Who may read incidents, and who may decide about them.
 //!
 //! In: the head of a request. Out: nothing, or the [`Fault`] that refuses it.
 //! Does not know: what is behind.
@@ -7,6 +7,58 @@
 use super::fault::Fault;
 use axum::http::{HeaderMap, StatusCode, header};
 use std::net::IpAddr;
+use std::sync::Arc;
+
+/// Who may decide, by name, with the digests of what they must show.
+#[derive(Clone, Default)]
+pub(super) struct Approvers(Vec<(Arc<str>, blake3::Hash)>);
+
+impl Approvers {
+    pub(super) fn new(secrets: &[(String, String)]) -> Self {
+        let digest = |secret: &String| blake3::hash(secret.as_bytes());
+        let each = secrets
+            .iter()
+            .map(|(name, secret)| (name.as_str().into(), digest(secret)));
+        Self(each.collect())
+    }
+
+    /// Who decides.
+    ///
+    /// # Errors
+    /// When the page of another site sent it, or no approver's secret is shown.
+    pub(super) fn who(&self, headers: &HeaderMap) -> Result<Arc<str>, Fault> {
+        if is_cross_site(headers) {
+            let hint = "decisions are not for the pages of other sites";
+            return Err(Fault::new(
+                StatusCode::FORBIDDEN,
+                "a request of another site",
+                hint,
+            ));
+        }
+        // All are compared, so that the time tells nothing.
+        let shown = shown(headers).map(blake3::hash);
+        let mut named = None;
+        for (name, digest) in &self.0 {
+            if Some(*digest) == shown {
+                named = Some(Arc::clone(name));
+            }
+        }
+        named.ok_or_else(|| {
+            let hint = "send `Authorization: Bearer` with the secret of an [[approver]]";
+            Fault::new(
+                StatusCode::UNAUTHORIZED,
+                "only a named approver decides",
+                hint,
+            )
+        })
+    }
+}
+
+/// What a request shows as a bearer token.
+fn shown(headers: &HeaderMap) -> Option<&[u8]> {
+    let shown = headers.get(header::AUTHORIZATION)?;
+    shown.as_bytes().strip_prefix(b"Bearer ")
+}
 
 /// What a viewer must show; only its digest is kept.
 #[derive(Clone)]
@@ -19,9 +71,7 @@ impl Viewer {
 
     /// Takes the same time whatever is shown: digests are compared, and in constant time.
     pub(super) fn is(&self, headers: &HeaderMap) -> bool {
-        let shown = headers.get(header::AUTHORIZATION);
-        let shown = shown.and_then(|value| value.as_bytes().strip_prefix(b"Bearer "));
-        shown.is_some_and(|secret| blake3::hash(secret) == self.0)
+        shown(headers).is_some_and(|secret| blake3::hash(secret) == self.0)
     }
 }
 

@@ -1,20 +1,24 @@
-//! `GET /v1/incidents`, `/v1/incidents/{id}` and `/v1/incidents/{id}/findings`; the guard of all that viewers see.
+//! `GET /v1/incidents`, `/v1/incidents/{id}` and `/v1/incidents/{id}/findings`; `POST /v1/incidents/{id}/approve` and
+//! `/undo`; the guard of all that viewers see.
 //!
-//! In: a query. Out: incidents as the NDJSON contract shows them, newest first.
+//! In: a query, or a named approver's word. Out: incidents as the NDJSON contract shows them, newest first; what goes
+//! ahead or was taken back. The thread of lines puts a decision into force when it sees it in the store.
 //! Does not know: how they came about.
 
+use super::check::now;
 use super::fault::{Fault, json};
-use super::guard::{Viewer, admit};
+use super::guard::{Approvers, Viewer, admit};
 use crate::domain::finding::Level;
+use crate::domain::ids::IncidentId;
 use crate::domain::incident::State as Where;
 use crate::domain::time::Time;
 use crate::store::{Query, Store, StoreError};
 use axum::Router;
 use axum::extract::{Path, RawQuery, Request, State};
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
 use axum::middleware::{self, Next};
 use axum::response::Response;
-use axum::routing::get;
+use axum::routing::{get, post};
 use std::sync::Arc;
 
 /// Incidents on one page: enough for a screen, and less than a megabyte.
@@ -23,8 +27,75 @@ const PAGE: usize = 100;
 /// Longest text of a query: the longest subject that is kept, percent-encoded, and the rest.
 const QUERY_BYTES_MAX: usize = 4096;
 
-/// What viewers see: incidents, and what is `beside` them.
-pub(super) fn routes(store: Arc<Store>, viewer: Option<Viewer>, beside: Router) -> Router {
+#[derive(Clone)]
+struct Desk {
+    store: Arc<Store>,
+    approvers: Approvers,
+}
+
+/// The ways in which a person decides.
+fn decisions(store: Arc<Store>, approvers: Approvers) -> Router {
+    Router::new()
+        .route("/v1/incidents/{id}/approve", post(approve))
+        .route("/v1/incidents/{id}/undo", post(undo))
+        .with_state(Desk { store, approvers })
+}
+
+async fn approve(
+    State(desk): State<Desk>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+) -> Result<Response, Fault> {
+    let (id, by) = desk.decided(&id, &headers).await?;
+    let released = ask(desk.store, move |store| store.approve(id, &by, now())).await?;
+    let actions: Vec<_> = released.iter().map(|action| &action.calls).collect();
+    Ok(json(
+        StatusCode::OK,
+        &serde_json::json!({"goes_ahead": actions}),
+    ))
+}
+
+async fn undo(
+    State(desk): State<Desk>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+) -> Result<Response, Fault> {
+    let (id, by) = desk.decided(&id, &headers).await?;
+    let undone = ask(desk.store, move |store| store.undo(id, &by, now())).await?;
+    let targets: Vec<_> = undone.targets.iter().map(ToString::to_string).collect();
+    let body = serde_json::json!({
+        "no_longer_denied": targets, "cancelled": undone.cancelled, "reversed": undone.reversed,
+    });
+    Ok(json(StatusCode::OK, &body))
+}
+
+impl Desk {
+    /// Which incident, and on whose word.
+    async fn decided(
+        &self,
+        id: &str,
+        headers: &HeaderMap,
+    ) -> Result<(IncidentId, Arc<str>), Fault> {
+        let by = self.approvers.who(headers)?;
+        let id = id.parse().map_err(|()| missing())?;
+        let known = ask(Arc::clone(&self.store), move |store| store.incident(id)).await?;
+        known.map(|_| (id, by)).ok_or_else(missing)
+    }
+}
+
+fn missing() -> Fault {
+    let hint = "`GET /v1/incidents` lists those there are";
+    Fault::new(StatusCode::NOT_FOUND, "there is no such incident", hint)
+}
+
+/// What viewers see: incidents, and what is `beside` them; and what approvers decide.
+pub(super) fn routes(
+    store: Arc<Store>,
+    viewer: Option<Viewer>,
+    approvers: Approvers,
+    beside: Router,
+) -> Router {
+    let decisions = decisions(Arc::clone(&store), approvers);
     let guarded = move |request: Request, next: Next| {
         let admitted = admit(request.headers(), viewer.as_ref());
         async move {
@@ -39,6 +110,7 @@ pub(super) fn routes(store: Arc<Store>, viewer: Option<Viewer>, beside: Router) 
         .with_state(store)
         .merge(beside)
         .route_layer(middleware::from_fn(guarded))
+        .merge(decisions)
 }
 
 async fn list(
@@ -52,8 +124,6 @@ async fn list(
 }
 
 async fn show(State(store): State<Arc<Store>>, Path(id): Path<String>) -> Result<Response, Fault> {
-    let hint = "`GET /v1/incidents` lists those there are";
-    let missing = || Fault::new(StatusCode::NOT_FOUND, "there is no such incident", hint);
     let id = id.parse().map_err(|()| missing())?;
     let incident = ask(store, move |store| store.incident(id)).await?;
     Ok(json(StatusCode::OK, &incident.ok_or_else(missing)?))
@@ -63,8 +133,6 @@ async fn findings(
     State(store): State<Arc<Store>>,
     Path(id): Path<String>,
 ) -> Result<Response, Fault> {
-    let hint = "`GET /v1/incidents` lists those there are";
-    let missing = || Fault::new(StatusCode::NOT_FOUND, "there is no such incident", hint);
     let id = id.parse().map_err(|()| missing())?;
     let findings = ask(store, move |store| store.findings(id)).await?;
     Ok(json(
@@ -135,18 +203,8 @@ fn level(word: &str) -> Result<Level, Fault> {
 }
 
 fn state(word: &str) -> Result<Where, Fault> {
-    let known = [
-        Where::Open,
-        Where::Acknowledged,
-        Where::Contained,
-        Where::Resolved,
-        Where::FalsePositive,
-    ];
     let hint = "open, acknowledged, contained, resolved, false_positive";
-    known
-        .into_iter()
-        .find(|state| state.name() == word)
-        .ok_or_else(|| wrong("state", hint))
+    Where::of_name(word).ok_or_else(|| wrong("state", hint))
 }
 
 fn time(text: &str) -> Result<Time, Fault> {

@@ -2,7 +2,7 @@
 //!
 //! In: [`Options`] and the [`Parts`] that know the answers. Out: a [`Server`] that runs until told
 //! to stop.
-//! Does not know: how anything was found. Nothing here changes anything.
+//! Does not know: how anything was found. All that changes something is a named approver's word about an incident.
 //! Source: the contract's endpoints; OWASP HTTP Headers Cheat Sheet.
 
 mod check;
@@ -27,7 +27,7 @@ use axum::Router;
 use axum::http::header::{self, HeaderName, HeaderValue};
 use axum::middleware;
 use axum::response::Response;
-use guard::Viewer;
+use guard::{Approvers, Viewer};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -45,6 +45,8 @@ pub struct Options {
     pub metrics_listen: Option<SocketAddr>,
     /// What a viewer of incidents must show as a bearer token.
     pub viewer_secret: Option<String>,
+    /// Who may decide about incidents, and what they must show.
+    pub approvers: Vec<(String, String)>,
 }
 
 /// Who knows the answers.
@@ -127,7 +129,8 @@ impl Server {
             in_force: parts.in_force,
         };
         let beside = status::routes(known).merge(events::routes(Arc::clone(&parts.store), stopped));
-        let mut main = incidents::routes(parts.store, viewer, beside);
+        let approvers = Approvers::new(&options.approvers);
+        let mut main = incidents::routes(parts.store, viewer, approvers, beside);
         main = main.merge(console::routes()).merge(signals);
         let check = check::routes(parts.check.clone(), parts.metrics.clone());
         let health = health::routes(parts.metrics, parts.readiness, parts.check);

@@ -14,6 +14,7 @@ use tempfile::TempDir;
 
 mod checks;
 mod console;
+mod decisions;
 
 const ISSUER: &str = "https://idp.example.com/";
 

@@ -13,7 +13,7 @@ use super::sides::Side;
 use super::targets::{Targets, forged};
 use super::text::{shown, shown_arc};
 use crate::domain::context::{Context, Prefix};
-use crate::domain::event::Told;
+use crate::domain::event::{EventKind, Told};
 use crate::domain::facts::Fact;
 use crate::domain::finding::Level;
 use crate::domain::ids::{FindingId, IdKey, IncidentId, SessionId, SubjectId};
@@ -210,7 +210,10 @@ impl Case {
         let event = usage.event;
         self.advance(event.time);
         self.suspect.see(usage.context);
-        self.breach.add(event);
+        // What is asked about is counted with its line, which tells the answer.
+        if event.kind != EventKind::Asked {
+            self.breach.add(event);
+        }
         self.causes.look(usage);
         if matches!(self.key.scale(), Scale::Theft) {
             self.targets.add(usage);
@@ -297,13 +300,15 @@ pub(super) fn id_after(kind: &str, id: u128) -> IncidentId {
     IncidentId::of(&key, &[kind.as_bytes(), &id.to_be_bytes()])
 }
 
-/// True for the use that may decide: answered as a valid token's, unexpired when the request began,
-/// not forged.
+/// True for the use that may decide: answered as a valid token's, or asked about as one, unexpired when the request
+/// began, not forged.
 fn believable(usage: &TokenUse<'_>) -> bool {
     let start_s = usage.event.start().as_s();
     let alive = usage
         .token
         .expires_s
         .is_none_or(|expires_s| expires_s > start_s);
-    usage.event.succeeded() && alive && !forged(usage) && usage.place.presents()
+    // Only a verified token is asked about.
+    let let_in = usage.event.succeeded() || usage.event.kind == EventKind::Asked;
+    let_in && alive && !forged(usage) && usage.place.presents()
 }

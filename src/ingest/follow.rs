@@ -142,7 +142,12 @@ impl Follower {
 
     /// Journals something else that is fed.
     pub fn note(&mut self, record: Fed, now: Instant) {
-        self.waiting.push(record);
+        self.note_all(vec![record], now);
+    }
+
+    /// Journals what else is fed, in one piece.
+    pub fn note_all(&mut self, records: Vec<Fed>, now: Instant) {
+        self.waiting.extend(records);
         self.write_waiting(now);
     }
 

@@ -6,6 +6,7 @@
 //! One file per snapshot, `journal-<epoch>`: a record is its length and checksum (4 bytes each) and then itself.
 
 use super::generation::{Extent, GenerationId, Position};
+use crate::domain::presentation::Presentation;
 use crate::domain::time::Time;
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File, OpenOptions};
@@ -24,7 +25,7 @@ const MAGIC: &[u8; 8] = b"ttjour02";
 const FRAME_BYTES: usize = 8;
 
 /// Something the engine was fed.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Fed {
     /// A generation whose lines follow.
     Opened(Position),
@@ -50,6 +51,13 @@ pub enum Fed {
     Tick {
         /// To when.
         time: Time,
+    },
+    /// What a gateway asked about.
+    Asked(Box<Presentation>),
+    /// What is no longer denied, in JSON.
+    Restored {
+        /// The document.
+        json: Vec<u8>,
     },
 }
 

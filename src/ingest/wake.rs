@@ -27,6 +27,7 @@ pub struct Wake {
     patterns: Vec<OsString>,
     /// The folders that are watched, and which folder that was then.
     watched: BTreeMap<PathBuf, u64>,
+    sender: SyncSender<Hint>,
     hints: Receiver<Hint>,
     overflown: Arc<AtomicBool>,
     /// Folders that could not be watched: their files are only polled.
@@ -39,15 +40,17 @@ impl Wake {
         let (sender, hints) = sync_channel(HINTS_MAX);
         let overflown = Arc::new(AtomicBool::new(false));
         let flag = Arc::clone(&overflown);
+        let changes = sender.clone();
         let watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
             for hint in hints_of(event) {
-                send(&sender, hint, &flag);
+                send(&changes, hint, &flag);
             }
         })?;
         let mut wake = Self {
             watcher,
             patterns: patterns.to_vec(),
             watched: BTreeMap::new(),
+            sender,
             hints,
             overflown,
             unwatched: 0,
@@ -76,6 +79,11 @@ impl Wake {
         self.unwatched
     }
 
+    /// Ends a wait from another thread.
+    pub fn bell(&self) -> Bell {
+        Bell(self.sender.clone())
+    }
+
     /// How many folders are only polled.
     pub fn unwatched(&self) -> usize {
         self.unwatched
@@ -90,6 +98,18 @@ impl Wake {
         }
         hints.dedup();
         hints
+    }
+}
+
+/// Ends the wait for hints, from any thread.
+#[derive(Clone, Debug)]
+pub struct Bell(SyncSender<Hint>);
+
+impl Bell {
+    /// Never waits. Whoever has hints waiting is about to wake anyway.
+    pub fn ring(&self) {
+        // A file without a name: nothing is looked at for it.
+        let _ = self.0.try_send(Hint::Grown(PathBuf::new()));
     }
 }
 

@@ -1,10 +1,13 @@
 //! The answer to "is this token denied", from memory alone.
 //!
-//! In: [`Target`]s with the time until which each is denied, and decoded [`Token`]s. Out: [`DenyReason`].
+//! In: [`Target`]s with the time until which each is denied, and decoded [`Token`]s. Out: [`DenyReason`]; every
+//! [`Change`], for those who keep a copy.
 //! Does not know: why something is denied, the text of any token (signatures and lax base64 can be re-encoded, so a
 //! hash of the text would let the same token slip past), the database that keeps the entries over a restart.
 //! Source: OWASP JSON Web Token Cheat Sheet, "No Built-In Token Revocation by the User"; RFC 7519, section 4.1.7.
 
+use super::changes::{Change, Changes, Feeds};
+use crate::domain::ids::TokenId;
 use crate::domain::incident::Target;
 use crate::domain::time::Time;
 use crate::domain::token::Token;
@@ -60,6 +63,16 @@ pub struct Denylist {
     entries_max: usize,
     len: AtomicUsize,
     refused: AtomicU64,
+    feeds: Feeds,
+}
+
+/// Who denied something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// This daemon.
+    Own,
+    /// Another one, which alone knows when to take it back.
+    Peer,
 }
 
 #[derive(Debug, PartialEq, Eq, Hash)]
@@ -84,10 +97,11 @@ impl Equivalent<Key> for KeyRef<'_> {
 }
 
 /// Tokens issued before `not_before_s` are denied until `until`.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Entry {
     until: Time,
     not_before_s: i64,
+    origin: Origin,
 }
 
 impl Default for Denylist {
@@ -106,6 +120,7 @@ impl Denylist {
             entries_max,
             len: AtomicUsize::new(0),
             refused: AtomicU64::new(0),
+            feeds: Feeds::default(),
         }
     }
 
@@ -114,6 +129,26 @@ impl Denylist {
     /// # Errors
     /// [`Full`] when there is no room; it is counted in [`Denylist::refused`].
     pub fn deny(&self, target: &Target, until: Time) -> Result<(), Full> {
+        self.deny_for(Origin::Own, target, until)
+    }
+
+    /// As [`Self::deny`], on somebody's account. What both deny is one's own.
+    ///
+    /// # Errors
+    /// As [`Self::deny`].
+    pub fn deny_for(&self, origin: Origin, target: &Target, until: Time) -> Result<(), Full> {
+        if self.put(origin, target, until)? {
+            self.feeds.tell(|| Change::Denied {
+                target: target.clone(),
+                until,
+                origin,
+            });
+        }
+        Ok(())
+    }
+
+    /// True when that changed anything.
+    fn put(&self, origin: Origin, target: &Target, until: Time) -> Result<bool, Full> {
         let name = target.name();
         let key = key_of(target, &name);
         let not_before_s = match target {
@@ -122,9 +157,16 @@ impl Denylist {
         };
         let mut shard = self.write(key);
         if let Some(entry) = shard.get_mut(&key) {
-            entry.until = entry.until.max(until);
-            entry.not_before_s = entry.not_before_s.max(not_before_s);
-            return Ok(());
+            let new = Entry {
+                until: entry.until.max(until),
+                not_before_s: entry.not_before_s.max(not_before_s),
+                origin: if origin == Origin::Own {
+                    origin
+                } else {
+                    entry.origin
+                },
+            };
+            return Ok(std::mem::replace(entry, new) != new);
         }
         if self.len.fetch_add(1, Ordering::Relaxed) >= self.entries_max {
             self.len.fetch_sub(1, Ordering::Relaxed);
@@ -141,9 +183,28 @@ impl Denylist {
             Entry {
                 until,
                 not_before_s,
+                origin,
             },
         );
-        Ok(())
+        Ok(true)
+    }
+
+    /// Everything that is denied, with its end and on whose account, in no order.
+    pub fn entries(&self) -> Vec<(Target, Time, Origin)> {
+        let mut entries = Vec::with_capacity(self.len());
+        for shard in &self.shards {
+            let shard = shard.read().unwrap_or_else(PoisonError::into_inner);
+            let known = shard.iter();
+            entries.extend(known.filter_map(|(key, entry)| {
+                Some((target_of(key, entry)?, entry.until, entry.origin))
+            }));
+        }
+        entries
+    }
+
+    /// Every change from now on.
+    pub fn changes(&self) -> Changes {
+        self.feeds.open()
     }
 
     /// Whether a token is denied at `now`, and by what. A token without `iat` cannot show that it is newer than its
@@ -175,6 +236,11 @@ impl Denylist {
         let key = key_of(target, &name);
         let undone = self.write(key).remove(&key).is_some();
         self.len.fetch_sub(usize::from(undone), Ordering::Relaxed);
+        if undone {
+            self.feeds.tell(|| Change::Undone {
+                target: target.clone(),
+            });
+        }
         undone
     }
 
@@ -183,9 +249,12 @@ impl Denylist {
         let mut swept = 0;
         for shard in &self.shards {
             let mut shard = shard.write().unwrap_or_else(PoisonError::into_inner);
-            let before = shard.len();
-            shard.retain(|_, entry| now < entry.until);
-            swept += before - shard.len();
+            let expired = shard.extract_if(|_, entry| entry.until <= now);
+            for (key, entry) in expired {
+                swept += 1;
+                self.feeds
+                    .tell_some(|| target_of(&key, &entry).map(|target| Change::Expired { target }));
+            }
         }
         self.len.fetch_sub(swept, Ordering::Relaxed);
         swept
@@ -222,6 +291,28 @@ impl Denylist {
         let shard = self.shard(key);
         shard.write().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn target_of(key: &Key, entry: &Entry) -> Option<Target> {
+    let (iss, name) = (key.iss.as_ref().into(), key.name.as_ref().into());
+    Some(match key.reason {
+        DenyReason::Jti => Target::Jti {
+            iss,
+            jti: name,
+            expires_s: None,
+        },
+        DenyReason::Sid => Target::Sid { iss, sid: name },
+        DenyReason::Token => Target::Token {
+            iss: (!iss.is_empty()).then_some(iss),
+            token: name.parse::<TokenId>().ok()?,
+            expires_s: None,
+        },
+        DenyReason::Subject => Target::Subject {
+            iss,
+            sub: name,
+            not_before_s: entry.not_before_s,
+        },
+    })
 }
 
 fn key_of<'a>(target: &'a Target, name: &'a str) -> KeyRef<'a> {

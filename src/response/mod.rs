@@ -1,8 +1,10 @@
-//! SHELL: gates, plan, denylist, outbox, providers.
+//! SHELL: gates, plan, denylist and its copies, outbox, providers.
 
 pub mod breaker;
 pub mod case;
+pub mod changes;
 pub mod denylist;
 pub mod dispatch;
+pub mod mirrors;
 pub mod plan;
 pub mod providers;

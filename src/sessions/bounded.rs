@@ -86,6 +86,20 @@ impl<K: Eq + Hash + Copy, V> Bounded<K, V> {
         }
     }
 
+    /// Takes an entry out.
+    pub fn remove(&mut self, key: K) -> Option<V> {
+        let hash = self.hasher.hash_one(key);
+        let is_it = |place: &u32| is_of(&self.entries, *place, key);
+        let found = match self.young.find_entry(hash, is_it) {
+            Ok(entry) => entry,
+            Err(_) => self.old.find_entry(hash, is_it).ok()?,
+        };
+        let (place, _) = found.remove();
+        let (_, value) = self.entries.get_mut(place as usize)?.take()?;
+        self.free.push(place);
+        Some(value)
+    }
+
     /// How many entries there are.
     pub fn len(&self) -> usize {
         self.young.len() + self.old.len()
@@ -190,7 +204,7 @@ impl<K: Eq + Hash + Copy, V> Bounded<K, V> {
     }
 }
 
-/// Why a place that was just found or filled holds an entry: only [`Bounded::grow_old`] empties one.
+/// Why a place that was just found or filled holds an entry: only [`Bounded::grow_old`] and [`Bounded::remove`] empty one.
 const IN_PLACE: &str = "an entry stands in the place it was put";
 
 #[inline]

@@ -6,7 +6,7 @@
 
 use super::bounded::Bounded;
 use crate::domain::ids::{Digest, SubjectId};
-use crate::domain::token::Token;
+use crate::domain::token::{Form, Token};
 use serde::{Deserialize, Serialize};
 
 /// Clashes after which, when they are also more than one in a hundred `jti`s, an issuer is taken not to keep them
@@ -20,6 +20,8 @@ const ISSUERS_MAX: usize = 256;
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 struct First {
     payload: Digest,
+    /// The digest is of a payload, not of the claims that a gateway told of one.
+    is_whole: bool,
     subject: Option<SubjectId>,
     issued_s: Option<i64>,
 }
@@ -64,19 +66,28 @@ impl Issued {
         }
         let this = First {
             payload: token.payload,
+            is_whole: !matches!(token.form, Form::Claims | Form::Hash),
             subject: token.subject,
             issued_s: token.issued_s,
         };
         let mut new = false;
-        let first = *self.first.get_or_insert_with(key, || {
+        let place = self.first.get_or_insert_with(key, || {
             new = true;
             this
         });
+        let first = *place;
+        // A gateway that asks shows the payload, its log what it told of it: the two say nothing of each other.
+        if this.is_whole && !first.is_whole && first.subject == this.subject {
+            *place = this;
+        }
         let habit = self.habits.get_or_insert_with(issuer, Habit::default);
         habit.jtis += u64::from(new);
         let clash = if first.subject != this.subject {
             Some(Clash::Subject)
-        } else if first.payload != this.payload && first.issued_s == this.issued_s {
+        } else if first.is_whole == this.is_whole
+            && first.payload != this.payload
+            && first.issued_s == this.issued_s
+        {
             Some(Clash::Payload)
         } else {
             None

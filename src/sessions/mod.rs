@@ -174,6 +174,8 @@ pub struct Stores {
     pub clients: Clients,
     /// What was forbidden to sessions.
     pub forbidden: Forbidden,
+    /// Tokens that a line shows to have been let in, by id and by `(iss, jti)`.
+    answered: Bounded<u128, ()>,
     /// Paths that answered 2xx to a request without any credential, by keyed hash: an answer there accepts nothing.
     pub open_paths: Bounded<u64, ()>,
     /// What tokens have in common.
@@ -202,6 +204,7 @@ impl Stores {
             bindings: Bindings::default(),
             clients: Clients::default(),
             forbidden: Forbidden::default(),
+            answered: Bounded::new(limits.tokens),
             open_paths: Bounded::new(OPEN_PATHS_MAX),
             commons: Commons::default(),
         }
@@ -219,6 +222,21 @@ impl Stores {
     /// How often tokens or sessions were, or could have been, forgotten for want of room.
     pub fn turns(&self) -> u64 {
         self.tokens.turns() + self.sessions.turns()
+    }
+
+    /// Remembers that a token was let in.
+    pub fn let_in(&mut self, token: &Token) {
+        self.answered.insert(token.id.0, ());
+        if let Some(jti) = token.jti_key {
+            self.answered.insert(jti.0, ());
+        }
+    }
+
+    /// True when a line showed that the token was let in, whole, by its id or by its claims.
+    pub fn was_let_in(&self, token: &Token) -> bool {
+        let jti = token.jti_key.map(|jti| jti.0);
+        let mut names = [Some(token.id.0), jti].into_iter().flatten();
+        names.any(|name| self.answered.get(name).is_some())
     }
 
     /// Entries forgotten for want of room, by store.

@@ -59,6 +59,8 @@ pub struct Visit {
     pub suspect: bool,
     /// Event time of the last sighting that was sent out.
     pub sighted: Option<Box<Time>>,
+    /// One of the accepted uses is only known from a gateway's question: its line will be counted in its place.
+    pub awaited: bool,
 }
 
 /// The session went from one of its visits to another.
@@ -215,6 +217,10 @@ impl Session {
         let Some(visit) = self.visits.get_mut(usize::from(index)) else {
             return;
         };
+        if std::mem::take(&mut visit.awaited) {
+            visit.accepted = visit.accepted.saturating_sub(1);
+            self.requests = self.requests.saturating_sub(1);
+        }
         visit.bytes = visit.bytes.saturating_add(bytes);
         visit.writes = visit.writes.saturating_add(u32::from(writes));
         match answer {
@@ -225,6 +231,17 @@ impl Session {
         if answer == Answer::Accepted {
             self.bind(index);
         }
+    }
+
+    /// Counts the use just recorded in `visit` as accepted until its line comes, once however often a gateway asks.
+    pub fn await_line(&mut self, index: u8) {
+        let Some(visit) = self.visits.get_mut(usize::from(index)) else {
+            return;
+        };
+        let again = std::mem::replace(&mut visit.awaited, true);
+        visit.accepted = visit.accepted.saturating_add(u32::from(!again));
+        self.requests = self.requests.saturating_sub(u64::from(again));
+        self.bind(index);
     }
 
     /// Marks the visit of a context as a suspect's: from now on its uses are looked at one by one.
@@ -336,6 +353,7 @@ impl Session {
             bytes: 0,
             suspect: false,
             sighted: None,
+            awaited: false,
         };
         if self.visits.len() < VISITS_MAX {
             self.visits.push(visit);

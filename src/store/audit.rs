@@ -15,7 +15,7 @@ use rusqlite::{Connection, OptionalExtension, Transaction};
 use serde::Serialize;
 
 /// One row's text.
-#[derive(Debug, Serialize)]
+#[derive(Clone, Copy, Debug, Serialize)]
 pub(super) struct Entry<'a> {
     what: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]

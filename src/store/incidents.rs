@@ -111,6 +111,21 @@ impl Store {
         rows.map(|json| Ok(serde_json::from_str(&json?)?)).collect()
     }
 
+    /// Who was, or is to be, told about an incident, and how far that came.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub fn messages(&self, incident: IncidentId) -> Result<Vec<(String, String)>, StoreError> {
+        let reader = self.reader();
+        let mut statement = reader.prepare_cached(
+            "SELECT json_extract(payload, '$.sink'), state FROM outbox
+             WHERE incident = ?1 AND kind = 'alert' ORDER BY id",
+        )?;
+        let rows =
+            statement.query_map([incident.to_string()], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
     /// How many incidents of each level are open, acknowledged or contained.
     ///
     /// # Errors

@@ -6,6 +6,8 @@
 //! Source: <https://www.sqlite.org/wal.html>, <https://www.sqlite.org/pragma.html#pragma_synchronous>.
 
 mod audit;
+mod denials;
+mod forget;
 mod incidents;
 mod outbox;
 mod record;
@@ -13,21 +15,28 @@ mod sets;
 mod views;
 
 pub use audit::AuditReport;
+pub use forget::Forgotten;
 pub use incidents::{Page, Query};
 pub use outbox::{Depth, Leased, Settled};
 pub use record::{Batch, Recorded, Undone};
 pub use views::{Denied, Waiting};
 
 use crate::domain::time::Time;
-use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior};
+use rusqlite::{
+    Connection, ErrorCode, OpenFlags, OptionalExtension, Transaction, TransactionBehavior,
+};
 use std::fs::OpenOptions;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 /// The steps from one version of the schema to the next; `user_version` counts those that were taken.
 const MIGRATIONS: &[&str] = &[include_str!("schema.sql"), include_str!("schema_2.sql")];
+
+/// The longest drill: a daemon that was not told of its end forgets it.
+const DRILL_MS: i64 = 10 * 60_000;
 
 /// How long one process waits for another's transaction, which takes milliseconds.
 const BUSY: Duration = Duration::from_secs(5);
@@ -43,6 +52,8 @@ pub struct Store {
     path: PathBuf,
     /// The inode that was opened.
     inode: Mutex<u64>,
+    /// How often somebody decided in this process.
+    decided: AtomicU64,
 }
 
 /// What became of a database whose file somebody took away.
@@ -117,6 +128,7 @@ impl Store {
             reader: Mutex::new(reader),
             path: path.to_owned(),
             inode: Mutex::new(inode),
+            decided: AtomicU64::new(0),
         })
     }
 
@@ -171,13 +183,68 @@ impl Store {
         })
     }
 
-    /// A number that changes when another process changed the database: somebody approved, undid or paused.
+    /// Says that a drill about this subject, who is nobody, is under way for ten minutes at most.
     ///
     /// # Errors
     /// Those of the database.
-    pub fn changes_of_others(&self) -> Result<i64, StoreError> {
+    pub fn begin_drill(&self, subject: &str, by: &str, now: Time) -> Result<(), StoreError> {
+        self.write(|tx| {
+            let value = format!("{} {subject}", now.plus_ms(DRILL_MS).as_ms());
+            tx.execute(
+                "INSERT INTO meta VALUES ('drill', ?1) ON CONFLICT DO UPDATE SET value = ?1",
+                [value],
+            )?;
+            audit::append(tx, now, &audit::Entry::of("drill").row(subject).by(by))
+        })
+    }
+
+    /// The subject of the drill that is under way.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub fn drill(&self, now: Time) -> Result<Option<String>, StoreError> {
+        let reader = self.reader();
+        let value: Option<String> = reader
+            .prepare_cached("SELECT value FROM meta WHERE name = 'drill'")?
+            .query_row([], |row| row.get(0))
+            .optional()?;
+        let live = value.as_deref().and_then(|value| value.split_once(' '));
+        let live =
+            live.filter(|(end_ms, _)| end_ms.parse().is_ok_and(|end: i64| now.as_ms() < end));
+        Ok(live.map(|(_, subject)| subject.to_owned()))
+    }
+
+    /// Ends the drill.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub fn end_drill(&self) -> Result<(), StoreError> {
+        self.write(|tx| {
+            Ok(tx
+                .execute("DELETE FROM meta WHERE name = 'drill'", [])
+                .map(drop)?)
+        })
+    }
+
+    /// Numbers that change when another process changed the database, or somebody approved or undid in this one.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub fn changes_of_others(&self) -> Result<(i64, u64), StoreError> {
+        let decided = self.decided.load(Ordering::Acquire);
         let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
-        Ok(writer.query_row("PRAGMA data_version", [], |row| row.get(0))?)
+        let version = writer.query_row("PRAGMA data_version", [], |row| row.get(0))?;
+        Ok((version, decided))
+    }
+
+    /// As [`Self::write`], for what a person decided.
+    fn decide<T>(
+        &self,
+        work: impl FnOnce(&Transaction<'_>) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let done = self.write(work)?;
+        self.decided.fetch_add(1, Ordering::Release);
+        Ok(done)
     }
 
     /// One transaction: all of it is on disk when this returns, or nothing is.
@@ -249,7 +316,10 @@ fn prepare(connection: &Connection, path: &Path) -> Result<(), StoreError> {
     }
     connection.query_row("PRAGMA journal_mode = WAL", [], |_| Ok(()))?;
     // FULL: what was told or done outside must be known after a power cut, too.
-    connection.execute_batch("PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;")?;
+    // What is deleted is overwritten: a person who was forgotten must not lie in a free page.
+    connection.execute_batch(
+        "PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA secure_delete = ON;",
+    )?;
     let found: u32 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
     let found = found as usize;
     let steps = MIGRATIONS.get(found..).ok_or_else(|| StoreError::Newer {

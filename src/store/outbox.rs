@@ -8,7 +8,7 @@ use super::audit::{self, Entry};
 use super::record::put_delivery;
 use super::{Store, StoreError, paused};
 use crate::domain::action::{Action, Delivery, Outcome, Step};
-use crate::domain::ids::ActionId;
+use crate::domain::ids::IncidentId;
 use crate::domain::mask::mask;
 use crate::domain::time::Time;
 use rusqlite::Transaction;
@@ -117,20 +117,20 @@ impl Store {
         })
     }
 
-    /// Puts dead letters back: one, or all. Gives how many.
+    /// Puts an incident's dead letters back: they are tried again. Gives how many.
     ///
     /// # Errors
     /// Those of the database.
-    pub fn replay(&self, id: Option<ActionId>, by: &str, now: Time) -> Result<usize, StoreError> {
+    pub fn replay(&self, incident: IncidentId, by: &str, now: Time) -> Result<usize, StoreError> {
         self.write(|tx| {
-            let id = id.map(|id| id.to_string());
             let count = tx.execute(
                 "UPDATE outbox SET state = 'pending', attempts = 0, next_ms = ?2, at_ms = ?2
-                 WHERE state = 'dead' AND (?1 IS NULL OR id = ?1)",
-                (&id, now.as_ms()),
+                 WHERE state = 'dead' AND incident = ?1",
+                (incident.to_string(), now.as_ms()),
             )?;
-            let entry = Entry::of("replayed").by(by);
-            audit::append(tx, now, &entry.row(id.as_deref().unwrap_or("all")))?;
+            if count > 0 {
+                audit::append(tx, now, &Entry::of("replayed").incident(incident).by(by))?;
+            }
             Ok(count)
         })
     }

@@ -86,7 +86,7 @@ impl Store {
         by: &str,
         now: Time,
     ) -> Result<Vec<Action>, StoreError> {
-        self.write(|tx| {
+        self.decide(|tx| {
             let mut released = Vec::new();
             for payload in release(tx, incident, by, now)? {
                 let mut delivery = serde_json::from_str(&payload)?;
@@ -106,7 +106,7 @@ impl Store {
     /// # Errors
     /// Those of the database.
     pub fn undo(&self, incident: IncidentId, by: &str, now: Time) -> Result<Undone, StoreError> {
-        self.write(|tx| {
+        self.decide(|tx| {
             let cancelled = tx.execute(
                 "UPDATE outbox SET state = 'cancelled', by = ?2, at_ms = ?3
                  WHERE incident = ?1 AND kind = 'action' AND payload ->> '$.step' <> 'undo'
@@ -163,27 +163,6 @@ impl Store {
             }
             Ok(known)
         })
-    }
-
-    /// What is denied at `now`, with the end of each denial: to load the denylist at start.
-    ///
-    /// # Errors
-    /// Those of the database.
-    pub fn denylist(&self, now: Time) -> Result<Vec<(Target, Time)>, StoreError> {
-        let reader = self.reader();
-        let mut statement =
-            reader.prepare("SELECT target, until_ms FROM denylist WHERE until_ms > ?1")?;
-        let rows = statement.query_map([now.as_ms()], |row| {
-            Ok((row.get::<_, String>(0)?, row.get(1)?))
-        })?;
-        rows.map(|row| {
-            let (json, until_ms) = row?;
-            Ok((
-                serde_json::from_str(&json)?,
-                Time::default().plus_ms(until_ms),
-            ))
-        })
-        .collect()
     }
 
     /// Forgets incidents, findings and deliveries older than `before` (event time), denials that ended before `now`,

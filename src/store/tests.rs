@@ -5,6 +5,8 @@ use crate::domain::ids::{ActionId, IncidentId};
 use crate::domain::incident::{Incident, State, Target};
 use tempfile::TempDir;
 
+mod forget;
+
 /// Something between a header and a payload that no stored text may show.
 const RAW: &str = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJhbGljZSJ9.c2lnbmF0dXJl";
 

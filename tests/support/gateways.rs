@@ -11,6 +11,10 @@ use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// How long a gateway may take to end when it is asked to.
+const ENDS: Duration = Duration::from_secs(3);
 
 /// Which gateway, and which of its snippets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,14 +37,14 @@ pub(crate) struct Gateway {
 }
 
 /// The ports that a snippet names, as they are here.
-struct Ports {
-    own: u16,
-    upstream: u16,
-    daemon: u16,
+pub(crate) struct Ports {
+    pub(crate) own: u16,
+    pub(crate) upstream: u16,
+    pub(crate) daemon: u16,
 }
 
 /// A snippet with the folders and ports of this test in the place of the shipped ones. Nothing else is changed.
-fn adapted(text: &str, changes: &[(&str, String)]) -> String {
+pub(crate) fn adapted(text: &str, changes: &[(&str, String)]) -> String {
     changes
         .iter()
         .fold(text.to_owned(), |text, (shipped, here)| {
@@ -57,8 +61,7 @@ impl Gateway {
             upstream: upstream(),
             daemon,
         };
-        let log = folder.join("tokentrip.log");
-        let mut command = match kind {
+        let command = match kind {
             Kind::NginxUnsigned | Kind::NginxNjs => nginx(kind, folder, &ports),
             Kind::HaProxy => haproxy(folder, &ports),
             Kind::Apache => apache(folder, &ports),
@@ -66,9 +69,15 @@ impl Gateway {
             Kind::Traefik => traefik(folder, &ports),
             Kind::Caddy => caddy(folder, &ports),
         };
-        // HAProxy is told to log to stdout; the others say there what they have to say.
-        let stdout = match kind {
-            Kind::HaProxy => File::create(&log).unwrap(),
+        Self::spawn(&format!("{kind:?}"), command, folder, &ports)
+    }
+
+    /// Runs one that listens on its own port. What it says on stdout is its log, where it has no other: HAProxy is told
+    /// to log there.
+    pub(crate) fn spawn(name: &str, mut command: Command, folder: &Path, ports: &Ports) -> Self {
+        let log = folder.join("tokentrip.log");
+        let stdout = match name {
+            "HaProxy" => File::create(&log).unwrap(),
             _ => File::create(folder.join("gateway.stdout")).unwrap(),
         };
         let errors = folder.join("gateway.stderr");
@@ -77,7 +86,7 @@ impl Gateway {
             .stdout(stdout)
             .stderr(File::create(&errors).unwrap())
             .spawn()
-            .unwrap_or_else(|error| panic!("{kind:?}: {error}; tests/all installs it"));
+            .unwrap_or_else(|error| panic!("{name}: {error}; tests/all installs it"));
         let mut gateway = Self {
             log,
             port: ports.own,
@@ -86,10 +95,22 @@ impl Gateway {
         until("a gateway that listens", || {
             let ended = gateway.child.try_wait().unwrap();
             let said = || fs::read_to_string(&errors).unwrap();
-            assert!(ended.is_none(), "{kind:?} ended: {}", said());
+            assert!(ended.is_none(), "{name} ended: {}", said());
             TcpStream::connect(("127.0.0.1", gateway.port)).ok()
         });
         gateway
+    }
+
+    /// The status of one request as it is answered, whoever answers.
+    pub(crate) fn status(&self, path: &str, fields: &[(&str, &str)]) -> Option<u16> {
+        get(self.port, path, fields).map(|(status, _)| status)
+    }
+
+    /// Has it read its configuration again.
+    pub(crate) fn reload(&self) {
+        let mut kill = Command::new("kill");
+        kill.args(["-s", "HUP", &self.child.id().to_string()]);
+        assert!(kill.status().unwrap().success());
     }
 
     /// The status of a request with these fields, once the gateway is behind its first moments (Traefik listens before
@@ -104,14 +125,21 @@ impl Gateway {
 
 impl Drop for Gateway {
     fn drop(&mut self) {
-        // It has one process, and may be gone already.
+        // Those with several processes end them all when they are asked; it may be gone already.
+        let mut kill = Command::new("kill");
+        kill.args(["-s", "TERM", &self.child.id().to_string()]);
+        let _ = kill.stderr(Stdio::null()).status();
+        let deadline = Instant::now() + ENDS;
+        while Instant::now() < deadline && matches!(self.child.try_wait(), Ok(None)) {
+            std::thread::sleep(Duration::from_millis(10));
+        }
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
 /// An API that lets everybody in. It lives as long as the test.
-fn upstream() -> u16 {
+pub(crate) fn upstream() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
     std::thread::spawn(move || {
@@ -148,7 +176,7 @@ pub(crate) fn peer(name: &str) -> Command {
     Command::new(program)
 }
 
-fn address(port: u16) -> String {
+pub(crate) fn address(port: u16) -> String {
     format!("127.0.0.1:{port}")
 }
 

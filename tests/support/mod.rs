@@ -2,6 +2,7 @@
 
 pub(crate) mod browser;
 pub(crate) mod daemon;
+pub(crate) mod deniers;
 pub(crate) mod gateways;
 pub(crate) mod hook;
 pub(crate) mod house;

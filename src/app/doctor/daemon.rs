@@ -9,8 +9,9 @@ use crate::outbound::Caller;
 use std::io::ErrorKind;
 use std::net::{SocketAddr, TcpListener};
 
-/// What gateways asked, by answer.
+/// What gateways asked, by answer, and what became of the tokens before any log line.
 const CHECKS: &str = "tokentrip_checks_total";
+const PRESENTED: &str = "tokentrip_presented_total";
 
 pub(super) async fn look(config: &Config, report: &mut Report) {
     let server = &config.server;
@@ -61,7 +62,7 @@ async fn metrics(at: SocketAddr) -> Option<String> {
 }
 
 /// Who listens everywhere answers on loopback, too.
-fn reachable(mut at: SocketAddr) -> SocketAddr {
+pub(in crate::app) fn reachable(mut at: SocketAddr) -> SocketAddr {
     if at.ip().is_unspecified() {
         let loopback = if at.is_ipv4() { "127.0.0.1" } else { "::1" };
         at.set_ip(loopback.parse().unwrap_or(at.ip()));
@@ -69,28 +70,46 @@ fn reachable(mut at: SocketAddr) -> SocketAddr {
     at
 }
 
+/// The sum of a metric over the rows with this word.
+fn sum(metrics: &str, name: &str, word: &str) -> u64 {
+    let rows = metrics.lines();
+    let rows = rows.filter(|row| row.starts_with(name) && row.contains(word));
+    rows.filter_map(|row| row.rsplit(' ').next()?.parse::<u64>().ok())
+        .sum()
+}
+
 fn checks(metrics: &str, report: &mut Report) {
-    let of = |answer: &str| -> u64 {
-        let rows = metrics
-            .lines()
-            .filter(|row| row.starts_with(CHECKS) && row.contains(answer));
-        rows.filter_map(|row| row.rsplit(' ').next()?.parse::<u64>().ok())
-            .sum()
-    };
-    let (allowed, denied) = (of("allowed"), of("denied"));
+    let (allowed, denied) = (
+        sum(metrics, CHECKS, "allowed"),
+        sum(metrics, CHECKS, "denied"),
+    );
     if allowed + denied == 0 {
         report.warn(
             "check",
             "no gateway has asked /v1/check yet: a stolen token is found and not refused",
             "deploy/gateways has the lines for each gateway",
         );
-    } else {
-        report.ok(
-            "check",
-            format!(
-                "gateways asked {} times, {denied} refused",
-                allowed + denied
-            ),
-        );
+        return;
+    }
+    let asked = format!(
+        "gateways asked {} times, {denied} refused",
+        allowed + denied
+    );
+    report.ok("check", asked);
+    for (outcome, what, hint) in [
+        (
+            "untrusted",
+            "tokens were asked about by somebody who is not trusted to name clients: they are only found in the log",
+            "name the gateway's address in `trusted_proxies` of [server]",
+        ),
+        (
+            "no_client",
+            "tokens were asked about without a client: they are only found in the log",
+            "have the gateway send X-Forwarded-For, as the recipes in deploy/gateways do",
+        ),
+    ] {
+        if sum(metrics, PRESENTED, outcome) > 0 {
+            report.warn("check", what, hint);
+        }
     }
 }

@@ -3,6 +3,9 @@
 //! In: findings, changed incidents. Out: one transaction; what was denied.
 //! Does not know: how a line was judged, how a call is made.
 
+mod known;
+
+use self::known::Known;
 use super::line::Shared;
 use super::unstored::Unstored;
 use super::{Error, wall};
@@ -11,7 +14,8 @@ use crate::config::Config;
 use crate::domain::action::{Action, Delivery, Outcome, Standing};
 use crate::domain::finding::{Finding, Level};
 use crate::domain::ids::IncidentId;
-use crate::domain::incident::{Incident, Refusal, Target};
+use crate::domain::incident::{Incident, Target};
+use crate::domain::time::Time;
 use crate::engine::{Engine, Totals};
 use crate::metrics::Metrics;
 use crate::response::breaker::Breaker;
@@ -26,27 +30,13 @@ use tracing::{error, info};
 /// Between looks for what is older than the retention allows.
 const PRUNE_EVERY: Duration = Duration::from_secs(3600);
 
-/// What was planned and told about one incident.
-#[derive(Clone, Debug)]
-struct Known {
-    /// The level that was told; nothing was told yet without one.
-    told: Option<Level>,
-    actionable: bool,
-    targets: Vec<String>,
-    refusals: Vec<Refusal>,
-    /// Something waits for a person's word.
-    waits: bool,
-}
-
-impl Known {
-    /// Says in the incident what was not done, and what a person can do about it.
-    fn complete(&self, incident: &mut Incident) {
-        incident.refused.extend(self.refusals.iter().cloned());
-        if self.waits {
-            let command = format!(" Then: `tokentrip incidents approve {}`.", incident.id);
-            incident.next.push_str(&command);
-        }
-    }
+/// What a person decided.
+#[derive(Default)]
+pub(super) struct Decided {
+    /// What is newly denied.
+    pub(super) denied: Vec<Target>,
+    /// What is no longer denied.
+    pub(super) undone: Vec<Target>,
 }
 
 /// What follows from findings and incidents.
@@ -55,7 +45,8 @@ pub(super) struct Answer {
     breaker: Breaker,
     known: HashMap<IncidentId, Known>,
     /// What other processes had changed in the store when it was looked at last.
-    others: i64,
+    others: (i64, u64),
+    /// What is denied, as far as it was said to the engine.
     denied: HashSet<Target>,
     evicted: HashMap<&'static str, u64>,
     uses: [u64; 5],
@@ -77,7 +68,7 @@ impl Answer {
             breaker: Breaker::default(),
             known: HashMap::new(),
             others: shared.store.changes_of_others().map_err(Error::shown)?,
-            denied: HashSet::new(),
+            denied: listed(shared).map_err(Error::shown)?.into_keys().collect(),
             evicted: HashMap::new(),
             uses: [0; 5],
             prune_at: Instant::now(),
@@ -137,6 +128,7 @@ impl Answer {
         };
         let new = actions.iter().filter(is_new);
         let denied: Vec<Target> = new.map(|action| action.target.clone()).collect();
+        self.denied.extend(denied.iter().cloned());
         if !denied.is_empty() {
             shared
                 .metrics
@@ -237,7 +229,9 @@ impl Answer {
         }
         let account = incident.issuer.as_deref().zip(incident.subject.as_deref());
         let subject_since = account.and_then(|(iss, sub)| engine.subject_since(iss, sub));
+        let drill = shared.store.drill(wall()).unwrap_or_default();
         let situation = Situation {
+            drill: drill.as_deref(),
             now: wall(),
             paused: shared.store.paused().unwrap_or(true),
             subject_since,
@@ -283,31 +277,37 @@ impl Answer {
         sinks::alerts(&self.receivers.sinks, event, incident)
     }
 
-    /// Takes over what a person decided with the command line: approvals and what was undone. Gives what is newly
-    /// denied.
-    pub(super) fn decisions(&mut self, shared: &Shared) -> Vec<Target> {
+    /// Takes over what a person decided, here or with the command line: approvals and what was undone.
+    pub(super) fn decisions(&mut self, shared: &Shared) -> Decided {
+        // What the database has not taken yet is not in it, and was undone by nobody.
+        if self.waits() {
+            return Decided::default();
+        }
         let Ok(others) = shared.store.changes_of_others() else {
-            return Vec::new();
+            return Decided::default();
         };
         if others == self.others {
-            return Vec::new();
+            return Decided::default();
         }
-        let Ok(listed) = shared.store.denylist(wall()) else {
-            return Vec::new();
+        let Ok(listed) = listed(shared) else {
+            return Decided::default();
         };
         self.others = others;
+        let is_gone = |denied: &&Target| !listed.contains_key(*denied);
+        let undone: Vec<Target> = self.denied.iter().filter(is_gone).cloned().collect();
+        for target in &undone {
+            shared.denylist.undo(target);
+        }
+        // Last, so that what another incident denies as well stays denied.
         for (target, until) in &listed {
             // What finds no room is counted by the list itself.
             let _ = shared.denylist.deny(target, *until);
         }
-        let listed: HashSet<Target> = listed.into_iter().map(|(target, _)| target).collect();
-        self.denied.difference(&listed).for_each(|undone| {
-            shared.denylist.undo(undone);
-        });
-        let new = listed.difference(&self.denied).cloned().collect();
-        self.denied = listed;
+        let is_new = |target: &&Target| !self.denied.contains(*target);
+        let denied = listed.keys().filter(is_new).cloned().collect();
+        self.denied = listed.into_keys().collect();
         shared.wake.notify_one();
-        new
+        Decided { denied, undone }
     }
 
     /// Gauges of the store and the engine; what is too old is deleted.
@@ -339,6 +339,11 @@ impl Answer {
             }
         }
     }
+}
+
+/// What the store says is denied, until when.
+fn listed(shared: &Shared) -> Result<HashMap<Target, Time>, StoreError> {
+    Ok(shared.store.denylist(wall())?.into_iter().collect())
 }
 
 /// Behind a proxy that nobody configured everybody has one address, and whoever is judged by it may be somebody else.

@@ -12,6 +12,7 @@ use self::orders::{patterns, patterns_from_end};
 use super::answer::Answer;
 use super::memory::{Keys, Memory};
 use super::readings::{Inside, Readings};
+use super::sensor::Asking;
 use super::surroundings::Surroundings;
 use super::{Error, Order, wall};
 use crate::app::receivers::Receivers;
@@ -19,6 +20,7 @@ use crate::app::set_up::SetUp;
 use crate::app::stamps::hold_back;
 use crate::domain::incident::Target;
 use crate::domain::line::Chunk;
+use crate::domain::presentation::Presentation;
 use crate::domain::time::Time;
 use crate::engine::prepare::skipped_for;
 use crate::engine::{Engine, Input, Observation};
@@ -66,6 +68,10 @@ pub(super) struct Shared {
     pub(super) keys: KeyRequests,
     /// What the console says of rules and mode.
     pub(super) in_force: Arc<InForce>,
+    /// Takes what gateways ask about.
+    pub(super) asking: Arc<Asking>,
+    /// What they asked about.
+    pub(super) asked: Receiver<Presentation>,
 }
 
 /// The thread of lines.
@@ -125,7 +131,6 @@ impl Line {
             .as_deref()
             .map(|memory| Memory::restore(memory, &mut engine, &mut answer));
         let (readings, keys) = readings.unwrap_or_default();
-        let hints = Wake::new(&patterns).ok();
         let mut line = Self {
             issuers: set_up.issuers.clone(),
             seen: Observation::default(),
@@ -143,7 +148,7 @@ impl Line {
             state,
             engine,
             follower,
-            hints,
+            hints: None,
             unwatched: 0,
             trouble: None,
             answer,
@@ -156,6 +161,9 @@ impl Line {
         }
         line.replay(left.records)?;
         line.snapshot()?;
+        line.watch_folders();
+        let (issuers, shared) = (&line.issuers, &line.shared);
+        shared.asking.learn(issuers, &shared.keys);
         Ok(line)
     }
 
@@ -181,6 +189,13 @@ impl Line {
                             .observe(Input::Revoked { target, time }, &mut self.seen);
                     }
                 }
+                Fed::Restored { json } => {
+                    if let Ok(target) = serde_json::from_slice::<Target>(&json) {
+                        self.engine
+                            .observe(Input::Restored(&target), &mut self.seen);
+                    }
+                }
+                Fed::Asked(asked) => self.engine.observe(Input::Asked(&asked), &mut self.seen),
                 Fed::Tick { time } => self.engine.observe(Input::Tick(time), &mut self.seen),
                 Fed::Keys { issuer, bytes, at } => self.learn(&issuer, &bytes, at),
                 // Positions were taken in before.
@@ -205,6 +220,7 @@ impl Line {
             while let Ok(order) = inbox.try_recv() {
                 stopping |= self.order(order)?;
             }
+            self.hear_gateways()?;
             let more = self.read()?;
             if stopping && !more {
                 return self.end();
@@ -216,7 +232,8 @@ impl Line {
             }
             self.show_trouble();
             let decided = self.answer.decisions(&self.shared);
-            self.revoked(decided)?;
+            self.restored(&decided.undone)?;
+            self.revoked(decided.denied)?;
             self.chores();
             if !more {
                 self.wait();
@@ -369,18 +386,6 @@ impl Line {
         let (answer, engine) = (&mut self.answer, &self.engine);
         let denied = answer.give(findings, incidents, self.read_at, engine, &self.shared);
         self.revoked(denied)
-    }
-
-    /// Tells the engine what is denied from now on, so that a use that is accepted all the same is noticed.
-    fn revoked(&mut self, targets: Vec<Target>) -> Result<(), Error> {
-        for target in targets {
-            let time = wall();
-            let json = serde_json::to_vec(&(&target, time.as_ms())).map_err(Error::shown)?;
-            self.follower.note(Fed::Revoked { json }, Instant::now());
-            let revoked = Input::Revoked { target, time };
-            self.engine.observe(revoked, &mut self.seen);
-        }
-        Ok(())
     }
 
     fn snapshot(&mut self) -> Result<(), Error> {

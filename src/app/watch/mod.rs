@@ -12,6 +12,7 @@ mod line;
 mod memory;
 mod readings;
 mod rules_folder;
+mod sensor;
 mod surroundings;
 mod unstored;
 
@@ -33,6 +34,7 @@ use crate::response::denylist::Denylist;
 use crate::store::Store;
 use cases::Cases;
 use line::{Line, Shared};
+use sensor::Asking;
 use std::collections::BTreeSet;
 use std::io::IsTerminal;
 use std::sync::Arc;
@@ -107,10 +109,18 @@ pub(crate) fn run(options: &Watch) -> Result<u8, Error> {
     let receivers = Receivers::new(&set_up.config, &Cases::of(&store, &set_up))?;
     let in_force = Arc::new(InForce::default());
     show_in_force(&in_force, &set_up);
+    let (asking, asked) = Asking::new(
+        set_up.front.clone(),
+        &set_up.config,
+        &set_up.issuers,
+        Arc::clone(&metrics),
+    );
+    let asking = Arc::new(asking);
+    let check = Check::new(set_up.front.key.clone(), Arc::clone(&denylist));
     let parts = Parts {
         metrics: Arc::clone(&metrics),
         readiness: Arc::clone(&readiness),
-        check: Arc::new(Check::new(set_up.front.key.clone(), Arc::clone(&denylist))),
+        check: Arc::new(check.with_sensor(asking.clone())),
         store: Arc::clone(&store),
         streams: receivers
             .providers
@@ -143,8 +153,11 @@ pub(crate) fn run(options: &Watch) -> Result<u8, Error> {
         wake,
         keys,
         in_force,
+        asking,
+        asked,
     };
     surroundings.deliver_to(&receivers, &shared)?;
+    surroundings.mirror_to(&receivers, &shared);
     surroundings.listen(&set_up.config, &shared)?;
     surroundings.watch_rules(&set_up);
     let served = runtime.spawn(server.run(stopped));
@@ -210,7 +223,12 @@ fn http_options(config: &Config) -> Result<Options, Error> {
         .viewer_secret
         .as_ref()
         .map(|secret| secret.read());
+    let approvers = config.approvers.iter().map(|approver| {
+        let secret = approver.secret.read().map_err(Error::shown)?;
+        Ok((approver.name.clone(), secret))
+    });
     Ok(Options {
+        approvers: approvers.collect::<Result<_, Error>>()?,
         listen: Some(config.server.listen),
         check_listen: config.server.check_listen,
         metrics_listen: config.server.metrics_listen,

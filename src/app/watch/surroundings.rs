@@ -1,5 +1,5 @@
-//! What lives round the thread of lines and follows the configuration: key sets, deliveries, listeners, the folder of
-//! rules.
+//! What lives round the thread of lines and follows the configuration: key sets, deliveries, copies of the denylist,
+//! listeners, the folder of rules.
 //!
 //! In: the set-up, and later a new one. Out: tasks that run, [`Order`]s from them.
 //! Does not know: lines. What did not change goes on undisturbed; what is replaced finishes what it began.
@@ -15,14 +15,17 @@ use crate::domain::action::{Delivery, GATEWAY, Outcome, Step};
 use crate::domain::incident::Target;
 use crate::issuers::{KeyRequests, KeySource, Location, Pace, Refresher};
 use crate::listeners::{Count, Counter, Listener, Listeners};
+use crate::outbound::now;
 use crate::response::dispatch::{Backoff, Dispatcher, Watcher};
+use crate::response::mirrors::{self, Hearing, Witness};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::Sender;
 use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use tracing::info;
+use tracing::{error, info, warn};
 
 /// How often the folder of rules is looked at.
 const RULES_EVERY: Duration = Duration::from_secs(1);
@@ -35,6 +38,7 @@ pub(super) struct Surroundings {
     rules: Option<JoinHandle<()>>,
     /// The last one delivers, those before it finish what they began.
     deliveries: Vec<Stoppable<JoinHandle<()>>>,
+    mirrors: Vec<Stoppable<JoinHandle<()>>>,
     listeners: Vec<(Listener, Stoppable<Listeners>)>,
 }
 
@@ -53,6 +57,7 @@ impl Surroundings {
             keys: None,
             rules: None,
             deliveries: Vec::new(),
+            mirrors: Vec::new(),
             listeners: Vec::new(),
         }
     }
@@ -147,6 +152,32 @@ impl Surroundings {
         Ok(())
     }
 
+    /// Keeps these copies of the denylist, instead of those before. One that is no longer wanted stays as it is.
+    pub(super) fn mirror_to(&mut self, receivers: &Receivers, shared: &Shared) {
+        for before in self.mirrors.drain(..) {
+            before.stop.send_replace(true);
+        }
+        for mirror in &receivers.mirrors {
+            let store = Arc::clone(&shared.store);
+            let hearing = Hearing {
+                denylist: Arc::clone(&shared.denylist),
+                taken_back: Box::new(move |target| {
+                    if let Err(error) = store.take_back(target, "another daemon", now()) {
+                        error!(%error, "what another daemon took back is denied again after a restart");
+                    }
+                }),
+            };
+            let witness = witness(shared);
+            let (stop, mut stopped) = watch::channel(false);
+            let ended = async move {
+                let _ = stopped.wait_for(|stop| *stop).await;
+            };
+            let keeping = mirrors::keep(Arc::clone(mirror), hearing, witness, ended);
+            let running = self.runtime.spawn(keeping);
+            self.mirrors.push(Stoppable { stop, running });
+        }
+    }
+
     /// Listens where the configuration says, and nowhere else. What a listener that ends has received is written.
     ///
     /// # Errors
@@ -188,8 +219,8 @@ impl Surroundings {
         for task in [&self.keys, &self.rules].into_iter().flatten() {
             task.abort();
         }
-        for deliveries in &self.deliveries {
-            deliveries.stop.send_replace(true);
+        for task in self.deliveries.iter().chain(&self.mirrors) {
+            task.stop.send_replace(true);
         }
         for (_, listening) in self.listeners {
             finish(listening);
@@ -214,4 +245,25 @@ fn revoked(delivery: &Delivery, outcome: &Outcome) -> Option<Target> {
 fn finish(listening: Stoppable<Listeners>) {
     listening.stop.send_replace(true);
     listening.running.finish();
+}
+
+/// Says on the metrics, on `/readyz` and in the log whether a copy of the denylist is in step.
+fn witness(shared: &Shared) -> Witness {
+    let (metrics, readiness) = (Arc::clone(&shared.metrics), Arc::clone(&shared.readiness));
+    let said = AtomicBool::new(false);
+    Arc::new(move |name, fault| {
+        metrics.mirror_behind(name, f64::from(u8::from(fault.is_some())));
+        let part = format!("mirror {name}");
+        match fault {
+            None => readiness.ready(&part),
+            Some(fault) => readiness.impaired(&part, fault.to_string()),
+        }
+        match (fault, said.swap(fault.is_some(), Ordering::Relaxed)) {
+            (None, true) => info!(mirror = name, "a copy of the denylist is in step again"),
+            (Some(fault), false) => {
+                warn!(mirror = name, %fault, "a copy of the denylist is behind");
+            }
+            _ => {}
+        }
+    })
 }

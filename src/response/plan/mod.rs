@@ -10,6 +10,7 @@
 //! thief may hold a refresh token nobody can name, or several of the subject's sessions are at stake.
 
 mod blocks;
+mod drill;
 mod gates;
 
 use super::breaker::{Breaker, Budget, Hurt, Stop};
@@ -74,6 +75,8 @@ pub struct Situation<'a> {
     pub subject_since: Option<Time>,
     /// Subjects active in the last hour.
     pub active_subjects: u64,
+    /// The subject of a drill that is under way: nobody.
+    pub drill: Option<&'a str>,
     /// What makes judgements doubtful at the moment: place tables or keys are stale, proxies are not configured.
     pub doubt: Option<&'a str>,
 }
@@ -102,6 +105,12 @@ pub fn plan(
         held: false,
         plan: Plan::default(),
     };
+    if let Some(drill) = situation.drill
+        && incident.subject.as_deref() == Some(drill)
+    {
+        plan.rehearse(drill, providers, breaker);
+        return plan.plan;
+    }
     if let Some((gate, reason)) = gates::forbidden(incident, policy) {
         plan.refuse(gate, reason);
         return plan.plan;

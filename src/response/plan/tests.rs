@@ -64,6 +64,7 @@ fn enforce() -> Case {
             paused: false,
             subject_since: Some(now.plus_ms(-90 * 86_400_000)),
             active_subjects: 1000,
+            drill: None,
             doubt: None,
         },
         breaker: Breaker::default(),
@@ -443,4 +444,25 @@ fn who_is_forced_gets_no_mail_of_the_same_provider_and_a_mail_is_never_made_twic
     );
     case.policy.ask = Mode::Observe;
     assert_eq!(case.planned(Writer("okta".into(), true), Step::Ask), []);
+}
+
+#[test]
+fn a_drill_denies_what_is_its_own_and_calls_nobody_whatever_the_mode() {
+    let mut case = enforce();
+    case.policy.deny = Mode::Observe;
+    case.policy.revoke = Mode::Observe;
+    case.policy.password = Mode::Observe;
+    case.incident.subject = Some("drill-1".into());
+    if let Some(Target::Jti { jti, .. }) = case.incident.steps.revoke.targets.first_mut() {
+        *jti = "drill-1-jti".into();
+    }
+    assert_eq!(case.shown().0, [""; 0], "nobody announced it");
+    case.situation.drill = Some("drill-1");
+    // The session is somebody's: a forged token can name any.
+    let expected = [
+        "go gateway revoke jti drill-1-jti".to_owned(),
+        format!("dry idp revoke {SID}"),
+        "dry idp password subject alice".to_owned(),
+    ];
+    assert_eq!(case.shown(), (expected.to_vec(), Vec::new()));
 }

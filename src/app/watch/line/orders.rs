@@ -18,7 +18,6 @@ use crate::domain::time::Time;
 use crate::engine::Input;
 use crate::ingest::journal::Fed;
 use crate::ingest::tail::Hint;
-use crate::ingest::wake::Wake;
 use crate::issuers::FetchedKeys;
 use crate::tokens::keys::KeySet;
 use std::ffi::OsString;
@@ -65,6 +64,7 @@ impl Line {
         if self.issuers.learn(issuer, set, at) {
             let issuers = Arc::new(self.issuers.clone());
             self.engine.observe(Input::Keys(issuers), &mut self.seen);
+            self.shared.asking.learn(&self.issuers, &self.shared.keys);
         }
     }
 
@@ -129,9 +129,9 @@ impl Line {
             self.shared.keys = self.surroundings.fetch_keys(is, |_| {})?.1;
         }
         self.surroundings.deliver_to(&receivers, &self.shared)?;
+        self.surroundings.mirror_to(&receivers, &self.shared);
         self.surroundings.watch_rules(&new);
         self.answer.answer_by(receivers);
-        self.hints = Wake::new(&patterns).ok();
         self.follower.rename(patterns, from_end);
         let memory = self.engine.snapshot().map_err(Error::shown)?;
         self.engine = new.engine(self.fast_path, false);
@@ -139,6 +139,9 @@ impl Line {
         self.issuers = new.issuers.clone();
         self.set_up = new;
         show_in_force(&self.shared.in_force, &self.set_up);
+        self.watch_folders();
+        self.shared.asking.configure(&self.set_up.config);
+        self.shared.asking.learn(&self.issuers, &self.shared.keys);
         for (issuer, set) in self.keys.clone() {
             self.learn(&issuer, &set.bytes, set.at);
         }

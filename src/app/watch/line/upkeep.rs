@@ -4,9 +4,14 @@
 //! Does not know: how a line is judged.
 
 use super::Line;
+use super::orders::patterns;
+use crate::app::Error;
 use crate::app::watch::wall;
+use crate::domain::incident::Target;
+use crate::domain::presentation::Presentation;
 use crate::engine::Input;
 use crate::ingest::discover::source_of;
+use crate::ingest::journal::Fed;
 use crate::ingest::tail::Obstacle;
 use crate::ingest::wake::Wake;
 use crate::store::Restored;
@@ -16,6 +21,9 @@ use tracing::{error, info, warn};
 
 /// Between looks at gauges and retention.
 const CHORES_EVERY: Duration = Duration::from_secs(5);
+
+/// What gateways asked about that is fed before lines are read again.
+const ASKED_AT_ONCE: usize = 1024;
 
 impl Line {
     /// Says when the state folder takes nothing, and when it does again.
@@ -63,15 +71,71 @@ impl Line {
         }
     }
 
+    /// Is told of changes in the folders of the sources, and of what gateways ask.
+    pub(super) fn watch_folders(&mut self) {
+        self.hints = Wake::new(&patterns(&self.set_up.config)).ok();
+        self.shared.asking.ring(self.hints.as_ref().map(Wake::bell));
+    }
+
+    /// Feeds what gateways asked about.
+    ///
+    /// # Errors
+    /// As those of an answer.
+    pub(super) fn hear_gateways(&mut self) -> Result<(), Error> {
+        if self.answer.is_full() {
+            return Ok(()); // the queue is bounded, and counts what it does not take
+        }
+        let asked = self.shared.asked.try_iter().take(ASKED_AT_ONCE);
+        let asked: Vec<Presentation> = asked.collect();
+        if asked.is_empty() {
+            return Ok(());
+        }
+        self.read_at = Instant::now();
+        self.fed = true;
+        for one in &asked {
+            self.engine.observe(Input::Asked(one), &mut self.seen);
+        }
+        let asked = asked.into_iter().map(|one| Fed::Asked(Box::new(one)));
+        self.follower.note_all(asked.collect(), Instant::now());
+        self.answer()
+    }
+
+    /// Tells the engine what is denied from now on, so that a use that is accepted all the same is noticed.
+    ///
+    /// # Errors
+    /// When it cannot be written as JSON, which would be a mistake of ours.
+    pub(super) fn revoked(&mut self, targets: Vec<Target>) -> Result<(), Error> {
+        for target in targets {
+            let time = wall();
+            let json = serde_json::to_vec(&(&target, time.as_ms())).map_err(Error::shown)?;
+            self.follower.note(Fed::Revoked { json }, Instant::now());
+            let revoked = Input::Revoked { target, time };
+            self.engine.observe(revoked, &mut self.seen);
+        }
+        Ok(())
+    }
+
+    /// Tells the engine what is no longer denied, so that a use that is accepted again is nothing.
+    ///
+    /// # Errors
+    /// When it cannot be written as JSON, which would be a mistake of ours.
+    pub(super) fn restored(&mut self, targets: &[Target]) -> Result<(), Error> {
+        for target in targets {
+            let json = serde_json::to_vec(target).map_err(Error::shown)?;
+            self.follower.note(Fed::Restored { json }, Instant::now());
+            self.engine.observe(Input::Restored(target), &mut self.seen);
+        }
+        Ok(())
+    }
+
     /// Looks for new folders to be told of changes in.
     fn keep_watching(&mut self) {
         let unwatched = match &mut self.hints {
             Some(hints) => hints.renew(),
             None => {
-                let patterns = self.set_up.config.sources.iter();
-                let patterns: Vec<_> = patterns.map(|source| source.path.clone().into()).collect();
-                self.hints = Wake::new(&patterns).ok();
-                self.hints.as_ref().map_or(patterns.len(), Wake::unwatched)
+                self.watch_folders();
+                let patterns = self.set_up.config.sources.len();
+                self.hints.as_ref().map_or(patterns, Wake::unwatched)
             }
         };
         self.shared

@@ -1,0 +1,370 @@
+//! An attacker who knows the program and tries to turn it against its users: nobody but a thief loses anything.
+//!
+//! In: logs with what an attacker can write into them, in mode enforce, with a provider that is called for real.
+//! Out: no call and no denial for a victim; what is genuinely stolen is denied all the same.
+
+use crate::support::daemon::{Daemon, get, tokentrip, until, until_for};
+use crate::support::hook::{Call, Hook};
+use crate::support::house::append;
+use crate::support::logs::{BROWSER, ISSUER, LISBON, OTHER_BROWSER, TOKYO};
+use crate::support::mint::{mint, mint_with, unsigned};
+use serde_json::{Value, json};
+use std::fs;
+use std::net::TcpListener;
+use std::path::PathBuf;
+use std::time::{Duration, SystemTime};
+use tempfile::TempDir;
+
+const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+
+fn now_s() -> i64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    since.unwrap().as_secs().try_into().unwrap()
+}
+
+fn claims(sub: &str) -> Value {
+    let now_s = now_s();
+    json!({
+        "iss": ISSUER, "sub": sub, "sid": format!("sid-{sub}"), "jti": format!("jti-{sub}"),
+        "iat": now_s - 900, "exp": now_s + 3600,
+    })
+}
+
+fn token(sub: &str) -> String {
+    mint(&claims(sub), "p-256")
+}
+
+/// One line as nginx writes it, every field given.
+fn line(ago_s: i64, client: &str, agent: &str, token: &str, more: &[(&str, &str)]) -> String {
+    let mut line = json!({
+        "msec": format!("{}.000", now_s() - ago_s), "remote_addr": client, "request_method": "GET",
+        "request_uri": "/api/orders", "status": "200", "body_bytes_sent": "512", "http_host": "api.example.com",
+        "request_id": format!("{ago_s:032x}"), "http_user_agent": agent, "http_referer": "",
+        "http_x_forwarded_for": "", "http_authorization": format!("Bearer {token}"),
+    });
+    for (name, value) in more {
+        line[*name] = (*value).into();
+    }
+    format!("{line}\n")
+}
+
+/// A theft that is one: the holder at home, then somebody far away.
+fn theft(sub: &str) -> String {
+    let token = token(sub);
+    let holder = (0..3).map(|step| line(400 - step * 20, LISBON, BROWSER, &token, &[]));
+    let thief = line(60, TOKYO, OTHER_BROWSER, &token, &[]);
+    holder.chain([thief]).collect()
+}
+
+struct House {
+    folder: TempDir,
+    hook: Hook,
+    daemon: Daemon,
+}
+
+impl House {
+    fn start(more: &str, log: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        fs::write(
+            at("keys.json"),
+            include_str!("fixtures/keys/public.jwks.json"),
+        )
+        .unwrap();
+        fs::write(at("hook.secret"), SECRET).unwrap();
+        fs::write(at("access.log"), log).unwrap();
+        let hook = Hook::start(|_, _| Some(204));
+        let config = format!(
+            "[[source]]\npath = \"access.log\"\ntrusted_proxies = [\"10.0.0.0/8\"]\n[[issuer]]\nissuer = \"{ISSUER}\"\n\
+             jwks = \"keys.json\"\nprotected_paths = [\"/api/\"]\n[[provider]]\nkind = \"webhook\"\nurl = \"{}\"\n\
+             secret_file = \"hook.secret\"\n[state]\nfolder = \"state\"\n[response]\nmode = \"enforce\"\n{more}",
+            hook.url
+        );
+        let daemon = Daemon::start(folder.path(), &config);
+        Self {
+            folder,
+            hook,
+            daemon,
+        }
+    }
+
+    fn log(&self) -> PathBuf {
+        self.folder.path().join("access.log")
+    }
+
+    fn write(&self, lines: &str) {
+        append(&self.log(), lines.as_bytes());
+    }
+
+    fn all_read(&self) {
+        let written = fs::read_to_string(self.log()).unwrap().lines().count();
+        until_for(Duration::from_secs(300), "every line read", || {
+            let read = self.daemon.metric("tokentrip_lines_read_total", &[]);
+            (read as usize == written).then_some(())
+        });
+    }
+
+    fn check(&self, token: &str) -> u16 {
+        let bearer = format!("Bearer {token}");
+        get(self.daemon.port, "/v1/check", &[("Authorization", &bearer)])
+            .unwrap()
+            .0
+    }
+
+    /// The calls about a subject.
+    fn calls(&self, sub: &str) -> Vec<Call> {
+        let mut calls = self.hook.calls();
+        calls.retain(|call| call.body.to_string().contains(sub));
+        calls
+    }
+
+    fn incidents_of(&self, sub: &str) -> Vec<Value> {
+        let mut incidents = self.daemon.incidents();
+        incidents.retain(|incident| incident["subject"] == sub);
+        incidents
+    }
+}
+
+#[test]
+#[allow(clippy::too_many_lines, reason = "one story, told in one piece")]
+fn whatever_an_attacker_writes_or_forges_no_victim_is_logged_out_or_denied() {
+    let house = House::start("", "");
+    let victim = token("victim");
+    for step in 0..3 {
+        house.write(&line(500 - step * 20, LISBON, BROWSER, &victim, &[]));
+    }
+    // Where a key set would be fetched from, if anybody followed a header.
+    let lure = TcpListener::bind("127.0.0.1:0").unwrap();
+    lure.set_nonblocking(true).unwrap();
+    let url = format!("http://{}/jwks.json", lure.local_addr().unwrap());
+
+    let named = claims("victim");
+    let mut bad_signature = victim.clone();
+    bad_signature.replace_range(victim.len() - 30.., &"A".repeat(30));
+    let none = format!("{}.", unsigned(&json!({"alg": "none"}), &named));
+    let confused = mint_with(
+        &json!({"alg": "HS256", "kid": "rsa-2048"}),
+        &named,
+        "shared-secret",
+    );
+    let fetched = mint_with(
+        &json!({"alg": "ES256", "kid": "p-256", "jku": url, "x5u": url, "jwk": {"kty": "EC"}}),
+        &claims("lured"),
+        "shared-secret",
+    );
+    let kids = [
+        "../../../../dev/null",
+        "' OR '1'='1",
+        "$(touch /tmp/x)",
+        "{{7*7}}",
+        "\r\nX: y",
+    ];
+    let kids = kids.map(|kid| {
+        mint_with(
+            &json!({"alg": "ES256", "kid": kid}),
+            &named,
+            "shared-secret",
+        )
+    });
+    let mut forged = vec![bad_signature, none, confused, fetched];
+    forged.extend(kids);
+    for (nth, forged) in forged.iter().enumerate() {
+        for (step, status) in ["401", "200", "302", "403"].iter().enumerate() {
+            let ago_s = 300 - (nth * 4 + step) as i64;
+            house.write(&line(
+                ago_s,
+                TOKYO,
+                OTHER_BROWSER,
+                forged,
+                &[("status", status)],
+            ));
+        }
+    }
+    // A storm of a genuine token that is dead, let in by a gateway that forgot to look, and not.
+    let mut dead = named.clone();
+    dead["iat"] = (now_s() - 90_000).into();
+    dead["exp"] = (now_s() - 86_400).into();
+    dead["jti"] = "jti-dead".into();
+    let dead = mint(&dead, "p-256");
+    for step in 0..200 {
+        let status = ["401", "200"][step % 2];
+        house.write(&line(
+            200,
+            TOKYO,
+            OTHER_BROWSER,
+            &dead,
+            &[("status", status)],
+        ));
+    }
+    // An attacker with an account of his own writes the victim's line into every field he has.
+    let own = mint(&claims("attacker"), "p-256");
+    let inside = line(150, TOKYO, OTHER_BROWSER, "x", &[]);
+    let injected =
+        format!("\"}}\r\n{inside}{{\"a\":\"\\\",\"http_authorization\":\"Bearer {victim}");
+    let claimed = "\",\"jwt_sub\":\"victim\",\"jwt_iss\":\"https://idp.example.com/\",\"jwt_sid\":\"sid-victim";
+    for field in [
+        "http_user_agent",
+        "request_uri",
+        "http_referer",
+        "http_host",
+        "request_id",
+        "http_x_forwarded_for",
+    ] {
+        for text in [
+            inside.as_str(),
+            claimed,
+            injected.as_str(),
+            "%0d%0a",
+            "\u{0}\u{7f}\u{9b}",
+        ] {
+            house.write(&line(140, LISBON, BROWSER, &own, &[(field, text)]));
+        }
+    }
+    // He names the victim's address as his own, before a proxy that is trusted and before one that is not.
+    for (client, chain) in [
+        ("10.0.0.1", "192.0.2.10, 198.51.100.5"),
+        ("198.51.100.5", "192.0.2.10"),
+    ] {
+        let spoofed = [("http_x_forwarded_for", chain)];
+        house.write(&line(120, client, OTHER_BROWSER, &own, &spoofed));
+    }
+    house.all_read();
+    house.write(&line(0, LISBON, BROWSER, &victim, &[]));
+    // What is stolen for real, after all that, is answered.
+    house.write(&theft("robbed"));
+    until("the one real theft", || {
+        (!house.calls("sid-robbed").is_empty()).then_some(())
+    });
+    house.all_read();
+    assert_eq!(house.check(&token("robbed")), 401);
+    assert_eq!(house.check(&victim), 200);
+    assert_eq!(house.check(&own), 200);
+    for name in ["sid-victim", "sid-lured", "sid-attacker", "\"victim\""] {
+        let calls = house.calls(name);
+        assert!(calls.is_empty(), "{name}: {calls:#?}");
+    }
+    for incident in house.incidents_of("victim") {
+        let done = incident["actions"].as_array().unwrap().len();
+        assert_eq!(done, 0, "{incident:#}");
+    }
+    assert!(lure.accept().is_err(), "somebody followed jku or x5u");
+    assert!(!house.daemon.log().contains(&victim));
+}
+
+#[test]
+fn hostile_names_reach_a_provider_as_names_and_nothing_else() {
+    let names = [
+        "../../admin",
+        "$(reboot)",
+        "'; DROP TABLE incidents; --",
+        "{{config}} ${jndi:ldap://x}",
+        "<!channel> *x*",
+        "a\r\nBcc: all@example.com",
+        "CEF:0|x|y=z\\",
+        "a\u{202e}b\u{0}",
+    ];
+    let house = House::start("subjects_per_minute_max = 100\n", "");
+    for name in names {
+        house.write(&theft(name));
+    }
+    until("every theft answered", || {
+        let told = |name: &&str| {
+            let about = |call: &Call| {
+                let named =
+                    |sub: &Value| sub.as_str().is_some_and(|sub| sub == format!("sid-{name}"));
+                named(&call.body["data"]["target"]["sid"])
+            };
+            house.hook.calls().iter().any(about)
+        };
+        names.iter().all(|name| told(name)).then_some(())
+    });
+    for name in names {
+        assert_eq!(house.check(&token(name)), 401, "{name:?}");
+    }
+    assert!(house.daemon.incidents().len() >= names.len());
+}
+
+#[test]
+#[ignore = "takes minutes: cargo test ten_thousand -- --ignored"]
+fn ten_thousand_victims_at_once_are_denied_and_few_are_logged_out_until_a_person_looks() {
+    const VICTIMS: usize = 10_000;
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("log");
+    let mut lines = String::new();
+    for nth in 0..VICTIMS {
+        let token = token(&format!("u{nth:05}"));
+        // Each thief has a network of his own in Tokyo, so that no one of them explains the others.
+        let thief = format!("2001:db8:200:{nth:x}::5");
+        let holder = format!("2001:db8:100:{nth:x}::10");
+        lines += &line(400, &holder, BROWSER, &token, &[]);
+        lines += &line(60, &thief, "python-requests/2.32.3", &token, &[]);
+    }
+    fs::write(&log, &lines).unwrap();
+    let house = House::start("", "");
+    house.write(&theft("robbed"));
+    house.write(&lines);
+    house.all_read();
+    for nth in [0, VICTIMS / 2, VICTIMS - 10] {
+        let token = token(&format!("u{nth:05}"));
+        until_for(Duration::from_secs(300), "every token denied", || {
+            (house.check(&token) == 401).then_some(())
+        });
+    }
+    assert_eq!(house.daemon.metric("tokentrip_breaker_open", &[]), 1.0);
+    until_for(Duration::from_secs(60), "nothing under way", || {
+        (house.daemon.metric("tokentrip_outbox_depth", &[]) == 0.0).then_some(())
+    });
+    let subjects: std::collections::BTreeSet<String> = house
+        .hook
+        .calls()
+        .iter()
+        .map(|call| call.body["data"]["incident"].to_string())
+        .collect();
+    // Five a minute, or one in a hundred of those that are active in an hour.
+    println!("subjects logged out: {} of {VICTIMS}", subjects.len());
+    assert!(subjects.len() <= 100 + 5, "{}", subjects.len());
+}
+
+#[test]
+fn throwaway_accounts_do_not_use_up_what_the_real_theft_needs_and_last_nights_log_logs_nobody_out()
+{
+    let house = House::start("", "");
+    for nth in 0..12 {
+        house.write(&theft(&format!("throwaway{nth:02}")));
+    }
+    house.write(&theft("robbed"));
+    until("the real theft denied", || {
+        (house.check(&token("robbed")) == 401).then_some(())
+    });
+
+    // A first start on a backlog: ten hours old, with tokens that still live.
+    let mut old = claims("sleeper");
+    old["iat"] = (now_s() - 40_000).into();
+    old["exp"] = (now_s() + 40_000).into();
+    let old = mint(&old, "p-256");
+    let mut log: String = (0..3)
+        .map(|step| line(36_400 - step * 20, LISBON, BROWSER, &old, &[]))
+        .collect();
+    log += &line(36_000, TOKYO, OTHER_BROWSER, &old, &[]);
+    let house = House::start("", &log);
+    let incident = until("the incident", || house.incidents_of("sleeper").pop());
+    assert_eq!(house.hook.calls().len(), 0);
+    assert_eq!(house.check(&old), 200);
+    let refused = incident["refused"].to_string();
+    assert!(refused.contains("stale"), "{refused}");
+    let id = incident["id"].as_str().unwrap();
+    let mut approve = tokentrip();
+    approve.args(["incidents", "approve", id, "--config"]);
+    let output = approve
+        .arg(house.folder.path().join("tokentrip.toml"))
+        .output()
+        .unwrap();
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    until("the approved denial", || {
+        (house.check(&old) == 401).then_some(())
+    });
+}
