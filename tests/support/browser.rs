@@ -3,7 +3,7 @@
 //! In: the name of a script, its arguments. Out: words that it says, and how it ended.
 //! Does not know: pages. `tests/all` installs Chromium (Debian), playwright-core and axe-core (npm).
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
 
@@ -36,16 +36,6 @@ impl Browser {
         let mut line = String::new();
         self.said.read_line(&mut line).unwrap();
         assert_eq!(line.trim_end(), word, "what is wrong stands above");
-    }
-
-    /// Lets it go on.
-    pub(crate) fn go_on(&mut self) {
-        self.child
-            .stdin
-            .as_mut()
-            .unwrap()
-            .write_all(b"go\n")
-            .unwrap();
     }
 
     /// Waits for its end, which must be a good one.
