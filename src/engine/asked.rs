@@ -53,6 +53,8 @@ impl Engine {
         let presented = Presented {
             digest: asked.digest,
             place: asked.place,
+            // The proof that goes with a bound token is the request's, and its line tells of it.
+            fits: None,
         };
         self.presented(&prepared, presented, entry, &context, out);
     }

@@ -7,6 +7,7 @@ pub mod bindings;
 pub mod bounded;
 pub mod clients;
 pub mod commons;
+mod companions;
 pub mod device;
 pub mod families;
 pub mod habits;

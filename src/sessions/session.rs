@@ -3,9 +3,7 @@
 //! In: accepted uses. Out: [`Session`] with its [`Visit`]s, its binding and its switches.
 //! Does not know: what difference is suspicious.
 
-use super::device::{
-    is_persons, is_server, one_device, past_a_vpn, twins, two_hands, two_lines, updated,
-};
+use super::device::{one_device, past_a_vpn, twins, two_hands, updated};
 use crate::domain::context::Context;
 use crate::domain::ids::SubjectId;
 use crate::domain::time::Time;
@@ -259,58 +257,6 @@ impl Session {
         })
     }
 
-    /// True for a context that has been part of the session from its first moments: a backend that renders pages or
-    /// forwards the browser's token, or the other line of a router that has two. Who came later is somebody else.
-    pub fn companion(&self, key: ContextKey, context: &Context, time: Time) -> bool {
-        let first = self.visit(key).map_or(time, |(_, visit)| visit.first);
-        self.began_with(key, context, first, time)
-    }
-
-    /// True when the visit is a companion's.
-    pub fn accompanies(&self, visit: &Visit) -> bool {
-        self.began_with(visit.key, &visit.context, visit.first, self.last_seen)
-    }
-
-    fn began_with(&self, key: ContextKey, context: &Context, first: Time, time: Time) -> bool {
-        let age_s = first.apart_s(self.first_seen);
-        if is_server(context) {
-            return age_s <= COMPANION_S_MAX && self.attended(time);
-        }
-        age_s <= SECOND_LINE_S_MAX
-            && self.bound().all(|bound| bound.key != key)
-            && self.bound().any(|bound| two_lines(&bound.context, context))
-    }
-
-    /// True while the person whom a backend serves is about, and in a session that no person takes part in.
-    fn attended(&self, time: Time) -> bool {
-        let mut persons = self
-            .visits
-            .iter()
-            .filter(|visit| visit.accepted > 0 && is_persons(&visit.context))
-            .peekable();
-        persons.peek().is_none()
-            || persons.any(|visit| time.since_s(visit.last) <= UNATTENDED_S_MAX)
-    }
-
-    /// True when the session is where a backend would be that goes on although its person left long ago.
-    pub fn unattended(&self, time: Time) -> bool {
-        self.may_be_unattended() && !self.attended(time)
-    }
-
-    /// True when the session is where a backend would be, and was elsewhere.
-    pub fn may_be_unattended(&self) -> bool {
-        let is_server = |visit: &Visit| is_server(&visit.context);
-        self.visits.len() > 1 && self.current().is_some_and(is_server)
-    }
-
-    /// True when so far only a companion binds the session, and this is the browser or the app that it serves.
-    pub fn waits_for(&self, context: &Context, time: Time) -> bool {
-        self.bound()
-            .all(|bound| is_server(&bound.context) && self.accompanies(bound))
-            && is_persons(context)
-            && time.apart_s(self.first_seen) <= COMPANION_S_MAX
-    }
-
     fn bind(&mut self, index: u8) {
         // Nearly every use: nothing below moves a visit that binds already, and its context need not be looked at.
         if self.binding.contains(&Some(index)) {
@@ -398,15 +344,3 @@ impl Session {
         self.switches = switches.into();
     }
 }
-
-/// How soon after a session's first use a server that forwards its token shows up beside it: it is called by the page
-/// that the login loads. A thief needs longer to get the token and try it.
-const COMPANION_S_MAX: f64 = 20.0;
-
-/// A router with two lines spreads requests over both from the start; a session's first pages bring both. Five
-/// minutes are a handful of clicks, of which all go over one line in one case of thirty.
-const SECOND_LINE_S_MAX: f64 = 300.0;
-
-/// A backend acts while its person does. Half an hour of silence is where sites end sessions for want of activity
-/// (OWASP Session Management Cheat Sheet: 15 to 30 minutes for low-risk applications).
-const UNATTENDED_S_MAX: f64 = 1800.0;
