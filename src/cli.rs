@@ -15,6 +15,7 @@ pub use setting_up::{Doctor, Init, Parse, Scrub};
 use crate::domain::finding::Level;
 use crate::domain::time::Time;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use incidents::incident;
 use std::path::PathBuf;
 
 /// Finds stolen JSON Web Tokens in access logs, and answers.

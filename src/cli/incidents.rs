@@ -144,7 +144,7 @@ fn state(word: &str) -> Result<State, String> {
     State::of_name(word).ok_or_else(|| known.to_owned())
 }
 
-fn incident(text: &str) -> Result<IncidentId, String> {
+pub(super) fn incident(text: &str) -> Result<IncidentId, String> {
     text.parse()
         .map_err(|()| "write it as `incidents list` shows it, i-…".to_owned())
 }

@@ -16,9 +16,6 @@ use std::net::IpAddr;
 /// One address behind more than half of the events is a proxy, not a person: the client's address is in a header.
 const PEER_SHARE_MAX: f64 = 0.5;
 
-/// So many subjects in ten minutes behind one address are no household.
-const PROXY_SUBJECTS_MIN: usize = 5;
-
 /// Fewer events than this say nothing about shares.
 const PEER_EVENTS_MIN: u64 = 100;
 
