@@ -276,7 +276,7 @@ fn hostile_names_reach_a_provider_as_names_and_nothing_else() {
             };
             house.hook.calls().iter().any(about)
         };
-        names.iter().all(|name| told(name)).then_some(())
+        names.iter().all(told).then_some(())
     });
     for name in names {
         assert_eq!(house.check(&token(name)), 401, "{name:?}");

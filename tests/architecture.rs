@@ -58,7 +58,8 @@ struct Source {
 impl Source {
     fn read(path: PathBuf) -> Self {
         let text = read(&path);
-        let tests = Regex::new(r"(?m)^#\[cfg\(test\)\]\n(#\[.*\]\n)*mod \w+ \{").unwrap();
+        let tests =
+            Regex::new(r"(?m)^#\[cfg\(test\)\]\n(#\[.*\]\n)*(pub\(.*\) )?mod \w+ \{").unwrap();
         let end = tests.find(&text).map_or(text.len(), |found| found.start());
         let inside = path.strip_prefix("src").unwrap();
         let first = inside.components().next().unwrap().as_os_str();

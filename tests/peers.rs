@@ -372,6 +372,7 @@ fn stream(folder: &Path, how: &str, store: &Arc<Store>) -> Arc<dyn Provider> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[allow(clippy::too_many_lines, reason = "one story, told in its order")]
 async fn a_security_event_token_is_verified_with_the_keys_that_are_published_pushed_and_polled() {
     let folder = TempDir::new().unwrap();
     fs::write(folder.path().join("secret"), "poll-s3cret").unwrap();
@@ -600,6 +601,7 @@ async fn the_user_is_asked_by_one_mail_that_no_attacker_wrote() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[allow(clippy::too_many_lines, reason = "one story, told in its order")]
 async fn the_token_to_revoke_is_read_from_the_log_again_though_it_was_rotated_and_packed() {
     let (folder, mut config) = house();
     let vendor = Vendor::start();

@@ -235,6 +235,7 @@ impl Pair {
         login.map(|login| Reply::Answer(self.here(login)))
     }
 
+    #[allow(clippy::vec_box, reason = "exchanges are lent out one by one")]
     fn calls(&self, case: &Case) -> Vec<Box<Exchange>> {
         let calls = case.call.iter().map(|call| {
             let mut call = self.here(call);

@@ -73,6 +73,7 @@ fn the_commands_of_the_readme_print_what_it_shows() {
 #[test]
 fn the_configurations_of_the_readme_load() {
     let names = [
+        "TOKENTRIP_CROWDSEC_PASSWORD",
         "TOKENTRIP_HOOK_SECRET",
         "TOKENTRIP_KEYCLOAK_SECRET",
         "TOKENTRIP_REDIS_PASSWORD",

@@ -541,6 +541,6 @@ fn a_record_begins_as_the_contract_says_and_shows_no_token() {
     assert!(!lines[0].contains("eyJ"));
     assert_eq!(
         lines[1],
-        r#"{"type":"summary","lines":0,"events":0,"uses":0,"skipped":{},"tokens":0,"sessions":0,"subjects":0,"findings":{},"incidents":0,"seconds":0.0,"gaps_bytes":0,"sources":[]}"#
+        r#"{"type":"summary","lines":0,"events":0,"uses":0,"skipped":{},"tokens":0,"sessions":0,"subjects":0,"findings":{},"rules":{},"incidents":0,"seconds":0.0,"gaps_bytes":0,"sources":[]}"#
     );
 }

@@ -1,7 +1,8 @@
 //! `GET /v1/events`: what changes, as server-sent events.
 //!
 //! In: the store. Out: `ready` at once; `incident` with each incident that is new or changed; `changed` after any
-//! change of the store. Does not know: who changed it; the daemon, an answer of this server, and the command line look alike.
+//! change of the store.
+//! Does not know: who changed it; the daemon, an answer of this server, and the command line look alike.
 //! Source: the HTML Standard, section 9.2, <https://html.spec.whatwg.org/multipage/server-sent-events.html>.
 
 use super::fault::Fault;

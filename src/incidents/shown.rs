@@ -131,6 +131,13 @@ fn live_until(targets: &Targets) -> Option<String> {
     Time::from_ms(ms).map(|time| time.to_string())
 }
 
+fn level_of(case: &Case) -> Level {
+    match case.excused {
+        true => Level::Informational,
+        false => case.score.level(case.key.scale(), true),
+    }
+}
+
 /// Cases that share a suspect, as the incident above theirs. Acting is its children's matter.
 pub(super) fn parent(
     shared: &Shared,
@@ -145,13 +152,7 @@ pub(super) fn parent(
         .map(|case| case.last)
         .max()
         .unwrap_or(shared.opened);
-    let level = cases
-        .iter()
-        .map(|case| match case.excused {
-            true => Level::Informational,
-            false => case.score.level(case.key.scale(), true),
-        })
-        .max();
+    let level = cases.iter().map(|case| level_of(case)).max();
     let accounts = shared.accounts();
     let place = all
         .suspect

@@ -183,8 +183,8 @@ impl<K: Eq + Hash + Copy, V> Bounded<K, V> {
         entry.map(|(_, value)| value)
     }
 
-    /// Before the young generation grows, and never else: what is forgotten must not depend on how often a young entry is
-    /// looked at.
+    /// Before the young generation grows, and never else: what is forgotten must not depend on how often a young entry
+    /// is looked at.
     #[inline]
     fn make_room(&mut self) {
         if self.young.len() >= self.half {
@@ -204,7 +204,8 @@ impl<K: Eq + Hash + Copy, V> Bounded<K, V> {
     }
 }
 
-/// Why a place that was just found or filled holds an entry: only [`Bounded::grow_old`] and [`Bounded::remove`] empty one.
+/// Why a place that was just found or filled holds an entry: only [`Bounded::grow_old`] and [`Bounded::remove`] empty
+/// one.
 const IN_PLACE: &str = "an entry stands in the place it was put";
 
 #[inline]

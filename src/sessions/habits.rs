@@ -1,4 +1,5 @@
-//! Habits: how often one subject, and everybody, was on a network and with a program, and how unlikely a use is by that.
+//! Habits: how often one subject, and everybody, was on a network and with a program, and how unlikely a use is by
+//! that.
 //!
 //! In: the contexts of uses that may teach. Out: [`Habits`] of one subject, and [`risk`] beside the [`Population`]: a
 //! likelihood ratio over network and client, each smoothed over a hierarchy: address, autonomous system, country; user

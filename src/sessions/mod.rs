@@ -266,6 +266,6 @@ mod tests {
             size_of::<Subject>(),
             size_of::<Origin>(),
         ];
-        assert!(sizes.iter().sum::<usize>() <= 720, "{sizes:?}");
+        assert!(sizes.iter().sum::<usize>() <= 784, "{sizes:?}");
     }
 }

@@ -16,8 +16,8 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, Sender, channel};
 
-/// Chunks of one file that are read ahead of the engine, beside one for each worker. More hides longer hiccups, and what
-/// is read falls out of the cache before it is judged.
+/// Chunks of one file that are read ahead of the engine, beside one for each worker. More hides longer hiccups, and
+/// what is read falls out of the cache before it is judged.
 const AHEAD: usize = 1;
 
 /// Who takes the lines.
@@ -38,8 +38,8 @@ pub(crate) trait Consumer {
     fn progress(&mut self, bytes: u64);
 }
 
-/// A file of which the next chunk is wanted. The chunk that was given last is thrown away by who made it, whose cache and
-/// whose memory it comes from.
+/// A file of which the next chunk is wanted. The chunk that was given last is thrown away by who made it, whose cache
+/// and whose memory it comes from.
 type Order = (usize, Option<PreparedChunk>);
 
 type Arrival = (usize, u64, io::Result<Option<PreparedChunk>>);

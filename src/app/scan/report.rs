@@ -204,7 +204,7 @@ impl Gathered {
             shown.journey = found.engine.journey(incident);
             let findings = incident.findings.iter();
             let findings: Vec<&Finding> = findings.filter_map(|id| self.findings.get(id)).collect();
-            let mut value = serde_json::json!({"incident": shown, "findings": findings});
+            let mut value = serde_json::json!({"incident": shown, "told": findings});
             if let Some(pseudonyms) = pseudonyms {
                 pseudonyms.replace_all(&mut value);
             } else {
@@ -212,7 +212,7 @@ impl Gathered {
                 self.lines_of(&findings, &mut report.lines);
             }
             report.incidents.push(value["incident"].take());
-            for finding in value["findings"].as_array_mut().into_iter().flatten() {
+            for finding in value["told"].as_array_mut().into_iter().flatten() {
                 let id = finding["id"].as_str().unwrap_or_default().to_owned();
                 report
                     .findings

@@ -29,7 +29,7 @@ use crate::ingest::follow::Follower;
 use crate::ingest::generation::Extent;
 use crate::ingest::journal::Fed;
 use crate::ingest::state::State;
-use crate::ingest::tail::{Gap, Polled, TailFault};
+use crate::ingest::tail::{Polled, TailFault};
 use crate::ingest::wake::Wake;
 use crate::issuers::KeyRequests;
 use crate::metrics::Metrics;
@@ -337,20 +337,6 @@ impl Line {
             metrics.watermark(&source.0, newest.as_ms() as f64 / 1000.0);
             metrics.clock_ahead(&source.0, (-lag_s).max(0.0));
             self.readings.advance(&source, newest);
-        }
-    }
-
-    fn gaps(&mut self, gaps: &[Gap]) {
-        for gap in gaps {
-            warn!(
-                source = &*gap.source.0,
-                bytes = gap.bytes,
-                "bytes of a log are lost"
-            );
-            // Unknown is at least one: an alert on the counter must see it.
-            self.shared
-                .metrics
-                .gap(&gap.source.0, gap.bytes.unwrap_or(1).max(1));
         }
     }
 

@@ -1,7 +1,7 @@
 //! Who acts: identity providers and whatever else can revoke, one file each: code, or a file of calls, which [`http`]
 //! makes.
 //!
-//! In: an [`Action`]. Out: an [`Outcome`](crate::domain::action::Outcome). A provider makes the calls and reads the
+//! In: an [`Action`]. Out: an [`Outcome`]. A provider makes the calls and reads the
 //! answers; it decides nothing.
 //! Does not know: gates, the outbox, how often something was tried.
 

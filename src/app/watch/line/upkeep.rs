@@ -12,7 +12,7 @@ use crate::domain::presentation::Presentation;
 use crate::engine::Input;
 use crate::ingest::discover::source_of;
 use crate::ingest::journal::Fed;
-use crate::ingest::tail::Obstacle;
+use crate::ingest::tail::{Gap, Obstacle};
 use crate::ingest::wake::Wake;
 use crate::store::Restored;
 use std::collections::BTreeMap;
@@ -26,6 +26,21 @@ const CHORES_EVERY: Duration = Duration::from_secs(5);
 const ASKED_AT_ONCE: usize = 1024;
 
 impl Line {
+    /// Tells of bytes that are lost.
+    pub(super) fn gaps(&mut self, gaps: &[Gap]) {
+        for gap in gaps {
+            warn!(
+                source = &*gap.source.0,
+                bytes = gap.bytes,
+                "bytes of a log are lost"
+            );
+            // Unknown is at least one: an alert on the counter must see it.
+            self.shared
+                .metrics
+                .gap(&gap.source.0, gap.bytes.unwrap_or(1).max(1));
+        }
+    }
+
     /// Says when the state folder takes nothing, and when it does again.
     pub(super) fn show_trouble(&mut self) {
         let trouble = self.follower.trouble().map(str::to_owned);
