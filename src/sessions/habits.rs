@@ -58,7 +58,8 @@ enum Unseen {
 }
 
 impl Model {
-    /// What the engine measures with. A person has a handful of networks and of programs; 256 contexts are half a year of
+    /// What the engine measures with. A person has a handful of networks and of programs; 256 contexts are half a
+    /// year of
     /// a session at home and one on the way each working day; and a thief's own first day must not make him familiar.
     pub const OURS: Self = Self {
         kept_max: 8,
@@ -249,7 +250,8 @@ impl Feature {
     }
 }
 
-/// How much likelier it is that somebody else is seen so than that this subject is; `None` when nothing can be compared.
+/// How much likelier it is that somebody else is seen so than that this subject is; `None` when nothing can be
+/// compared.
 pub fn risk(
     habits: &Habits,
     population: &Population,

@@ -56,7 +56,8 @@ pub(super) struct Finest {
 /// Observations of one era: some weeks of a large service.
 pub(super) const ERA_SEEN: u64 = 1_000_000;
 
-/// Addresses and user agents remembered of everybody: 65,536 of each, at about 60 bytes. One that is forgotten counts as
+/// Addresses and user agents remembered of everybody: 65,536 of each, at about 60 bytes. One that is forgotten counts
+/// as
 /// never seen, which is nearly as rare.
 const FINEST_MAX: usize = 65_536;
 
