@@ -259,7 +259,7 @@ mod tests {
     /// The contract's names; those of checks, orphans, messages and an unwritable state came later.
     const CONTRACT: &str = "lines_read_total bytes_read_total lines_skipped_total orphans_total \
         messages_received_total messages_dropped_total events_total \
-        uses_total findings_total incidents_total incidents_open actions_total alerts_total \
+        uses_total findings_total findings_excepted_total shadow_findings_total incidents_total incidents_open actions_total alerts_total \
         event_lag_seconds watermark_timestamp_seconds clock_ahead_seconds late_lines_total held_back_lines_total detection_latency_seconds containment_latency_seconds backlog_bytes \
         gap_bytes_total identified_ratio sessions state_bytes state_unwritten unstored source_faults evictions_total outbox_depth \
         dead_letters breaker_open denylist_size checks_total revocation_drift_total \

@@ -170,8 +170,8 @@ impl Engine {
         entry.provenance = usage.provenance;
     }
 
-    /// Counts a use for its subject, and learns from it where it `teaches`; `arrives` says that its session was never in
-    /// this context before.
+    /// Counts a use for its subject, and learns from it where it `teaches`; `arrives` says that its session was never
+    /// in this context before.
     fn learn_subject(&mut self, id: SubjectId, usage: &TokenUse<'_>, teaches: bool, arrives: bool) {
         let time = usage.event.time;
         let Stores {

@@ -266,8 +266,8 @@ fn moment() -> impl Strategy<Value = Item> {
         .prop_map(|((part, n), off)| item(format!("'@timestamp|{part}': {}", n + off)))
 }
 
-/// With a letter that stands in no address, for the other one looks there, too. A plain list: under `'|all'` it looks for
-/// a field without a name.
+/// With a letter that stands in no address, for the other one looks there, too. A plain list: under `'|all'` it looks
+/// for a field without a name.
 fn keywords() -> impl Strategy<Value = Item> {
     texts("a[ab]{0,2}").prop_map(|values| item(list(&values)))
 }
