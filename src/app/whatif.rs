@@ -181,7 +181,8 @@ fn table(out: &mut dyn Write, results: &[ndjson::Whatif], palette: &Palette) -> 
             grouped(result.refreshes)
         )?;
     }
-    writeln!(out, "\n{NOTES}")
+    writeln!(out)?;
+    NOTES.iter().try_for_each(|note| writeln!(out, " {note}"))
 }
 
 /// `1,100 (91 %)`.

@@ -8,6 +8,7 @@ use proptest::prelude::*;
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
+#[cfg(test)]
 mod oracle;
 mod sigmahq;
 

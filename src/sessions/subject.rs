@@ -52,7 +52,7 @@ pub struct Subject {
     /// Program and system.
     pub clients: SmallVec<[Known<Program>; 1]>,
     /// How often the subject was where and with what.
-    pub habits: Habits,
+    pub habits: Box<Habits>,
 }
 
 impl Subject {
@@ -65,7 +65,7 @@ impl Subject {
             places: SmallVec::new(),
             networks: SmallVec::new(),
             clients: SmallVec::new(),
-            habits: Habits::default(),
+            habits: Box::default(),
         }
     }
 
