@@ -1,5 +1,4 @@
-//! `tokentrip whatif`: what a shorter lifetime, a binding or rotation would have prevented, and whom it would have
-//! hurt.
+//! `tokentrip whatif`: what a shorter lifetime, a binding or rotation would have prevented, and whom it would hurt.
 //!
 //! In: the logs, twice: once to find the thefts, once to hold each use against the measures. Out: a table, or NDJSON.
 //! Does not know: how thefts are found, or how a measure is held against a use ([`measures`]).
@@ -146,11 +145,12 @@ fn write(results: &[ndjson::Whatif], options: &Whatif, color: Color) -> Result<u
 }
 
 /// What the columns mean.
-const NOTES: &str = "\
- The thief is taken to hold the access token and nothing to renew it with.
- hurt by a lifetime   people whose session never showed a second token: they sign in again
- hurt by a binding    people who went elsewhere themselves: another network, another program
- hurt by rotation     people who used an older token a minute after a newer one of the session";
+const NOTES: [&str; 4] = [
+    "The thief is taken to hold the access token and nothing to renew it with.",
+    "hurt by a lifetime   people whose session never showed a second token: they have to sign in again",
+    "hurt by a binding    people who went elsewhere themselves: another network, another program",
+    "hurt by rotation     people who used an older token a minute after a newer one of the session",
+];
 
 fn table(out: &mut dyn Write, results: &[ndjson::Whatif], palette: &Palette) -> io::Result<()> {
     let Some(first) = results.first() else {

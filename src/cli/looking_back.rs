@@ -83,7 +83,7 @@ pub struct Scan {
 /// `whatif`: what a measure would have prevented.
 #[derive(Clone, Debug, Args)]
 #[command(after_help = "\
-Each measure is counted by itself, and all of them together. Without any: the usual.
+Each measure is counted by itself, and all of them together. Without any, the usual are compared.
 
 Example:
   tokentrip whatif --lifetime 15m --bind client --rotate /var/log/nginx")]

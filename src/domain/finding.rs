@@ -88,8 +88,7 @@ pub enum Dimension {
     Volume,
     /// What was asked for.
     Path,
-    /// How unusual for the subject. It looks at network and client again, so it is no dimension that counts beside
-    /// them.
+    /// How unusual for the subject. It looks at network and client again, so it does not count beside them.
     Habit,
     /// A proof of theft: enough by itself.
     Theft,

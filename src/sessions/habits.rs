@@ -1,5 +1,4 @@
-//! Habits: how often one subject, and everybody, was on a network and with a program, and how unlikely a use is by
-//! that.
+//! Habits: how often a subject, and everybody, was on a network and with a program; how unlikely a use is by that.
 //!
 //! In: the contexts of uses that may teach. Out: [`Habits`] of one subject, and [`risk`] beside the [`Population`]: a
 //! likelihood ratio over network and client, each smoothed over a hierarchy: address, autonomous system, country; user
@@ -58,9 +57,8 @@ enum Unseen {
 }
 
 impl Model {
-    /// What the engine measures with. A person has a handful of networks and of programs; 256 contexts are half a
-    /// year of
-    /// a session at home and one on the way each working day; and a thief's own first day must not make him familiar.
+    /// What the engine measures with. A person has a handful of networks and of programs; 256 contexts are half a year
+    /// of a session at home and one on the way each working day; a thief's own first day must not make him familiar.
     pub const OURS: Self = Self {
         kept_max: 8,
         halve_at: 256,
@@ -250,8 +248,7 @@ impl Feature {
     }
 }
 
-/// How much likelier it is that somebody else is seen so than that this subject is; `None` when nothing can be
-/// compared.
+/// How much likelier it is that somebody else is seen so than this subject; `None` when nothing can be compared.
 pub fn risk(
     habits: &Habits,
     population: &Population,

@@ -56,9 +56,8 @@ pub(super) struct Finest {
 /// Observations of one era: some weeks of a large service.
 pub(super) const ERA_SEEN: u64 = 1_000_000;
 
-/// Addresses and user agents remembered of everybody: 65,536 of each, at about 60 bytes. One that is forgotten counts
-/// as
-/// never seen, which is nearly as rare.
+/// Addresses and user agents remembered of everybody, at about 60 bytes each. One that is forgotten counts as never
+/// seen, which is nearly as rare.
 const FINEST_MAX: usize = 65_536;
 
 /// Values of upper levels: there are 90,000 autonomous systems, and people are in a tenth of them.
