@@ -376,7 +376,8 @@ impl Engine {
         let found = out.findings.len();
         let shown = self.judge(prepared, &usage, &facts, &blame, out);
         if repeats {
-            self.state.health.used(entry.provenance);
+            let answered = event.succeeded().then_some(entry.provenance);
+            self.state.health.used(answered.unwrap_or(usage.provenance));
             self.settle_repeat(prepared, &usage, out);
             self.remember(presented.digest, entry, believed);
         } else {

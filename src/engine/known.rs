@@ -4,8 +4,9 @@
 //! Does not know: facts, rules.
 
 use super::prepare::Prepared;
-use super::standing::Presented;
+use super::standing::{self, Presented};
 use super::{Engine, Observation, record};
+use crate::detectors::Standing;
 use crate::domain::context::Context;
 use crate::domain::facts::Fact;
 use crate::domain::ids::{Digest, SessionId};
@@ -32,6 +33,8 @@ pub(super) struct Settled {
     pub(super) key: ContextKey,
     pub(super) calm_s: (i64, i64),
     pub(super) provenance: Provenance,
+    /// What a use that was not answered to is to be believed for.
+    pub(super) unanswered: Provenance,
 }
 
 /// Issuer and client of most tokens are shorter together.
@@ -90,6 +93,7 @@ impl Engine {
             key: prepared.context_key,
             calm_s: entry.calm_s,
             provenance: entry.provenance,
+            unanswered: unanswered(entry, prepared),
         };
         self.land(settled.session);
         let Some(session) = self.state.stores.sessions.get_mut(settled.session) else {
@@ -103,6 +107,10 @@ impl Engine {
             return false;
         }
         repeat(session, prepared);
+        if !prepared.event.succeeded() {
+            self.state.health.used(settled.unanswered);
+            return true;
+        }
         self.state.health.used(settled.provenance);
         self.open_lane(settled);
         true
@@ -119,7 +127,7 @@ impl Engine {
             return;
         };
         repeat(session, prepared);
-        if self.settings.sightings {
+        if self.settings.sightings && prepared.event.succeeded() {
             record::sight(
                 session,
                 session.current,
@@ -346,10 +354,13 @@ fn stale(entry: &TokenEntry, keys_version: u64) -> bool {
     entry.keys_version == 0 || (open && entry.keys_version != keys_version)
 }
 
-/// True when there is nothing remarkable about the request.
+/// True when there is nothing remarkable about the request and its answer, which says that the token was accepted, or
+/// nothing of it: not found, moved, out of order.
 fn unremarkable(prepared: &Prepared<'_>, place: CredentialPlace) -> bool {
     let event = &prepared.event;
-    event.succeeded()
+    let is_final = event.status >= 200;
+    is_final
+        && !event.refused()
         && event.method.as_deref() != Some("OPTIONS")
         && !prepared.path.logout
         && !prepared.path.sensitive
@@ -379,8 +390,18 @@ fn stays(session: &Session, prepared: &Prepared<'_>) -> bool {
         })
 }
 
+/// Why a use is believed whose answer says nothing of the token.
+fn unanswered(entry: &TokenEntry, prepared: &Prepared<'_>) -> Provenance {
+    let standing = Standing::default();
+    let (event, path) = (&prepared.event, prepared.path);
+    standing::provenance(event, &entry.token, entry.verdict, standing, path)
+}
+
 fn repeat(session: &mut Session, prepared: &Prepared<'_>) {
     let event = &prepared.event;
+    if !event.succeeded() {
+        return session.count(session.current, Answer::Other, false, 0);
+    }
     session.stay(event.time);
     session.count(
         session.current,

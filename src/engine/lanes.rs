@@ -44,6 +44,8 @@ struct Lane {
     /// Those of them that wrote.
     writes: u16,
     provenance: Provenance,
+    /// The same of a use whose answer says nothing of the token.
+    unanswered: Provenance,
 }
 
 const _: () = assert!(size_of::<Lane>() == 64, "a lane is a line of the cache");
@@ -60,6 +62,7 @@ impl Lane {
         uses: 0,
         writes: 0,
         provenance: Provenance::Claimed,
+        unanswered: Provenance::Claimed,
     };
 
     fn is_open(&self) -> bool {
@@ -184,6 +187,9 @@ impl Engine {
         if !same || !calm || event.time < lane.last || lane.left == 0 {
             return None;
         }
+        if !event.succeeded() {
+            return Some(lane.unanswered);
+        }
         lane.writes = lane.writes.checked_add(u16::from(event.writes()))?;
         lane.uses += 1;
         lane.left -= 1;
@@ -225,6 +231,7 @@ impl Engine {
             world: self.lanes.world,
             left: left.unwrap_or(u32::MAX),
             provenance: settled.provenance,
+            unanswered: settled.unanswered,
             ..Lane::NONE
         };
         if let Some(left) = self.lanes.open(lane) {

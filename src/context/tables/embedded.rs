@@ -10,9 +10,10 @@ use super::places::Places;
 use std::net::IpAddr;
 use std::sync::LazyLock;
 
-const PLACES_V4: &[u8] = include_bytes!("../data/places_v4.table");
-const PLACES_V6: &[u8] = include_bytes!("../data/places_v6.table");
-const NETWORKS: &[u8] = include_bytes!("../data/networks.table");
+// Statics, not constants, of which a program may hold several copies.
+static PLACES_V4: &[u8] = include_bytes!("../data/places_v4.table");
+static PLACES_V6: &[u8] = include_bytes!("../data/places_v6.table");
+static NETWORKS: &[u8] = include_bytes!("../data/networks.table");
 
 /// Why opening what was compiled in may assert: a test reads all three.
 const WHOLE: &str = "the embedded tables are whole";
