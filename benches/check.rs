@@ -39,6 +39,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         store: Arc::new(store),
         streams: Vec::new(),
         in_force: Arc::default(),
+        samples: Arc::default(),
     };
     let options = Options {
         listen: Some(([127, 0, 0, 1], 0).into()),

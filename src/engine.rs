@@ -5,6 +5,7 @@
 
 mod asked;
 mod blame;
+mod bound;
 mod correlate;
 pub mod follow;
 mod health;

@@ -16,6 +16,9 @@ use serde_json::{Value, json};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
+use tokentrip::domain::incident::Incident;
+use tokentrip::domain::time::Time;
+use tokentrip::store::{Batch, Store};
 use tokio::net::TcpListener;
 
 /// Ends a script, an attribute and a comment, and asks for a script in every way that once worked.
@@ -252,6 +255,79 @@ async fn a_theft_appears_in_the_console_and_so_does_what_is_decided_about_it() {
         (holder() == 200).then_some(())
     });
     browser.ends_well();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_approver_decides_in_the_console_and_nginx_obeys() {
+    const SECRET: &str = "an approver's secret";
+    let folder = tempfile::tempdir().unwrap();
+    let keys = include_str!("fixtures/keys/public.jwks.json");
+    fs::write(folder.path().join("jwks.json"), keys).unwrap();
+    fs::write(folder.path().join("secret"), SECRET).unwrap();
+    let config = format!(
+        "[[source]]\npath = \"access.log\"\ntrusted_proxies = [\"127.0.0.1\"]\n\
+         [[issuer]]\nissuer = \"{ISSUER}\"\njwks = \"jwks.json\"\nprotected_paths = [\"/api/\"]\n\
+         [[approver]]\nname = \"ann\"\nsecret_file = \"secret\"\n\
+         [response]\nmode = \"approve\"\n[state]\nfolder = \"state\"\n"
+    );
+    let daemon = Daemon::start(folder.path(), &config);
+    let nginx = Nginx::start(folder.path(), daemon.port, api().await);
+    let token = mint(&claims("alice@example.com", now_s() - 60), "rsa-2048");
+    let holder = || nginx.ask("/api/orders", LISBON, BROWSER, &token);
+    let thief = || nginx.ask("/api/export", TOKYO, OTHER_BROWSER, &token);
+
+    let own = format!("http://127.0.0.1:{}/", daemon.port);
+    let mut browser = Browser::run("decide", &[&own, SECRET]);
+    browser.says("open");
+    (0..5).for_each(|_| assert_eq!(holder(), 200));
+    assert_eq!(thief(), 200, "nobody approved anything yet");
+    browser.says("contained");
+    until("the thief is refused", || (thief() == 401).then_some(()));
+    browser.says("undone");
+    until("the token is good again", || {
+        (holder() == 200).then_some(())
+    });
+    browser.says("closed");
+    browser.ends_well();
+    let stored = fs::read(folder.path().join("state/store.db")).unwrap();
+    let holds = |text: &str| memchr::memmem::find(&stored, text.as_bytes()).is_some();
+    assert!(!holds(SECRET), "a secret is compared, and kept nowhere");
+}
+
+#[test]
+fn a_console_of_ten_thousand_incidents_shows_the_newest_at_once_and_pages_on() {
+    const COUNT: u32 = 10_000;
+    let folder = tempfile::tempdir().unwrap();
+    let state = folder.path().join("state");
+    fs::create_dir(&state).unwrap();
+    fs::write(folder.path().join("access.log"), "").unwrap();
+    let text = include_str!("fixtures/sinks/webhook/incident.json");
+    let model: Value = serde_json::from_str(text).unwrap();
+    let incidents: Vec<Incident> = (0..COUNT)
+        .map(|no| {
+            let mut incident = model.clone();
+            incident["id"] = json!(format!("i-{no:020x}"));
+            let at = Time::default().plus_ms(1_777_888_800_000 + i64::from(no) * 1000);
+            (incident["opened"], incident["updated"]) =
+                (json!(at.to_string()), json!(at.to_string()));
+            serde_json::from_value(incident).unwrap()
+        })
+        .collect();
+    let store = Store::open(&state.join("store.db")).unwrap();
+    let batch = Batch {
+        findings: &[],
+        incidents: &incidents,
+        deliveries: &[],
+    };
+    let now = Time::from_ms(now_s() * 1000).unwrap();
+    store.record(batch, now).unwrap();
+    drop(store);
+    let config = "[[source]]\npath = \"access.log\"\n[state]\nfolder = \"state\"\n";
+    let daemon = Daemon::start(folder.path(), config);
+    let own = format!("http://127.0.0.1:{}/", daemon.port);
+    let within_ms = format!("{:.0}", OPENED_MS_MAX * crowd());
+    let newest = format!("i-{:020x}", COUNT - 1);
+    Browser::run("many", &[&own, &newest, &within_ms]).ends_well();
 }
 
 /// Somebody decides about the one incident there is, on the command line.

@@ -421,6 +421,7 @@ async fn a_security_event_token_is_verified_with_the_keys_that_are_published_pus
         store: store.clone(),
         streams: poll.stream().into_iter().collect(),
         in_force: Arc::default(),
+        samples: Arc::default(),
     };
     let options = Options {
         listen: Some("127.0.0.1:0".parse().unwrap()),

@@ -231,6 +231,11 @@ impl SkipReason {
             Self::TooComplex => "too_complex",
         }
     }
+
+    /// True when the line may have told of a request.
+    pub fn is_a_loss(self) -> bool {
+        !matches!(self, Self::Empty | Self::Comment)
+    }
 }
 
 #[cfg(test)]

@@ -4,22 +4,19 @@
 //! Does not know: facts, rules.
 
 use super::prepare::Prepared;
-use super::standing::{self, Presented};
+use super::standing;
 use super::{Engine, Observation, record};
 use crate::detectors::Standing;
 use crate::domain::context::Context;
 use crate::domain::facts::Fact;
 use crate::domain::ids::{Digest, SessionId};
 use crate::domain::line::SkipReason;
-use crate::domain::possession::Fits;
 use crate::domain::token::{Credential, CredentialPlace, Provenance, Shape, Token, Verdict};
 use crate::domain::usage::TokenUse;
-use crate::sessions::bindings::Seen;
 use crate::sessions::issued::Clash;
 use crate::sessions::session::{Answer, ContextKey, Session};
 use crate::sessions::{Stores, TokenEntry};
 use crate::tokens::decode::decode;
-use crate::tokens::possession::fits;
 use crate::tokens::verify::verify;
 use std::sync::Arc;
 
@@ -285,56 +282,6 @@ impl Engine {
             parts.push(0xff);
         }
         self.settings.key.short_digest_of(&parts)
-    }
-
-    /// A credential as it is presented, with what the request shows of the key that its token is bound to.
-    pub(super) fn shown(
-        &self,
-        credential: &Credential<'_>,
-        entry: &TokenEntry,
-        prepared: &Prepared<'_>,
-    ) -> Presented {
-        let bound = entry.token.confirmation.as_deref();
-        let key = &self.settings.key;
-        Presented {
-            fits: bound.map(|bound| fits(credential, bound, &prepared.event, key)),
-            ..credential.into()
-        }
-    }
-
-    /// Records what a believed use showed of its token's key.
-    pub(super) fn show_binding(
-        &mut self,
-        token: &Token,
-        fits: Option<Fits>,
-        prepared: &Prepared<'_>,
-    ) {
-        let Some(fits) = fits else { return };
-        let host = self.binding_host(token, prepared);
-        let bindings = &mut self.state.stores.bindings;
-        bindings.show(host, token.session, &fits, prepared.context_key);
-    }
-
-    /// What a request shows of its token's key, with what was seen before.
-    pub(super) fn binding(
-        &self,
-        token: &Token,
-        fits: Option<Fits>,
-        prepared: &Prepared<'_>,
-    ) -> Option<(Fits, Seen)> {
-        let fits = fits?;
-        let host = self.binding_host(token, prepared);
-        let bindings = &self.state.stores.bindings;
-        let seen = bindings.seen(host, token.session, &fits, prepared.context_key);
-        Some((fits, seen))
-    }
-
-    /// Keyed digest of an issuer at a host.
-    fn binding_host(&self, token: &Token, prepared: &Prepared<'_>) -> u64 {
-        let issuer = token.issuer.as_deref().unwrap_or_default();
-        let host = prepared.event.host.as_deref().unwrap_or_default();
-        let parts = [issuer, host].join("\u{0}");
-        self.settings.key.short_digest_of(parts.as_bytes())
     }
 
     /// What already stands under the token's `(iss, jti)`.

@@ -448,6 +448,8 @@ fn uses_that_are_only_counted_leave_what_uses_leave_that_are_measured_one_by_one
         assert!(lanes > 100, "seed {seed}: {lanes}");
         fast.engine.land_all();
         assert_eq!(fast.seen.findings, slow.seen.findings, "seed {seed}");
+        let uses = |kit: &Kit| kit.engine.totals().uses;
+        assert_eq!(uses(fast), uses(slow), "seed {seed}");
         assert_eq!(
             fast.engine.incidents(),
             slow.engine.incidents(),

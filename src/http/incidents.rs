@@ -1,24 +1,26 @@
-//! `GET /v1/incidents`, `/v1/incidents/{id}` and `/v1/incidents/{id}/findings`; `POST /v1/incidents/{id}/approve` and
-//! `/undo`; the guard of all that viewers see.
+//! `GET /v1/incidents`, `/v1/incidents/{id}` and `/v1/incidents/{id}/findings`; `POST /v1/incidents/{id}/approve`,
+//! `/undo` and `/resolve`; the guard of all that viewers see.
 //!
 //! In: a query, or a named approver's word. Out: incidents as the NDJSON contract shows them, newest first; what goes
-//! ahead or was taken back. The thread of lines puts a decision into force when it sees it in the store.
+//! ahead, was taken back, or is closed. The thread of lines puts a decision into force when it sees it in the store.
 //! Does not know: how they came about.
 
 use super::check::now;
 use super::fault::{Fault, json};
 use super::guard::{Approvers, Viewer, admit};
+use super::status::InForce;
 use crate::domain::finding::Level;
-use crate::domain::ids::IncidentId;
-use crate::domain::incident::State as Where;
+use crate::domain::incident::{Incident, State as Where};
 use crate::domain::time::Time;
 use crate::store::{Query, Store, StoreError};
 use axum::Router;
-use axum::extract::{Path, RawQuery, Request, State};
+use axum::body::Bytes;
+use axum::extract::{DefaultBodyLimit, Path, RawQuery, Request, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::middleware::{self, Next};
 use axum::response::Response;
 use axum::routing::{get, post};
+use serde::Deserialize;
 use std::sync::Arc;
 
 /// Incidents on one page: enough for a screen, and less than a megabyte.
@@ -27,18 +29,32 @@ const PAGE: usize = 100;
 /// Longest text of a query: the longest subject that is kept, percent-encoded, and the rest.
 const QUERY_BYTES_MAX: usize = 4096;
 
+/// Longest body of a decision, which holds a word or two.
+const BODY_BYTES_MAX: usize = 1024;
+
+/// Where incidents are, who decides about them, and who hears of it.
 #[derive(Clone)]
-struct Desk {
-    store: Arc<Store>,
-    approvers: Approvers,
+pub(super) struct Desk {
+    pub(super) store: Arc<Store>,
+    pub(super) approvers: Approvers,
+    pub(super) in_force: Arc<InForce>,
+}
+
+/// What is said when an incident is closed; nothing at all says that it is resolved.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Closing {
+    false_positive: bool,
 }
 
 /// The ways in which a person decides.
-fn decisions(store: Arc<Store>, approvers: Approvers) -> Router {
+fn decisions(desk: Desk) -> Router {
     Router::new()
         .route("/v1/incidents/{id}/approve", post(approve))
         .route("/v1/incidents/{id}/undo", post(undo))
-        .with_state(Desk { store, approvers })
+        .route("/v1/incidents/{id}/resolve", post(resolve))
+        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
+        .with_state(desk)
 }
 
 async fn approve(
@@ -46,7 +62,7 @@ async fn approve(
     Path(id): Path<String>,
     headers: HeaderMap,
 ) -> Result<Response, Fault> {
-    let (id, by) = desk.decided(&id, &headers).await?;
+    let (Incident { id, .. }, by) = desk.decided(&id, &headers).await?;
     let released = ask(desk.store, move |store| store.approve(id, &by, now())).await?;
     let actions: Vec<_> = released.iter().map(|action| &action.calls).collect();
     Ok(json(
@@ -60,7 +76,7 @@ async fn undo(
     Path(id): Path<String>,
     headers: HeaderMap,
 ) -> Result<Response, Fault> {
-    let (id, by) = desk.decided(&id, &headers).await?;
+    let (Incident { id, .. }, by) = desk.decided(&id, &headers).await?;
     let undone = ask(desk.store, move |store| store.undo(id, &by, now())).await?;
     let targets: Vec<_> = undone.targets.iter().map(ToString::to_string).collect();
     let body = serde_json::json!({
@@ -69,17 +85,42 @@ async fn undo(
     Ok(json(StatusCode::OK, &body))
 }
 
+async fn resolve(
+    State(desk): State<Desk>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<Response, Fault> {
+    let (mut incident, by) = desk.decided(&id, &headers).await?;
+    let closing = match body.is_empty() {
+        true => Ok(Closing::default()),
+        false => serde_json::from_slice(&body),
+    };
+    let closing: Closing =
+        closing.map_err(|_| wrong("body", "send nothing, or {\"false_positive\": true}"))?;
+    incident.state = match closing.false_positive {
+        true => Where::FalsePositive,
+        false => Where::Resolved,
+    };
+    let alerts = (desk.in_force.get().farewell)(&incident);
+    let (id, state) = (incident.id, incident.state);
+    ask(desk.store, move |store| {
+        store.set_state(id, state, alerts, &by, now())
+    })
+    .await?;
+    Ok(json(
+        StatusCode::OK,
+        &serde_json::json!({"state": state.name()}),
+    ))
+}
+
 impl Desk {
     /// Which incident, and on whose word.
-    async fn decided(
-        &self,
-        id: &str,
-        headers: &HeaderMap,
-    ) -> Result<(IncidentId, Arc<str>), Fault> {
+    async fn decided(&self, id: &str, headers: &HeaderMap) -> Result<(Incident, Arc<str>), Fault> {
         let by = self.approvers.who(headers)?;
         let id = id.parse().map_err(|()| missing())?;
         let known = ask(Arc::clone(&self.store), move |store| store.incident(id)).await?;
-        known.map(|_| (id, by)).ok_or_else(missing)
+        known.map(|incident| (incident, by)).ok_or_else(missing)
     }
 }
 
@@ -89,13 +130,9 @@ fn missing() -> Fault {
 }
 
 /// What viewers see: incidents, and what is `beside` them; and what approvers decide.
-pub(super) fn routes(
-    store: Arc<Store>,
-    viewer: Option<Viewer>,
-    approvers: Approvers,
-    beside: Router,
-) -> Router {
-    let decisions = decisions(Arc::clone(&store), approvers);
+pub(super) fn routes(desk: Desk, viewer: Option<Viewer>, beside: Router) -> Router {
+    let store = Arc::clone(&desk.store);
+    let decisions = decisions(desk);
     let guarded = move |request: Request, next: Next| {
         let admitted = admit(request.headers(), viewer.as_ref());
         async move {

@@ -13,12 +13,14 @@ mod fault;
 mod guard;
 mod health;
 mod incidents;
+mod samples;
 mod signals;
 mod status;
 
 pub use check::{Check, Seen, Sensor};
 pub use health::Readiness;
-pub use status::{InForce, RuleShown};
+pub use samples::Samples;
+pub use status::{Farewell, InForce, RuleShown, Settled};
 
 use crate::metrics::Metrics;
 use crate::response::providers::caep::Stream;
@@ -64,6 +66,8 @@ pub struct Parts {
     pub streams: Vec<Stream>,
     /// `/v1/rules`.
     pub in_force: Arc<InForce>,
+    /// Lines that were skipped, in `/v1/status`.
+    pub samples: Arc<Samples>,
 }
 
 /// Why there is no server. Its text is meant for people as it is.
@@ -126,11 +130,17 @@ impl Server {
             metrics: Arc::clone(&parts.metrics),
             readiness: Arc::clone(&parts.readiness),
             store: Arc::clone(&parts.store),
-            in_force: parts.in_force,
+            in_force: Arc::clone(&parts.in_force),
+            samples: parts.samples,
+            approvers: !options.approvers.is_empty(),
         };
         let beside = status::routes(known).merge(events::routes(Arc::clone(&parts.store), stopped));
-        let approvers = Approvers::new(&options.approvers);
-        let mut main = incidents::routes(parts.store, viewer, approvers, beside);
+        let desk = incidents::Desk {
+            store: parts.store,
+            approvers: Approvers::new(&options.approvers),
+            in_force: parts.in_force,
+        };
+        let mut main = incidents::routes(desk, viewer, beside);
         main = main.merge(console::routes()).merge(signals);
         let check = check::routes(parts.check.clone(), parts.metrics.clone());
         let health = health::routes(parts.metrics, parts.readiness, parts.check);

@@ -5,6 +5,9 @@
 use super::fault::{Fault, json};
 use super::health::Readiness;
 use super::incidents::ask;
+use super::samples::Samples;
+use crate::domain::action::Alert;
+use crate::domain::incident::Incident;
 use crate::metrics::{Metrics, Row};
 use crate::outbound::now;
 use crate::store::Store;
@@ -37,17 +40,42 @@ pub struct RuleShown {
     pub runbook: String,
 }
 
-/// The rules in force and the mode of answering; both change with the configuration.
-#[derive(Debug, Default)]
-pub struct InForce(RwLock<(Vec<RuleShown>, &'static str)>);
+/// The messages that say of an incident that it was closed, to everybody who is told of such.
+pub type Farewell = Arc<dyn Fn(&Incident) -> Vec<Alert> + Send + Sync>;
+
+/// What changes with the configuration.
+#[derive(Clone)]
+pub struct Settled {
+    /// The rules in force.
+    pub rules: Vec<RuleShown>,
+    /// How incidents are answered.
+    pub mode: &'static str,
+    /// Who hears that an incident was closed.
+    pub farewell: Farewell,
+}
+
+impl Default for Settled {
+    /// No rule, nothing done, nobody told.
+    fn default() -> Self {
+        Self {
+            rules: Vec::new(),
+            mode: "observe",
+            farewell: Arc::new(|_| Vec::new()),
+        }
+    }
+}
+
+/// What is in force now.
+#[derive(Default)]
+pub struct InForce(RwLock<Settled>);
 
 impl InForce {
-    /// These are in force from now on.
-    pub fn set(&self, rules: Vec<RuleShown>, mode: &'static str) {
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = (rules, mode);
+    /// This is in force from now on.
+    pub fn set(&self, settled: Settled) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = settled;
     }
 
-    fn get(&self) -> (Vec<RuleShown>, &'static str) {
+    pub(super) fn get(&self) -> Settled {
         self.0
             .read()
             .unwrap_or_else(PoisonError::into_inner)
@@ -61,6 +89,9 @@ pub(super) struct Known {
     pub(super) readiness: Arc<Readiness>,
     pub(super) store: Arc<Store>,
     pub(super) in_force: Arc<InForce>,
+    pub(super) samples: Arc<Samples>,
+    /// True when somebody is named who may decide.
+    pub(super) approvers: bool,
 }
 
 /// To be put behind the guard of incidents.
@@ -112,10 +143,12 @@ async fn status(State(known): State<Known>) -> Result<Response, Fault> {
         "version": env!("CARGO_PKG_VERSION"),
         "ready": ready,
         "parts": parts,
-        "mode": known.in_force.get().1,
+        "mode": known.in_force.get().mode,
+        "approvers": known.approvers,
         "paused": paused,
         "sources": sources,
         "skipped": counts(&rows, "lines_skipped_total", "reason"),
+        "skipped_samples": known.samples.get(),
         "formats": counts(&rows, "events_total", "format"),
         "uses": counts(&rows, "uses_total", "provenance"),
         "open": counts(&rows, "incidents_open", "level"),
@@ -155,7 +188,7 @@ fn counts<'a>(
 async fn rules(State(known): State<Known>) -> Response {
     let rows = known.metrics.rows();
     let counts = counts(&rows, "findings_total", "rule");
-    let (rules, mode) = known.in_force.get();
+    let Settled { rules, mode, .. } = known.in_force.get();
     let rules: Vec<Value> = rules
         .iter()
         .map(|rule| {

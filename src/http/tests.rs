@@ -85,6 +85,7 @@ fn parts(folder: &TempDir) -> Parts {
         store: Arc::new(store),
         streams: Vec::new(),
         in_force: Arc::default(),
+        samples: Arc::default(),
     }
 }
 

@@ -140,7 +140,7 @@ impl Seen {
 pub fn values<const N: usize>(texts: [&str; N]) -> Values {
     let mut values = [FORGOTTEN; LEVELS];
     for (value, text) in values.iter_mut().zip(texts) {
-        // The same in every process, since snapshots hold them. 32 bits hide nothing from who looks for two that are alike.
+        // The same in every process, since snapshots hold them; 32 bits are no secret under any key.
         let hash = HighwayHasher::new(Key::default()).hash64(text.as_bytes());
         *value = (hash as u32).max(1);
     }

@@ -150,7 +150,7 @@ impl Store {
         by: &str,
         now: Time,
     ) -> Result<bool, StoreError> {
-        self.write(|tx| {
+        self.decide(|tx| {
             let known = tx.execute(
                 "UPDATE incidents SET state = ?2 WHERE id = ?1",
                 (incident.to_string(), state.name()),

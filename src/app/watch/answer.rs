@@ -82,6 +82,11 @@ impl Answer {
         self.receivers = receivers;
     }
 
+    /// Who answers now.
+    pub(super) fn receivers(&self) -> &Receivers {
+        &self.receivers
+    }
+
     /// What was spent so far.
     pub(super) fn breaker(&self) -> &Breaker {
         &self.breaker

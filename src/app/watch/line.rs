@@ -24,7 +24,7 @@ use crate::domain::presentation::Presentation;
 use crate::domain::time::Time;
 use crate::engine::prepare::skipped_for;
 use crate::engine::{Engine, Input, Observation};
-use crate::http::InForce;
+use crate::http::{InForce, Samples};
 use crate::ingest::follow::Follower;
 use crate::ingest::generation::Extent;
 use crate::ingest::journal::Fed;
@@ -68,6 +68,7 @@ pub(super) struct Shared {
     pub(super) keys: KeyRequests,
     /// What the console says of rules and mode.
     pub(super) in_force: Arc<InForce>,
+    pub(super) samples: Arc<Samples>,
     /// Takes what gateways ask about.
     pub(super) asking: Arc<Asking>,
     /// What they asked about.
@@ -316,9 +317,16 @@ impl Line {
         metrics.held_back(&source.0, held);
         let mut skipped = BTreeMap::<_, u64>::new();
         let (mut events, mut late, mut newest) = (0, 0, clock);
-        for line in prepared.borrow_dependent() {
+        let texts = prepared.borrow_owner().lines().map(|line| line.text);
+        for (line, text) in prepared.borrow_dependent().iter().zip(texts) {
             match skipped_for(line) {
-                Some(reason) => *skipped.entry(reason).or_default() += 1,
+                Some(reason) => {
+                    let count = skipped.entry(reason).or_default();
+                    *count += 1;
+                    if *count == 1 && reason.is_a_loss() {
+                        self.shared.samples.add(reason, text);
+                    }
+                }
                 None => events += 1,
             }
             let Ok(prepared) = line else { continue };

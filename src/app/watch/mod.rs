@@ -24,13 +24,14 @@ use crate::cli::Watch;
 use crate::config::Config;
 use crate::domain::incident::Target;
 use crate::domain::time::Time;
-use crate::http::{Check, InForce, Options, Parts, Readiness, RuleShown, Server};
+use crate::http::{Check, InForce, Options, Parts, Readiness, RuleShown, Server, Settled};
 use crate::ingest::open::allow_many_files;
 use crate::ingest::state::State;
 use crate::issuers::{FetchedKeys, KeyRequests};
 use crate::metrics::Metrics;
 use crate::outbound::now;
 use crate::response::denylist::Denylist;
+use crate::sinks::{self, Event};
 use crate::store::Store;
 use cases::Cases;
 use line::{Line, Shared};
@@ -107,8 +108,8 @@ pub(crate) fn run(options: &Watch) -> Result<u8, Error> {
     let metrics = Arc::new(Metrics::new().map_err(Error::shown)?);
     let readiness = Arc::new(Readiness::waiting_for(&["sources", "keys"]));
     let receivers = Receivers::new(&set_up.config, &Cases::of(&store, &set_up))?;
-    let in_force = Arc::new(InForce::default());
-    show_in_force(&in_force, &set_up);
+    let (in_force, samples) = (Arc::new(InForce::default()), Arc::default());
+    in_force.set(settled(&set_up, &receivers));
     let (asking, asked) = Asking::new(
         set_up.front.clone(),
         &set_up.config,
@@ -128,6 +129,7 @@ pub(crate) fn run(options: &Watch) -> Result<u8, Error> {
             .filter_map(|p| p.stream())
             .collect(),
         in_force: Arc::clone(&in_force),
+        samples: Arc::clone(&samples),
     };
     let http = http_options(&set_up.config)?;
     let server = runtime
@@ -153,6 +155,7 @@ pub(crate) fn run(options: &Watch) -> Result<u8, Error> {
         wake,
         keys,
         in_force,
+        samples,
         asking,
         asked,
     };
@@ -186,8 +189,8 @@ pub(crate) fn run(options: &Watch) -> Result<u8, Error> {
     }
 }
 
-/// Says which rules and which mode are in force.
-fn show_in_force(in_force: &InForce, set_up: &SetUp) {
+/// What a configuration puts in force, as far as anybody asks.
+fn settled(set_up: &SetUp, receivers: &Receivers) -> Settled {
     let shown = set_up.rules.rules().iter().map(|rule| RuleShown {
         name: rule.name.to_string(),
         title: rule.title.to_string(),
@@ -197,7 +200,12 @@ fn show_in_force(in_force: &InForce, set_up: &SetUp) {
         description: rule.description.trim().to_owned(),
         runbook: rule.runbook.trim().to_owned(),
     });
-    in_force.set(shown.collect(), set_up.config.response.mode.name());
+    let sinks = receivers.sinks.clone();
+    Settled {
+        rules: shown.collect(),
+        mode: set_up.config.response.mode.name(),
+        farewell: Arc::new(move |incident| sinks::alerts(&sinks, Event::Resolved, incident)),
+    }
 }
 
 /// Diagnostics go to stderr, RUST_LOG says which: events and errors unless told otherwise.

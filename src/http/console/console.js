@@ -290,13 +290,19 @@ async function sources() {
     h("h2", { tabindex: "-1" }, "Sources"),
     trouble(),
     section("What is read", rows.length ? table(["source", "lines", "bytes", "read up to", "95 of 100 lines judged within", "not yet read", "lost", "requests with a token"], rows, "Sources") : h("p", { class: "none" }, "Nothing yet.")),
-    h("div", { class: "two even" }, section("Skipped lines by reason", countsOf(status.skipped)), section("Requests by format", countsOf(status.formats))),
+    h("div", { class: "two even" }, section("Skipped lines by reason", countsOf(status.skipped), samples(status.skipped_samples)), section("Requests by format", countsOf(status.formats))),
   ];
 }
 
 function countsOf(counts) {
   const rows = Object.entries(counts).filter(([, n]) => n > 0).sort((a, b) => b[1] - a[1]);
   return rows.length ? bars(rows.map(([name, n]) => [words(name), n])) : h("p", { class: "none" }, "None.");
+}
+
+/** How the newest skipped lines begin. */
+function samples(byReason) {
+  const each = Object.entries(byReason ?? {}).map(([reason, lines]) => [h("h4", {}, words(reason)), h("pre", { tabindex: "0" }, lines.join("\n"))]);
+  return each.length ? h("details", {}, h("summary", {}, "How the newest of them begin, without tokens"), each) : null;
 }
 
 async function rules() {

@@ -97,7 +97,11 @@ async fn rules_are_those_in_force_with_how_often_they_spoke() {
         description: String::new(),
         runbook: String::new(),
     };
-    daemon.parts.in_force.set(vec![rule], "approve");
+    daemon.parts.in_force.set(Settled {
+        rules: vec![rule],
+        mode: "approve",
+        ..Settled::default()
+    });
     daemon.parts.metrics.findings("overlap", "high", 3);
     let (_, body) = daemon.get("/v1/rules", &[]).await;
     let said: Value = serde_json::from_str(&body).unwrap();

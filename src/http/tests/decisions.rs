@@ -1,6 +1,7 @@
 //! Who may decide about an incident.
 
 use super::*;
+use crate::domain::action::Alert;
 
 const INCIDENT: &str = "i-00000000000000000002";
 
@@ -70,4 +71,58 @@ async fn nobody_decides_where_no_approver_is_named() {
     for fields in [&[][..], &[("authorization", "Bearer ")][..]] {
         assert_eq!(post(&daemon, &undo, fields).await.0, 401);
     }
+}
+
+#[tokio::test]
+async fn who_closes_an_incident_says_how_and_everybody_hears_of_it() {
+    let options = Options {
+        approvers: vec![("ann".to_owned(), "secret-of-ann".to_owned())],
+        ..anywhere()
+    };
+    let daemon = start(options).await;
+    let resolve = format!("{}/v1/incidents/{INCIDENT}/resolve", daemon.base);
+    let farewell = |incident: &Incident| {
+        let body = incident.state.name().to_owned();
+        vec![Alert {
+            id: Alert::id_of(incident.id, &body, "sink"),
+            incident: incident.id,
+            sink: "sink".into(),
+            body,
+        }]
+    };
+    daemon.parts.in_force.set(Settled {
+        farewell: Arc::new(farewell),
+        ..Settled::default()
+    });
+    let send = async |body: &'static str| {
+        let request = daemon.client.post(&resolve).body(body);
+        let request = request.bearer_auth("secret-of-ann");
+        request.send().await.unwrap().status().as_u16()
+    };
+    let state = || {
+        let incident = daemon.parts.store.incident(INCIDENT.parse().unwrap());
+        incident.unwrap().unwrap().state.name()
+    };
+    for wrong in [
+        "{",
+        "{\"false_positives\":true}",
+        "true",
+        "{\"false_positive\":1}",
+    ] {
+        assert_eq!(send(wrong).await, 400, "{wrong}");
+    }
+    assert_eq!(send(&*"x".repeat(2000).leak()).await, 413);
+    assert_eq!(state(), "open");
+    let before = daemon.parts.store.changes_of_others().unwrap();
+    assert_eq!(send("").await, 200);
+    assert_eq!(state(), "resolved");
+    assert_ne!(daemon.parts.store.changes_of_others().unwrap(), before);
+    assert_eq!(send("{\"false_positive\":true}").await, 200);
+    assert_eq!(state(), "false_positive");
+    let audit = daemon.parts.store.audit_tail(9).unwrap();
+    let said = |what: &str| audit.iter().any(|(_, text)| text.contains(what));
+    assert!(said("\"by\":\"ann\"") && said("false_positive"));
+    let told = daemon.parts.store.undelivered().unwrap();
+    assert!(told.iter().any(|row| row.kind == "alert"), "{told:?}");
+    assert_eq!(daemon.get_json("/v1/status").await.1["approvers"], true);
 }

@@ -12,7 +12,7 @@ use crate::app::receivers::Receivers;
 use crate::app::set_up::{SetUp, load_rules};
 use crate::app::watch::cases::Cases;
 use crate::app::watch::memory::FetchedSet;
-use crate::app::watch::{Order, show_in_force};
+use crate::app::watch::{Order, settled};
 use crate::config::{Config, ReadFrom};
 use crate::domain::time::Time;
 use crate::engine::Input;
@@ -74,7 +74,7 @@ impl Line {
                 info!(rules = rules.rules().len(), "rules read again");
                 let rules = Arc::new(rules);
                 self.set_up.rules = Arc::clone(&rules);
-                show_in_force(&self.shared.in_force, &self.set_up);
+                self.show_in_force();
                 self.engine.observe(Input::Rules(rules), &mut self.seen);
                 self.shared.readiness.ready("rules");
                 self.snapshot_now()
@@ -86,6 +86,11 @@ impl Line {
                 Ok(())
             }
         }
+    }
+
+    fn show_in_force(&self) {
+        let settled = settled(&self.set_up, self.answer.receivers());
+        self.shared.in_force.set(settled);
     }
 
     fn configuration_again(&mut self) -> Result<(), Error> {
@@ -138,7 +143,7 @@ impl Line {
         self.engine.restore(&memory).map_err(Error::shown)?;
         self.issuers = new.issuers.clone();
         self.set_up = new;
-        show_in_force(&self.shared.in_force, &self.set_up);
+        self.show_in_force();
         self.watch_folders();
         self.shared.asking.configure(&self.set_up.config);
         self.shared.asking.learn(&self.issuers, &self.shared.keys);
