@@ -7,7 +7,7 @@
 use super::blame::Blame;
 use super::prepare::Prepared;
 use super::{Engine, Excepted, Observation};
-use crate::domain::facts::{FactKind, Facts};
+use crate::domain::facts::{Fact, FactKind, Facts};
 use crate::domain::finding::{ClientShown, Dimension, Evidence, FactValue, Finding, SourceShown};
 use crate::domain::ids::{Digest, FindingId};
 use crate::domain::mask::mask;
@@ -144,7 +144,8 @@ impl Engine {
         }
     }
 
-    /// The edge of a rule's hit: whose session and which suspect; for faults, which issuer and host on which day.
+    /// The edge of a rule's hit: whose session and which suspect; for faults, which issuer and host on which day. A token
+    /// that stands in a log is the log's fault, whoever issued it: which place in it, on which day.
     fn edge(
         &self,
         rule: &Rule,
@@ -154,10 +155,14 @@ impl Engine {
     ) -> Digest {
         let key = &self.settings.key;
         let day = usage.event.time.as_s().div_euclid(86_400).to_le_bytes();
+        let source = &prepared.line.source.0;
+        if rule.dimension == Dimension::Fault && rule.facts().contains(Fact::LeakRawInLog) {
+            let (name, place) = (rule.name.as_bytes(), usage.place.name().as_bytes());
+            return key.digest("edge", &[name, b"log", source.as_bytes(), place, &day]);
+        }
         if rule.dimension == Dimension::Fault {
             let issuer = usage.token.issuer.as_deref().unwrap_or_default();
             let host = usage.event.host.as_deref().unwrap_or_default();
-            let source = &prepared.line.source.0;
             let parts = [
                 rule.name.as_bytes(),
                 b"fault",
@@ -235,7 +240,7 @@ impl Engine {
             line.text.as_bytes(),
             &line.offset_bytes.to_le_bytes(),
         ];
-        let shown = |(fact, value): (crate::domain::facts::Fact, f64)| {
+        let shown = |(fact, value): (Fact, f64)| {
             let value = match fact.kind() {
                 FactKind::Flag => FactValue::Flag(true),
                 FactKind::Number | FactKind::Counter => FactValue::Number(value),

@@ -165,6 +165,43 @@ fn a_token_used_in_two_places_by_two_programs_is_an_incident_of_its_subject() {
 }
 
 #[test]
+fn whole_tokens_in_a_log_are_one_finding_for_each_place_and_day_whoever_they_name() {
+    let mut kit = kit();
+    let day_s = 86_400;
+    for (nth, at_s) in [(0, 0), (1, 60), (2, 120), (3, day_s)] {
+        let mut claims = claims("alice", "s1", &format!("j{nth}"));
+        // A forger names as many issuers as he likes.
+        claims["iss"] = format!("https://idp{nth}.example.com/").into();
+        claims["iat"] = (T0 + at_s).into();
+        claims["exp"] = (T0 + at_s + 3600).into();
+        let token = mint(&claims, "rsa-2048");
+        kit.line(at_s, LISBON, BROWSER, &token, 200);
+        let line = json!({
+            "time": T0 + at_s + 1, "remote_addr": LISBON, "request_method": "GET", "host": format!("h{nth}.example.com"),
+            "request_uri": format!("/api?access_token={token}"), "status": 200, "http_user_agent": BROWSER,
+        });
+        kit.raw_line("json", &line.to_string());
+    }
+    let raw = kit
+        .seen
+        .findings
+        .iter()
+        .filter(|finding| &*finding.rule == "raw_token_in_log");
+    let said: Vec<_> = raw.map(|finding| finding.says.clone()).collect();
+    let place =
+        |place| format!("the log holds whole tokens ({place}): whoever reads it can use them");
+    assert_eq!(
+        said,
+        [
+            place("header"),
+            place("query"),
+            place("header"),
+            place("query")
+        ]
+    );
+}
+
+#[test]
 fn tokens_of_one_client_share_what_they_have_in_common_also_after_a_restart() {
     let common = |engine: &mut Engine| {
         let tokens = engine.state.stores.tokens.values_mut();
