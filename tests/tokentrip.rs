@@ -18,6 +18,7 @@ mod drill;
 mod faults;
 mod gateway;
 mod gateways;
+mod linear;
 mod messages;
 mod mirrors;
 mod pages;

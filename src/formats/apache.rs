@@ -38,6 +38,10 @@ pub(super) fn pieces<'f>(body: &str, names: &FieldMap) -> Result<Vec<Piece<'f>>,
         rest = after.get(directive.len_utf8()..).unwrap_or_default();
         let meaning = meaning(directive, argument, names)
             .ok_or_else(|| FormatFault::UnknownDirective(format!("%{directive}")))?;
+        if meaning.slot == Slot::Time && goes_on(&pieces, &text) {
+            text.clear();
+            continue;
+        }
         if !text.is_empty() {
             pieces.push(Piece::Text(std::mem::take(&mut text).into()));
         }
@@ -56,6 +60,13 @@ pub(super) fn pieces<'f>(body: &str, names: &FieldMap) -> Result<Vec<Piece<'f>>,
         pieces.push(Piece::Text(text.into()));
     }
     Ok(pieces)
+}
+
+/// True when the time before goes on: `%{%d/%b/%Y:%T}t.%{msec_frac}t %{%z}t` is one stamp.
+fn goes_on(pieces: &[Piece<'_>], between: &str) -> bool {
+    let last = pieces.last();
+    matches!(last, Some(Piece::Variable { meaning, .. }) if meaning.slot == Slot::Time)
+        && matches!(between, "." | "," | " ")
 }
 
 fn meaning(directive: char, argument: &str, names: &FieldMap) -> Option<Meaning> {

@@ -49,14 +49,23 @@ const EXTRAS_MAX: usize = 32;
 
 impl LineFormat for Combined {
     fn parse<'a>(&self, line: &'a str, event: &mut AccessEvent<'a>) -> Result<(), SkipReason> {
-        // LiteSpeed: the whole line in quotes.
-        let line = match line.strip_prefix('"') {
-            Some(inner) => inner.strip_suffix('"').unwrap_or(inner),
-            None => line,
+        // LiteSpeed: the whole line in quotes. Others quote the host that stands first.
+        let (line, quoted) = match line.strip_prefix('"') {
+            Some(inner) => (inner.strip_suffix('"').unwrap_or(inner), true),
+            None => (line, false),
         };
         let bracket = time_bracket(line).ok_or(SkipReason::Malformed)?;
         let mut cut = Cut::new(line, event);
-        cut.who(line.get(..bracket).unwrap_or_default().trim_end());
+        let mut who = line.get(..bracket).unwrap_or_default().trim_end();
+        // A host has no spaces; what LiteSpeed puts before a user's name has.
+        if quoted
+            && let Some((host, behind)) = who.split_once("\" ")
+            && !host.contains(' ')
+        {
+            cut.set(Slot::Host, 0, host);
+            who = behind;
+        }
+        cut.who(who);
         cut.set(
             Slot::Time,
             bracket + 1,
@@ -200,7 +209,8 @@ impl<'e, 'a> Cut<'e, 'a> {
 
     fn quoted_extra(&mut self, at: usize, text: &'a str) {
         let first = text.split(',').next().unwrap_or(text);
-        let slot = if parse_hop(first).is_some() {
+        // The first: addresses further behind are those of upstreams.
+        let slot = if !self.fields.has_chain() && parse_hop(first).is_some() {
             Slot::Chain
         } else {
             Slot::Other
@@ -269,6 +279,11 @@ impl<'a> Who<'a> {
             if tag.ends_with(':') && is_address(first_word(tagged).0) {
                 return Self::of(tagged);
             }
+        }
+        // `pod container 192.0.2.1 - -`, as stern prints it: nobody is asked who he is any more.
+        let (third, after) = first_word(behind);
+        if second != "-" && after.starts_with("- ") && is_address(third) {
+            return Self::of(behind);
         }
         // A client with a name has an identity and a user behind it, so four words begin with the host.
         if is_address(second) || second != "-" && behind.starts_with("- ") {

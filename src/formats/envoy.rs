@@ -18,7 +18,7 @@ use super::text::Unit;
 use super::{Format, LineFormat};
 use crate::domain::event::AccessEvent;
 use crate::domain::line::SkipReason;
-use memchr::{memchr, memmem};
+use memchr::{memchr, memmem, memrchr};
 use std::sync::Arc;
 
 pub(super) static FORMAT: Format = Format {
@@ -47,10 +47,8 @@ const ROW: [Slot; 5] = [
 
 impl LineFormat for Envoy {
     fn parse<'a>(&self, line: &'a str, event: &mut AccessEvent<'a>) -> Result<(), SkipReason> {
-        if !line.starts_with('[') {
-            return Err(SkipReason::Malformed);
-        }
         let bracket = memmem::find(line.as_bytes(), OPENING).ok_or(SkipReason::Malformed)?;
+        let begin = begin(line.get(..bracket).unwrap_or_default())?;
         let mut fields = Fields::new(line, event);
         let mut set = |slot: Slot, value: &Value<'a>| {
             fields.set(
@@ -60,11 +58,11 @@ impl LineFormat for Envoy {
                 value.text.into(),
             );
         };
-        let time = line.get(1..bracket).unwrap_or_default();
+        let time = line.get(begin..bracket).unwrap_or_default();
         set(
             Slot::Time,
             &Value {
-                at: 1,
+                at: begin,
                 text: time,
                 quoted: false,
             },
@@ -108,6 +106,15 @@ impl LineFormat for Envoy {
         }
         fields.finish()
     }
+}
+
+/// Where the time begins: behind the first bracket, or behind one that stands after what a console put before it.
+fn begin(before: &str) -> Result<usize, SkipReason> {
+    if before.starts_with('[') {
+        return Ok(1);
+    }
+    let bracket = memrchr(b'[', before.as_bytes()).filter(|_| !before.contains('"'));
+    bracket.map(|at| at + 1).ok_or(SkipReason::Malformed)
 }
 
 /// True when another line begins in what should be addresses.

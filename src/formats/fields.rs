@@ -53,6 +53,8 @@ pub(super) struct Fields<'e, 'a> {
     request: Text<'a>,
     target: Text<'a>,
     remote: Option<IpAddr>,
+    /// Where the chain of proxies ends in the line.
+    chain_end: usize,
     /// Where the next token begins, as of the last field that asked; `usize::MAX` when there is none.
     jwt_next: Option<usize>,
     ranks: Ranks,
@@ -110,6 +112,7 @@ impl<'e, 'a> Fields<'e, 'a> {
             request: None,
             target: None,
             remote: None,
+            chain_end: 0,
             jwt_next: None,
             ranks: Ranks::default(),
         }
@@ -135,7 +138,7 @@ impl<'e, 'a> Fields<'e, 'a> {
             Slot::Remote if outranks(&mut ranks.remote, rank) => self.remote = last_hop(&value),
             Slot::Peer if outranks(&mut ranks.peer, rank) => event.peer = last_hop(&value),
             Slot::Client if outranks(&mut ranks.client, rank) => event.client = last_hop(&value),
-            Slot::Chain if outranks(&mut ranks.chain, rank) => event.chain = Some(value),
+            Slot::Chain if outranks(&mut ranks.chain, rank) => self.set_chain(at, value),
             Slot::Method if outranks(&mut ranks.method, rank) => event.method = Some(value),
             Slot::Request => self.request = Some(value),
             Slot::Target if outranks(&mut ranks.target, rank) => self.target = Some(value),
@@ -173,6 +176,25 @@ impl<'e, 'a> Fields<'e, 'a> {
     /// Takes the address that nginx calls `$remote_addr`, from a format that read it already.
     pub(super) fn set_remote(&mut self, address: IpAddr) {
         self.remote = Some(address);
+    }
+
+    /// True when a forwarding header was taken.
+    pub(super) fn has_chain(&self) -> bool {
+        self.event.chain.is_some()
+    }
+
+    /// Takes a forwarding header. Of one that was sent more than once, JSON has an array: one chain (RFC 9110, section
+    /// 5.3).
+    fn set_chain(&mut self, at: usize, value: Cow<'a, str>) {
+        let end = at + value.len();
+        let between = self.line.get(self.chain_end..at).unwrap_or_default();
+        self.event.chain = match self.event.chain.take() {
+            Some(before) if is_between_elements(between) => {
+                Some(format!("{before}, {value}").into())
+            }
+            _ => Some(value),
+        };
+        self.chain_end = end;
     }
 
     /// Takes a field in which a credential may stand.
@@ -269,10 +291,12 @@ impl<'e, 'a> Fields<'e, 'a> {
 
     fn complete(&mut self) -> Result<(), SkipReason> {
         let event = &mut *self.event;
-        let read = self.time.as_ref().map(|time| match &self.date {
-            Some(date) => time::read_dated(date, time),
-            None => time::read(time),
-        });
+        let read = match (&self.time, &self.date) {
+            (Some(time), Some(date)) => Some(time::read_dated(date, time)),
+            (Some(time), None) => Some(time::read(time)),
+            // What is called a date has the time in it, too, or no time stands anywhere.
+            (None, date) => date.as_ref().and_then(|date| time::read(date)).map(Some),
+        };
         (event.time, event.stamp) = match read {
             Some(read) => read.ok_or(SkipReason::BadTime)?,
             None => (Time::default(), Stamp::Absent),
@@ -393,8 +417,22 @@ fn set_parts<'a, 't>(
     Some(scheme)
 }
 
+/// True for what stands between two strings of one array.
+fn is_between_elements(text: &str) -> bool {
+    text.contains(',') && text.bytes().all(|byte| matches!(byte, b'"' | b',' | b' '))
+}
+
 fn status(text: &str) -> u16 {
     number(text)
+        .or_else(|| status_among(text))
         .and_then(|status| u16::try_from(status).ok())
         .unwrap_or(0)
+}
+
+/// `200 OK`, `200.0`
+#[cold]
+fn status_among(text: &str) -> Option<u64> {
+    let (status, behind) = text.split_at_checked(3)?;
+    let is_text = behind.starts_with(' ') || behind.trim_end_matches('0') == ".";
+    number(status).filter(|_| is_text)
 }

@@ -148,11 +148,39 @@ fn look(value: &str) -> Meaning {
         Slot::Chain
     } else if starts("bearer ") || starts("dpop ") {
         Slot::Header
-    } else if starts("mozilla/") {
+    } else if is_product(value) {
         Slot::UserAgent
+    } else if is_host(value) {
+        Slot::Host
     } else {
         Slot::Other
     })
+}
+
+/// `Mozilla/5.0 (…)`, `curl/8.5.0`, `Go-http-client/2.0`: a name and a version begin it (RFC 9110, section 10.1.5).
+fn is_product(value: &str) -> bool {
+    let Some((name, version)) = value.split_once('/') else {
+        return false;
+    };
+    let is_name = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+    !name.is_empty()
+        && name.bytes().all(is_name)
+        && version.starts_with(|c: char| c.is_ascii_digit())
+}
+
+/// `api.example.com`, `api.example.com:8443`: names with dots between them, of which the last has letters only.
+fn is_host(value: &str) -> bool {
+    let (name, port) = value.split_once(':').unwrap_or((value, "443"));
+    let is_name = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.');
+    // 253 is the longest name that there can be (RFC 1035, section 2.3.4).
+    name.len() <= 253
+        && name.bytes().all(is_name)
+        && port.parse::<u16>().is_ok()
+        && name.rsplit_once('.').is_some_and(|(before, last)| {
+            !before.is_empty()
+                && last.len() > 1
+                && last.bytes().all(|byte| byte.is_ascii_alphabetic())
+        })
 }
 
 /// `Connect from 192.0.2.1:33317 to 10.0.0.1:80 (frontend/HTTP)`, which HAProxy writes when no format is chosen. Its

@@ -4,8 +4,8 @@
 //! of arrays by their array. Of equal names the last wins, as in `serde_json`.
 //! Does not know: what names mean.
 //! Source: RFC 8259. Beyond it, because real logs have them: `\xHH` (nginx without `escape=json`), bare `-` and
-//! nothing at all as values (an unset variable outside quotes), control characters inside strings, lone surrogates
-//! (U+FFFD).
+//! nothing at all as values (an unset variable outside quotes), several numbers as one (of several upstreams), control
+//! characters inside strings, lone surrogates (U+FFFD).
 //!
 //! **Why it is fast.** A log writes the same object again and again. The first line that parses leaves a
 //! [`Template`]: the text between its values. A line that has the same text in between is cut by comparing, without

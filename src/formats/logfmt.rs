@@ -11,7 +11,7 @@ use super::{Format, LineFormat};
 use crate::domain::event::AccessEvent;
 use crate::domain::line::SkipReason;
 use foldhash::fast::FixedState;
-use memchr::{memchr, memchr_iter};
+use memchr::{memchr_iter, memchr2};
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
@@ -95,7 +95,7 @@ impl<'a> Iterator for Pairs<'a> {
         loop {
             let rest = self.line.get(self.at..).filter(|rest| !rest.is_empty())?;
             // Names are shorter than what it takes to call a vector search.
-            let ends = |byte| matches!(byte, b'=' | b' ');
+            let ends = |byte| matches!(byte, b'=' | b' ' | b'\t');
             let end = rest.bytes().position(ends).unwrap_or(rest.len());
             let name = rest.get(..end)?;
             let equals = rest.as_bytes().get(end) == Some(&b'=');
@@ -124,7 +124,7 @@ impl<'a> Iterator for Pairs<'a> {
 /// The value without its quotes, and how many bytes it takes with them; `None` for a quote that does not end.
 fn value_of(text: &str) -> Option<(&str, usize)> {
     let Some(inner) = text.strip_prefix('"') else {
-        let end = memchr(b' ', text.as_bytes()).unwrap_or(text.len());
+        let end = memchr2(b' ', b'\t', text.as_bytes()).unwrap_or(text.len());
         return Some((text.get(..end)?, end));
     };
     let ends = |at: &usize| !is_escaped(inner.as_bytes(), *at);

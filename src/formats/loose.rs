@@ -80,7 +80,8 @@ impl<'a> Loose<'_, 'a> {
         self.0.set(Meaning::of(slot), || "extra".into(), at, text);
     }
 
-    /// Host, client and user: before the time, else between it and the request.
+    /// Host, client and user: before the time, else between it and the request. S3 names the owner and the bucket first,
+    /// and whose address it was behind the time.
     fn who(&mut self, line: &'a str, time: Option<Part<'a>>, request: usize) {
         let (start, end) = time.map_or((request, request), |time| (time.start, time.end));
         let sides = [line.get(..start), line.get(end..request)].into_iter();
@@ -88,7 +89,17 @@ impl<'a> Loose<'_, 'a> {
             .flatten()
             .map(str::trim)
             .filter(|side| !side.is_empty());
-        let said = said.next().unwrap_or_default();
+        let (first, second) = (said.next().unwrap_or_default(), said.next());
+        let begins = |side: &&str| side.split(' ').next().and_then(parse_hop).is_some();
+        let names = |side: &str| {
+            side.split([' ', '\t', ','])
+                .take(TRIES_MAX)
+                .any(|word| parse_hop(word).is_some())
+        };
+        let said = second
+            .filter(begins)
+            .filter(|_| !names(first))
+            .unwrap_or(first);
         if !said.contains('\t') {
             return self.set_who(Who::of(said), Cow::Borrowed);
         }
@@ -118,7 +129,7 @@ impl<'a> Loose<'_, 'a> {
                 (1, 0, false) => Slot::Bytes,
                 (_, 0, true) => Slot::Referer,
                 (_, 1, true) => Slot::UserAgent,
-                _ if is_address_list(value.text) => Slot::Chain,
+                _ if !self.0.has_chain() && is_address_list(value.text) => Slot::Chain,
                 _ => Slot::Other,
             };
             bare += u8::from(!value.quoted || slot == Slot::Status);
@@ -129,8 +140,11 @@ impl<'a> Loose<'_, 'a> {
     }
 }
 
+/// True for a forwarding header. An address with a port is an upstream's.
 fn is_address_list(text: &str) -> bool {
-    parse_hop(text.split(',').next().unwrap_or(text)).is_some()
+    let first = text.split(',').next().unwrap_or(text).trim();
+    let has_port = first.contains("]:") || first.matches(':').count() == 1;
+    parse_hop(first).is_some() && !has_port
 }
 
 /// The value that begins at the next byte that is no space, in quotes or not.

@@ -10,6 +10,7 @@ pub mod client_address;
 pub mod detect;
 
 mod apache;
+mod apache_ssl_request;
 mod auth0;
 mod aws_alb;
 mod aws_api_gateway;
@@ -81,6 +82,7 @@ pub const ALL: &[&Format] = &[
     &w3c::FORMAT,
     &iis_event::FORMAT,
     &zoraxy::FORMAT,
+    &apache_ssl_request::FORMAT,
     &text_json::FORMAT,
     &error_log::FORMAT,
     &logfmt::FORMAT,

@@ -7,7 +7,7 @@
 use super::FormatFault;
 use super::text::Unit;
 use super::vocabulary::{
-    CLAIM_PREFIXES, CLAIMS, COOKIE_PREFIXES, FIELDS, HEADER_PREFIXES, HEADERS, OURS,
+    CLAIM_PREFIXES, CLAIMS, CONTAINERS, COOKIE_PREFIXES, FIELDS, HEADER_PREFIXES, HEADERS, OURS,
 };
 use crate::domain::token::Claim;
 use std::collections::HashMap;
@@ -146,6 +146,9 @@ impl FieldMap {
 }
 
 fn natural(name: &str) -> Meaning {
+    if name.len() > NAME_BYTES_MAX {
+        return Meaning::OTHER;
+    }
     if name == "Duration" {
         // Traefik counts nanoseconds; everybody else's `duration` is lower case.
         return Meaning::of(Slot::Duration(Unit::Nanoseconds));
@@ -154,7 +157,20 @@ fn natural(name: &str) -> Meaning {
     let known = fold(name, &mut buffer).and_then(look_up);
     known
         .or_else(|| in_words(name).and_then(|words| look_up(fold(&words, &mut buffer)?)))
+        .or_else(|| inside(name))
         .unwrap_or(Meaning::OTHER)
+}
+
+/// What a member of somebody's object of a request means. What a token is about is not looked for there: applications
+/// write all sorts of `sub` and `exp`.
+#[cold]
+fn inside(name: &str) -> Option<Meaning> {
+    let rest = CONTAINERS
+        .iter()
+        .find_map(|object| name.strip_prefix(object))?;
+    let Meaning { slot, .. } = natural(rest);
+    let is_told = !matches!(slot, Slot::Other | Slot::Claim(_) | Slot::Hash);
+    is_told.then_some(Meaning { slot, rank: 0 })
 }
 
 /// `remote_Addr` of `remoteAddr`: a capital begins a word. `None` for a name that has none inside.
@@ -188,10 +204,11 @@ fn look_up(folded: &[u8]) -> Option<Meaning> {
 /// Lower case, with `_` for `-`, `.` and a space, so that `request.headers.User-Agent` and `request_user_agent` are
 /// nearly the same. `None` for a name that is too long.
 fn fold<'b>(name: &str, buffer: &'b mut [u8; NAME_BYTES_MAX]) -> Option<&'b [u8]> {
+    let name = name.strip_suffix(')').unwrap_or(name); // `cs(Cookie)`
     let folded = buffer.get_mut(..name.len())?;
     for (to, from) in folded.iter_mut().zip(name.bytes()) {
         *to = match from {
-            b'-' | b'.' | b' ' => b'_',
+            b'-' | b'.' | b' ' | b'(' => b'_',
             other => other.to_ascii_lowercase(),
         };
     }

@@ -148,7 +148,17 @@ impl<'a> Scanner<'a> {
                 return Ok(());
             }
             self.expect(b',')?;
+            self.skip_more_numbers()?;
         }
+    }
+
+    /// `0.1, 0.2` without quotes: the times of several upstreams, of which the first was read.
+    fn skip_more_numbers(&mut self) -> Result<(), SkipReason> {
+        while matches!(self.peek(), Some(b'0'..=b'9' | b'-')) {
+            self.bare()?;
+            self.expect(b',')?;
+        }
+        Ok(())
     }
 
     fn member(

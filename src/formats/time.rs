@@ -22,7 +22,9 @@ pub(super) fn read(text: &str) -> Option<(Time, Stamp)> {
         [b'[', inner @ .., b']'] => clf(inner),
         [_, _, b'/', ..] => clf(bytes),
         [_, b'/', ..] => clf(format!("0{text}").as_bytes()),
+        [_, _, _, _, b'-', .., b']'] => rfc3339(without_zone_id(bytes)),
         [_, _, _, _, b'-', ..] => rfc3339(bytes),
+        [_, _, _, _, _, _, _, _, b'T', ..] => basic(text),
         [_, _, _, _, b'/', ..] => rfc3339(text.replacen('/', "-", 2).as_bytes()),
         [_, _, b':', ..] => time_only(bytes),
         [b'A'..=b'Z', _, _, b',', b' ', rest @ ..] => imf_fixdate(rest),
@@ -32,6 +34,25 @@ pub(super) fn read(text: &str) -> Option<(Time, Stamp)> {
         [b'A'..=b'Z', _, _, b' ', ..] => year_less(bytes),
         _ => epoch(text).map(|time| (time, Stamp::Whole)),
     }
+}
+
+/// `20260504T101112Z`: ISO 8601 in its basic form, as AWS signs requests.
+#[cold]
+fn basic(text: &str) -> Option<(Time, Stamp)> {
+    let part = |from: usize, to: usize| text.get(from..to);
+    let (date, clock) = (
+        [part(0, 4)?, part(4, 6)?, part(6, 8)?],
+        [part(9, 11)?, part(11, 13)?],
+    );
+    let [date, clock] = [date.join("-"), clock.join(":")];
+    rfc3339(format!("{date}T{clock}:{}", text.get(13..)?).as_bytes())
+}
+
+/// `…+02:00` of `…+02:00[Europe/Berlin]`, as Java prints it (RFC 9557, section 3).
+#[cold]
+fn without_zone_id(bytes: &[u8]) -> &[u8] {
+    let end = bytes.iter().position(|byte| *byte == b'[');
+    bytes.get(..end.unwrap_or(bytes.len())).unwrap_or(bytes)
 }
 
 /// `10:11:12.345`
@@ -51,7 +72,7 @@ pub(super) fn read_dated(date: &str, time: &str) -> Option<(Time, Stamp)> {
     Some((day.plus_ms(clock.as_ms()), Stamp::Whole))
 }
 
-/// `Oct 11 14:32:52.123456 2022` of Apache's error log, behind the day of the week.
+/// `Oct 11 14:32:52.123456 2022` of Apache's error log, behind the day of the week; `date` puts a zone before the year.
 fn ctime(bytes: &[u8]) -> Option<(Time, Stamp)> {
     let [m1, m2, m3, b' ', d1, d2, b' ', rest @ ..] = bytes else {
         return None;
@@ -60,11 +81,21 @@ fn ctime(bytes: &[u8]) -> Option<(Time, Stamp)> {
     let [b' ', y1, y2, y3, y4] = year else {
         return None;
     };
+    let (clock, zone_s) = match clock {
+        [clock @ .., b' ', b'U', b'T', b'C'] | [clock @ .., b' ', b'G', b'M', b'T'] => {
+            (clock, Some(0))
+        }
+        [clock @ .., b' ', sign @ (b'+' | b'-'), h1, h2, m1, m2] => {
+            (clock, Some(zone(*sign, two(*h1, *h2)?, two(*m1, *m2)?)?))
+        }
+        clock => (clock, None),
+    };
     let (clock, ms) = time_of_day(clock)?;
     let tens = if *d1 == b' ' { b'0' } else { *d1 };
     let year = two(*y1, *y2)? * 100 + two(*y3, *y4)?;
     let date = (year, month_of([*m1, *m2, *m3])?, two(tens, *d2)?);
-    moment(date, clock, ms, 0).map(|time| (time, Stamp::NoZone))
+    let stamp = zone_s.map_or(Stamp::NoZone, |_| Stamp::Whole);
+    moment(date, clock, ms, zone_s.unwrap_or_default()).map(|time| (time, stamp))
 }
 
 /// `04 May 2026 10:11:12 GMT` of HTTP (RFC 9110, section 5.6.7), behind the day of the week.
@@ -216,7 +247,10 @@ fn epoch(text: &str) -> Option<Time> {
         0..=99_999_999_999 => {
             let (ms, rest) = match fraction.as_bytes() {
                 [] => (0, &[][..]),
-                digits => fraction_ms(digits)?,
+                digits => match fraction_ms(digits) {
+                    Some(read) => read,
+                    None => return epoch_float(text),
+                },
             };
             if !rest.is_empty() {
                 return epoch_float(text);
@@ -230,13 +264,17 @@ fn epoch(text: &str) -> Option<Time> {
     Time::from_ms(ms)
 }
 
-/// Seconds in scientific notation, as JSON writers print large floats.
+/// The same in scientific notation, as JSON writers print large floats.
 fn epoch_float(text: &str) -> Option<Time> {
-    let seconds: f64 = text.parse().ok()?;
-    let plausible = seconds.is_finite() && (0.0..100_000_000_000.0).contains(&seconds);
-    plausible
-        .then(|| Time::from_ms((seconds * 1000.0) as i64))
-        .flatten()
+    let count: f64 = text.parse().ok()?;
+    let ms = match count {
+        0.0..1e11 => count * 1e3,
+        1e11..1e14 => count,
+        1e14..1e17 => count / 1e3,
+        1e17..1e19 => count / 1e6,
+        _ => return None,
+    };
+    Time::from_ms(ms as i64)
 }
 
 /// Milliseconds of 1 to 9 digits after the point, rounded down, and what follows them.

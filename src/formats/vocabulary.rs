@@ -21,6 +21,8 @@ pub(super) const FIELDS: &[(&str, Slot, u8)] = &[
     ("date", Slot::Date, 2),
     ("timegenerated", Slot::Time, 2),
     ("datetime", Slot::Time, 2),
+    ("@t", Slot::Time, 3),         // Serilog
+    ("reqtimesec", Slot::Time, 2), // Akamai DataStream
     ("event_time", Slot::Time, 1),
     ("date_time", Slot::Time, 2),
     ("time_local", Slot::Time, 1),
@@ -31,6 +33,8 @@ pub(super) const FIELDS: &[(&str, Slot, u8)] = &[
     ("remote_ip", Slot::Remote, 2),
     ("remote_host", Slot::Remote, 1),
     ("remote_address", Slot::Remote, 2),
+    ("remoteip", Slot::Remote, 2),
+    ("remote_ip_address", Slot::Remote, 2), // ASP.NET
     ("remote", Slot::Remote, 0),
     ("req_remote_address", Slot::Remote, 2),
     ("ip", Slot::Remote, 1),
@@ -49,14 +53,21 @@ pub(super) const FIELDS: &[(&str, Slot, u8)] = &[
     ("client_address", Slot::Client, 1),
     ("real_ip", Slot::Client, 2),
     ("realip", Slot::Client, 2),
+    ("cliip", Slot::Client, 2), // Akamai
     ("source_ip", Slot::Client, 1),
     ("source_address", Slot::Client, 0),
     ("src_ip", Slot::Client, 1),
     ("c_ip", Slot::Client, 1),
     ("cip", Slot::Client, 1), // Azure App Service
     ("httprequest_remoteip", Slot::Client, 1),
+    ("client", Slot::Client, 0),
+    ("caller_ip_address", Slot::Client, 2), // Azure API Management
+    ("network_client_ip", Slot::Client, 2), // Datadog
+    ("network_peer_address", Slot::Peer, 2), // OpenTelemetry
+    ("net_sock_peer_addr", Slot::Peer, 1),
     ("source_address_chain", Slot::Chain, 2),
     ("fwd", Slot::Chain, 1), // Heroku's router
+    ("xforwardedfor", Slot::Chain, 2),
     ("method", Slot::Method, 2),
     ("verb", Slot::Method, 1),
     ("req_method", Slot::Method, 2),
@@ -77,6 +88,7 @@ pub(super) const FIELDS: &[(&str, Slot, u8)] = &[
     ("request_url", Slot::Target, 1),
     ("req_url", Slot::Target, 2), // pino-http, and others of Node.js
     ("target", Slot::Target, 1),
+    ("url_full", Slot::Target, 1),
     ("httprequest_requesturl", Slot::Target, 1),
     ("uri", Slot::Path, 1),
     ("x_envoy_original_path", Slot::Target, 2),
@@ -88,11 +100,13 @@ pub(super) const FIELDS: &[(&str, Slot, u8)] = &[
     ("document_uri", Slot::Path, 0),
     ("path", Slot::Path, 2), // Envoy writes the query too; it is split wherever there is a `?`
     ("request_path", Slot::Path, 2),
+    ("reqpath", Slot::Path, 2),
     ("url_path", Slot::Path, 2),
     ("cs_uri_stem", Slot::Path, 2),
     ("args", Slot::Query, 2),
     ("query", Slot::Query, 2),
     ("query_string", Slot::Query, 2),
+    ("querystr", Slot::Query, 2),
     ("url_query", Slot::Query, 2),
     ("request_query", Slot::Query, 2),
     ("cs_uri_query", Slot::Query, 2),
@@ -100,6 +114,7 @@ pub(super) const FIELDS: &[(&str, Slot, u8)] = &[
     ("vhost", Slot::Host, 1),
     ("virtual_host", Slot::Host, 1),
     ("requesthost", Slot::Host, 2),
+    ("reqhost", Slot::Host, 2),
     ("authority", Slot::Host, 2),
     ("url_domain", Slot::Host, 2),
     ("cs_host", Slot::Host, 1), // CloudFront: its own name
@@ -111,6 +126,7 @@ pub(super) const FIELDS: &[(&str, Slot, u8)] = &[
     ("user_agent_original", Slot::UserAgent, 2),
     ("useragent", Slot::UserAgent, 2),
     ("agent", Slot::UserAgent, 1),
+    ("ua", Slot::UserAgent, 1),
     ("httprequest_useragent", Slot::UserAgent, 2),
     ("cs_user_agent", Slot::UserAgent, 2),
     ("ja4", Slot::Ja4, 2),
@@ -132,6 +148,7 @@ pub(super) const FIELDS: &[(&str, Slot, u8)] = &[
     ("clientusername", Slot::User, 2),
     ("status", Slot::Status, 2),
     ("status_code", Slot::Status, 2),
+    ("code", Slot::Status, 0), // Fluentd
     ("response_status", Slot::Status, 1),
     ("response_code", Slot::Status, 2),
     ("res_status_code", Slot::Status, 2),
@@ -183,6 +200,23 @@ pub(super) const FIELDS: &[(&str, Slot, u8)] = &[
     ("token_sha256", Slot::Hash, 2),
     ("authorization_hash", Slot::Hash, 2),
     ("authorization_sha256", Slot::Hash, 2),
+];
+
+/// Objects in which others keep a request: what their members mean is what they would mean outside, unless something
+/// else says it, too. The dot keeps `http.url` of an object apart from nginx's `$http_url`, which a client sends.
+pub(super) const CONTAINERS: &[&str] = &[
+    "attributes.", // OpenTelemetry
+    "properties.", // Azure
+    "http.request.",
+    "http.",
+    "request.",
+    "req.",
+    "proxy.", // Vercel
+    "fields.",
+    "payload.",
+    "jsonPayload.",
+    "access.",
+    "State.", // ASP.NET
 ];
 
 /// What formats put before the name of a request header; the empty one last.

@@ -62,7 +62,16 @@ fn text_of(record: &Value) -> Option<String> {
             _ => None,
         }
     };
-    TEXT.iter().find_map(at)
+    // App Service's records of requests hold an object as text.
+    let packed = || {
+        record
+            .get("properties")?
+            .as_str()
+            .filter(|text| text.starts_with('{'))
+    };
+    TEXT.iter()
+        .find_map(at)
+        .or_else(|| packed().map(str::to_owned))
 }
 
 fn time_of(record: &Value) -> Option<Time> {

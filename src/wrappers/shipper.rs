@@ -1,5 +1,5 @@
-//! The events of log shippers: Filebeat and Elastic Agent, Fluent Bit and Fluentd, Vector, Promtail's JSON, Upsun's
-//! forwarding.
+//! The events of log shippers: Filebeat and Elastic Agent, Fluent Bit and Fluentd, Vector, Promtail's JSON and
+//! what `logcli` prints, Datadog, Splunk (HEC), Graylog (GELF), Upsun's forwarding.
 //!
 //! In: a line of JSON whose `message` or `log` is the line. Out: that line.
 //! Does not know: an application's own JSON, which has a `message`, too: a shipper is known by what it adds.
@@ -16,7 +16,7 @@ pub(super) static WRAPPER: Wrapper = Wrapper {
 };
 
 /// Where the line is, and what must stand beside it: one of these.
-const SHAPES: [(&str, &[&str]); 2] = [
+const SHAPES: [(&str, &[&str]); 5] = [
     (
         "message",
         &[
@@ -26,8 +26,12 @@ const SHAPES: [(&str, &[&str]); 2] = [
             "kubernetes",
             "fluentd",
             "timestamp_ns",
+            "ddsource",
         ],
     ),
+    ("event", &["sourcetype"]),
+    ("short_message", &["version"]),
+    ("line", &["labels"]),
     (
         "log",
         &["kubernetes", "container_id", "date", "stream", "_p"],

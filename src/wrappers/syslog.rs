@@ -46,10 +46,13 @@ fn rfc5424(text: &str) -> Option<Message<'_>> {
         "-" => None,
         time => Some(stamp::rfc3339(time)?),
     };
+    let mut bare = false;
     for _ in 0..4 {
-        rest = rest.split_once(' ')?.1;
+        let (word, behind) = rest.split_once(' ')?;
+        (bare, rest) = (word == "-", behind);
     }
-    let rest = after_structured_data(rest)?;
+    // Heroku's drains have no structured data, and nothing in its place.
+    let rest = after_structured_data(rest).or_else(|| bare.then_some(rest))?;
     let text = rest.strip_prefix(' ').unwrap_or(rest);
     Some((written, text.strip_prefix('\u{feff}').unwrap_or(text)))
 }
@@ -95,6 +98,14 @@ fn iso(text: &str) -> Option<(Time, &str)> {
 /// Without a priority only host and tag tell a stored message from a line that begins with its time.
 fn stored<'a>(line: &'a str, clock: &Clock) -> Option<Message<'a>> {
     let (written, rest) = stamp::rfc3164(line, clock).or_else(|| iso(line))?;
+    // `heroku logs` names the process alone.
+    if rest
+        .split(' ')
+        .next()
+        .is_some_and(|word| word.ends_with("]:"))
+    {
+        return Some((Some(written), tagged(rest)?));
+    }
     let (host, rest) = rest.split_once(' ')?;
     if host.is_empty() || host.starts_with(['"', '[', '{']) {
         return None;
@@ -124,7 +135,7 @@ fn tagged(text: &str) -> Option<&str> {
     let rest = text.get(name..).filter(|_| (1..=64).contains(&name))?;
     let rest = match rest.strip_prefix('[') {
         Some(rest) => {
-            let process = rest.bytes().take_while(u8::is_ascii_alphanumeric).count();
+            let process = rest.bytes().take_while(is_part).count();
             rest.get(process..)?.strip_prefix(']')?
         }
         None => rest,
