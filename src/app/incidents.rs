@@ -90,8 +90,9 @@ pub(super) fn forget(ask: &Forget) -> Result<u8, Error> {
         .forget(&ask.subject, &ask.by, now())
         .map_err(Error::shown)?;
     say(&format!(
-        "erased: {} incidents, {} findings, their name in {} incidents of others, {} texts of the audit",
-        done.incidents, done.findings, done.mentions, done.audit
+        "erased: {} incidents, {} findings, their name in {} incidents of others, {} events that nobody had polled, {} \
+         texts of the audit",
+        done.incidents, done.findings, done.mentions, done.events, done.audit
     ))?;
     if done.denials > 0 {
         say(&format!(

@@ -9,6 +9,7 @@ use super::{Store, StoreError};
 use crate::domain::incident::Target;
 use crate::domain::mask::mask;
 use crate::domain::time::Time;
+use data_encoding::BASE64URL_NOPAD;
 use rusqlite::Transaction;
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -25,6 +26,8 @@ pub struct Forgotten {
     pub findings: usize,
     /// Incidents of others in which their name was replaced.
     pub mentions: usize,
+    /// Security event tokens about them that no receiver had polled yet, and now none will.
+    pub events: usize,
     /// Rows of the audit that lost their text.
     pub audit: usize,
     /// Denials that name them and go on: without them a stolen token would be let in again. They end by themselves.
@@ -59,6 +62,7 @@ impl Store {
                 [&subject],
             )?;
             forgotten.mentions = forget_mentions(tx, &subject)?;
+            forgotten.events = forget_events(tx, &subject)?;
             forgotten.audit = forget_audit(tx, &subject, &ids.into_iter().collect())?;
             forgotten.denials = denials(tx, &subject)?;
             audit::append(tx, now, &Entry::of("forgotten").by(by))?;
@@ -90,6 +94,29 @@ fn forget_mentions(tx: &Transaction<'_>, subject: &str) -> Result<usize, StoreEr
             tx.execute(
                 "UPDATE incidents SET json = ?2 WHERE id = ?1",
                 (&id, serde_json::to_string(&incident)?),
+            )?;
+        }
+    }
+    Ok(count)
+}
+
+/// What waits for receivers that poll: signed, so it can only go as a whole.
+fn forget_events(tx: &Transaction<'_>, subject: &str) -> Result<usize, StoreError> {
+    let rows: Vec<(String, String, String)> = tx
+        .prepare("SELECT stream, jti, text FROM sets")?
+        .query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
+        .collect::<Result<_, _>>()?;
+    let mut count = 0;
+    for (stream, jti, text) in rows {
+        let payload = text.split('.').nth(1).unwrap_or_default();
+        let payload = BASE64URL_NOPAD
+            .decode(payload.as_bytes())
+            .unwrap_or_default();
+        let mut claims = serde_json::from_slice(&payload).unwrap_or_default();
+        if replace(&mut claims, subject) {
+            count += tx.execute(
+                "DELETE FROM sets WHERE stream = ?1 AND jti = ?2",
+                (&stream, &jti),
             )?;
         }
     }

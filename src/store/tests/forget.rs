@@ -1,6 +1,8 @@
 //! A person is forgotten, and everybody else is not.
 
 use super::*;
+use data_encoding::BASE64URL_NOPAD;
+use serde_json::json;
 
 #[test]
 fn a_person_who_is_forgotten_is_nowhere_in_the_file_and_the_chain_holds() {
@@ -34,10 +36,25 @@ fn a_person_who_is_forgotten_is_nowhere_in_the_file_and_the_chain_holds() {
     });
     fixture.record(&own, &[action(&own, GATEWAY, Standing::Go), subject]);
     fixture.record(&others, &[]);
+    // Signed events, as receivers poll them: one about the person, one about somebody else.
+    let set = |sub: &str| {
+        let claims =
+            json!({"sub_id": {"format": "complex", "user": {"format": "iss_sub", "sub": sub}}});
+        format!(
+            "e30.{}.c2ln",
+            BASE64URL_NOPAD.encode(claims.to_string().as_bytes())
+        )
+    };
+    for (jti, sub) in [("1", &*sub), ("2", "bob")] {
+        fixture.store.offer("siem", jti, &set(sub), at(1)).unwrap();
+    }
     let forgotten = fixture.store.forget(&sub, "ann", at(10)).unwrap();
     assert_eq!((forgotten.incidents, forgotten.mentions), (1, 1));
     assert!(forgotten.audit >= 2, "{forgotten:?}");
     assert!(fixture.store.incident(own.id).unwrap().is_none());
+    assert_eq!(forgotten.events, 1);
+    let (events, _) = fixture.store.poll("siem", &[], 9).unwrap();
+    assert_eq!(events, [("2".to_owned(), set("bob"))]);
     let left = fixture.shown(others.id);
     let named: Vec<&str> = left
         .steps
@@ -56,7 +73,13 @@ fn a_person_who_is_forgotten_is_nowhere_in_the_file_and_the_chain_holds() {
     drop(store);
     for file in std::fs::read_dir(folder.path()).unwrap().flatten() {
         let bytes = std::fs::read(file.path()).unwrap();
-        let named = bytes.windows(sub.len()).any(|some| some == sub.as_bytes());
+        let signed = set(&sub);
+        let holds = |text: &str| {
+            bytes
+                .windows(text.len())
+                .any(|some| some == text.as_bytes())
+        };
+        let named = holds(&sub) || holds(&signed);
         assert!(!named, "{} still names them", file.path().display());
     }
 }
