@@ -7,12 +7,13 @@ use crate::support::daemon::{Daemon, get, tokentrip, until, until_for};
 use crate::support::hook::{Call, Hook};
 use crate::support::house::append;
 use crate::support::logs::{BROWSER, ISSUER, LISBON, OTHER_BROWSER, TOKYO};
+use crate::support::lures::{Lure, Manner};
 use crate::support::mint::{mint, mint_with, unsigned};
 use serde_json::{Value, json};
 use std::fs;
 use std::net::TcpListener;
 use std::path::PathBuf;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 use tempfile::TempDir;
 
 const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
@@ -249,6 +250,77 @@ fn whatever_an_attacker_writes_or_forges_no_victim_is_logged_out_or_denied() {
     }
     assert!(lure.accept().is_err(), "somebody followed jku or x5u");
     assert!(!house.daemon.log().contains(&victim));
+}
+
+/// Resident memory of the daemon.
+fn resident_mib(daemon: &Daemon) -> usize {
+    let status = fs::read_to_string(format!("/proc/{}/status", daemon.pid())).unwrap();
+    let row = status
+        .lines()
+        .find(|row| row.starts_with("VmRSS:"))
+        .unwrap();
+    row.split_whitespace()
+        .nth(1)
+        .unwrap()
+        .parse::<usize>()
+        .unwrap()
+        / 1024
+}
+
+#[test]
+fn receivers_that_are_slow_or_hostile_hold_nobody_up_and_lead_nowhere() {
+    let elsewhere = Lure::start(Manner::Silent);
+    let redirects =
+        [301, 302, 303, 307, 308].map(|status| Manner::Redirects(status, elsewhere.url.clone()));
+    let mut manners = vec![
+        Manner::Silent,
+        Manner::Drips,
+        Manner::Floods,
+        Manner::FloodsFields,
+        Manner::Babbles,
+        Manner::Resets,
+        Manner::Postpones,
+    ];
+    manners.extend(redirects);
+    let lures: Vec<(Manner, Lure)> = manners
+        .into_iter()
+        .map(|manner| (manner.clone(), Lure::start(manner)))
+        .collect();
+    let mut config = "subjects_per_minute_max = 1000\nsubjects_per_day_max = 1000\n".to_owned();
+    // Each is a provider that is to revoke, and a sink that is to be told.
+    for (nth, (_, lure)) in lures.iter().enumerate() {
+        for section in ["provider", "sink"] {
+            config += &format!(
+                "[[{section}]]\nkind = \"webhook\"\nname = \"lure-{nth}\"\nurl = \"{}\"\nsecret_file = \"hook.secret\"\n",
+                lure.url
+            );
+        }
+    }
+    let house = House::start(&config, "");
+    let before_mib = resident_mib(&house.daemon);
+    let subs: Vec<String> = (0..12).map(|nth| format!("robbed{nth:02}")).collect();
+    for sub in &subs {
+        house.write(&theft(sub));
+    }
+    let begun = Instant::now();
+    until("every theft told to the one that listens", || {
+        let told = |sub: &String| !house.calls(sub).is_empty();
+        subs.iter().all(told).then_some(())
+    });
+    println!("twelve thefts told after {:?}", begun.elapsed());
+    for sub in &subs {
+        assert_eq!(house.check(&token(sub)), 401, "{sub}");
+    }
+    until("every lure called", || {
+        lures.iter().all(|(_, lure)| lure.calls() > 0).then_some(())
+    });
+    assert_eq!(elsewhere.calls(), 0, "somebody followed a redirect");
+    let grown_mib = resident_mib(&house.daemon).saturating_sub(before_mib);
+    println!("the daemon grew by {grown_mib} MiB");
+    assert!(grown_mib < 200, "{grown_mib} MiB");
+    // Calls that go on for ever do not keep it from ending.
+    let House { daemon, .. } = house;
+    assert!(daemon.terminate().success());
 }
 
 #[test]

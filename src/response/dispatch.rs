@@ -6,6 +6,7 @@
 //! Source: full jitter, Brooker, "Exponential Backoff and Jitter", AWS Architecture Blog, 2015.
 
 use super::denylist::Denylist;
+use super::pace::{Paces, Permit};
 use super::providers::Provider;
 use crate::domain::action::{Action, Delivery, GATEWAY, Outcome, Standing, Step};
 use crate::domain::ids::ActionId;
@@ -13,15 +14,15 @@ use crate::domain::time::Time;
 use crate::outbound;
 use crate::sinks::Receiver;
 use crate::store::{Leased, Settled, Store, StoreError};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::task::{JoinSet, spawn_blocking};
 use tokio::time::{sleep, timeout};
 use tracing::{error, warn};
 
-/// Attempts under way at once: enough that eight receivers that do not answer leave room for eight that do.
-const ATTEMPTS_AT_ONCE: usize = 16;
+/// Attempts under way at once, of which one receiver has few.
+const ATTEMPTS_AT_ONCE: usize = 32;
 
 /// Four calls of ten seconds each, as a new password at Keycloak may take, and some air.
 const ATTEMPT_MAX: Duration = Duration::from_secs(45);
@@ -32,6 +33,9 @@ const LEASE_MS: i64 = 60_000;
 /// How long to wait when the database does not answer, and at most until looking for rows again.
 const PAUSE: Duration = Duration::from_secs(1);
 const IDLE: Duration = Duration::from_secs(60);
+
+/// How long to wait at most while a receiver is held back: rows of others may become due.
+const HELD: Duration = Duration::from_secs(1);
 
 /// How long attempts under way may take after the stop signal. Their leases outlive it.
 const DRAIN_MAX: Duration = Duration::from_secs(15);
@@ -140,11 +144,15 @@ impl Dispatcher {
     pub async fn run(self: Arc<Self>, wake: Arc<Notify>, stop: impl Future<Output = ()>) {
         let mut stop = std::pin::pin!(stop);
         let mut attempts = JoinSet::new();
+        let paces = Arc::default();
         loop {
-            let wait = self.begin(&mut attempts).await.unwrap_or_else(|error| {
-                error!(%error, "the outbox cannot be read");
-                PAUSE
-            });
+            let wait = self
+                .begin(&mut attempts, &paces)
+                .await
+                .unwrap_or_else(|error| {
+                    error!(%error, "the outbox cannot be read");
+                    PAUSE
+                });
             tokio::select! {
                 biased;
                 () = &mut stop => break,
@@ -160,25 +168,44 @@ impl Dispatcher {
     }
 
     /// Begins as many attempts as there is room for, and says how long until there may be more to do.
-    async fn begin(self: &Arc<Self>, attempts: &mut JoinSet<()>) -> Result<Duration, StoreError> {
+    async fn begin(
+        self: &Arc<Self>,
+        attempts: &mut JoinSet<()>,
+        paces: &Arc<Mutex<Paces>>,
+    ) -> Result<Duration, StoreError> {
         let room = ATTEMPTS_AT_ONCE - attempts.len();
         if room == 0 {
             return Ok(IDLE);
         }
+        let kept = Arc::clone(paces);
         let leased = self.with_store(move |store| {
             let now = outbound::now();
-            store.lease(room, now.plus_ms(LEASE_MS), now)
+            let mut permits = Vec::new();
+            let leased = store.lease(room, now.plus_ms(LEASE_MS), now, &mut |delivery| {
+                let permit = permit(&kept, delivery, now);
+                let may = permit.is_some();
+                permits.extend(permit);
+                may
+            });
+            Ok(leased?.into_iter().zip(permits).collect::<Vec<_>>())
         });
-        for leased in leased.await? {
+        for (leased, permit) in leased.await? {
             let dispatcher = self.clone();
-            attempts.spawn(async move { dispatcher.attempt(leased).await });
+            attempts.spawn(async move {
+                dispatcher.attempt(leased).await;
+                drop(permit);
+            });
         }
         if attempts.len() == ATTEMPTS_AT_ONCE {
             return Ok(IDLE);
         }
         let next = self.with_store(|store| store.depth()).await?.next;
-        let wait_ms = next.map(|next| next.as_ms() - outbound::now().as_ms());
-        let wait = wait_ms.map(|ms| Duration::from_millis(u64::try_from(ms).unwrap_or(0)));
+        let now = outbound::now();
+        let held = lock(paces).wait(now).unwrap_or(HELD).min(HELD);
+        let wait = next.map(|next| match u64::try_from(next.as_ms() - now.as_ms()) {
+            Ok(ms) if ms > 0 => Duration::from_millis(ms),
+            _ => held,
+        });
         Ok(wait.unwrap_or(IDLE).min(IDLE))
     }
 
@@ -251,6 +278,20 @@ impl Dispatcher {
             Err(panic) => std::panic::resume_unwind(panic.into_panic()),
         }
     }
+}
+
+fn lock(paces: &Mutex<Paces>) -> MutexGuard<'_, Paces> {
+    paces.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A place for one more attempt. Denials are memory of this process, and wait for nobody.
+fn permit(paces: &Mutex<Paces>, delivery: &Delivery, now: Time) -> Option<Option<Permit>> {
+    let name = match delivery {
+        Delivery::Action(action) if *action.provider == *GATEWAY => return Some(None),
+        Delivery::Action(action) => format!("provider {}", action.provider),
+        Delivery::Alert(alert) => format!("sink {}", alert.sink),
+    };
+    lock(paces).take(&name, now).map(Some)
 }
 
 /// Carries an action out. After a revocation somebody looks whether the sessions that were there are gone: an answer

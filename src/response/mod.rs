@@ -6,5 +6,6 @@ pub mod changes;
 pub mod denylist;
 pub mod dispatch;
 pub mod mirrors;
+mod pace;
 pub mod plan;
 pub mod providers;

@@ -12,6 +12,7 @@ use crate::domain::ids::IncidentId;
 use crate::domain::mask::mask;
 use crate::domain::time::Time;
 use rusqlite::Transaction;
+use std::collections::BTreeSet;
 
 /// A row that one worker may attempt until its lease ends.
 #[derive(Clone, Debug)]
@@ -49,32 +50,45 @@ pub struct Depth {
 impl Store {
     /// Leases up to `limit` rows that are due, denials first and alerts last; none but alerts while paused. A row
     /// whose lease ended is leased again when doing it twice is as good as once, and given up otherwise: nobody
-    /// knows whether it was done.
+    /// knows whether it was done. `may` is asked before each; a receiver that it refuses is passed over, and others
+    /// take its turn.
     ///
     /// # Errors
     /// Those of the database.
-    pub fn lease(&self, limit: usize, until: Time, now: Time) -> Result<Vec<Leased>, StoreError> {
+    pub fn lease(
+        &self,
+        limit: usize,
+        until: Time,
+        now: Time,
+        may: &mut dyn FnMut(&Delivery) -> bool,
+    ) -> Result<Vec<Leased>, StoreError> {
         self.write(|tx| {
             give_up_unknown(tx, now)?;
-            let rows = due(tx, limit, now)?;
-            let mut leased = Vec::with_capacity(rows.len());
-            for (id, attempts, payload) in rows {
-                let delivery = serde_json::from_str(&payload)?;
-                if asked_before(tx, &id, &delivery, now)? {
-                    continue;
+            let mut leased = Vec::with_capacity(limit);
+            let mut closed = BTreeSet::new();
+            // Each round but the last closes a receiver.
+            loop {
+                let closed_before = closed.len();
+                for (id, attempts, payload) in due(tx, limit - leased.len(), &closed, now)? {
+                    let delivery = serde_json::from_str(&payload)?;
+                    if asked_before(tx, &id, &delivery, now)? {
+                        continue;
+                    }
+                    if closed.contains(&receiver_of(&delivery)) || !may(&delivery) {
+                        closed.insert(receiver_of(&delivery));
+                        continue;
+                    }
+                    begin(tx, &id, attempts + 1, until, now)?;
+                    audit::append_delivery(tx, now, &delivery, "attempt", None)?;
+                    leased.push(Leased {
+                        delivery,
+                        attempt: attempts + 1,
+                    });
                 }
-                tx.prepare_cached(
-                    "UPDATE outbox SET state = 'leased', attempts = ?2, next_ms = ?3, at_ms = ?4
-                     WHERE id = ?1",
-                )?
-                .execute((&id, attempts + 1, until.as_ms(), now.as_ms()))?;
-                audit::append_delivery(tx, now, &delivery, "attempt", None)?;
-                leased.push(Leased {
-                    delivery,
-                    attempt: attempts + 1,
-                });
+                if closed.len() == closed_before || leased.len() == limit {
+                    return Ok(leased);
+                }
             }
-            Ok(leased)
         })
     }
 
@@ -161,18 +175,45 @@ impl Store {
     }
 }
 
-/// Identifier, attempts and payload of the rows that are due.
+/// Kind and name: a provider and a sink may have the same one.
+fn receiver_of(delivery: &Delivery) -> String {
+    let kind = match delivery {
+        Delivery::Action(_) => "action",
+        Delivery::Alert(_) => "alert",
+    };
+    format!("{kind} {}", delivery.receiver())
+}
+
+fn begin(
+    tx: &Transaction<'_>,
+    id: &str,
+    attempt: u32,
+    until: Time,
+    now: Time,
+) -> Result<(), StoreError> {
+    tx.prepare_cached(
+        "UPDATE outbox SET state = 'leased', attempts = ?2, next_ms = ?3, at_ms = ?4 WHERE id = ?1",
+    )?
+    .execute((id, attempt, until.as_ms(), now.as_ms()))?;
+    Ok(())
+}
+
+/// Identifier, attempts and payload of the rows that are due and not for a receiver that is `closed`.
 fn due(
     tx: &Transaction<'_>,
     limit: usize,
+    closed: &BTreeSet<String>,
     now: Time,
 ) -> Result<Vec<(String, u32, String)>, StoreError> {
     let mut statement = tx.prepare_cached(
         "SELECT id, attempts, payload FROM outbox
          WHERE state IN ('pending', 'leased') AND next_ms <= ?1 AND (kind = 'alert' OR NOT ?2)
+           AND (?4 = '[]' OR kind || ' ' || coalesce(payload ->> '$.provider', payload ->> '$.sink')
+                             NOT IN (SELECT value FROM json_each(?4)))
          ORDER BY rank, next_ms, id LIMIT ?3",
     )?;
-    let rows = statement.query_map((now.as_ms(), paused(tx)?, limit as i64), |row| {
+    let closed = serde_json::to_string(closed)?;
+    let rows = statement.query_map((now.as_ms(), paused(tx)?, limit as i64, closed), |row| {
         Ok((row.get(0)?, row.get(1)?, row.get(2)?))
     })?;
     Ok(rows.collect::<Result<_, _>>()?)

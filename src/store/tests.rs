@@ -87,7 +87,10 @@ impl Fixture {
     }
 
     fn lease(&self, s: i64) -> Vec<ActionId> {
-        let leased = self.store.lease(10, at(s + 60), at(s)).unwrap();
+        let leased = self
+            .store
+            .lease(10, at(s + 60), at(s), &mut |_| true)
+            .unwrap();
         leased.iter().map(|leased| leased.delivery.id()).collect()
     }
 
@@ -438,7 +441,7 @@ fn a_person_gets_one_mail_in_a_day_whoever_would_write_and_for_whatever_incident
         call(&second, Step::Ask, "mail", false),
     ];
     recorded(&store, &mails, 0);
-    let leased = store.lease(9, at(60), at(1)).unwrap();
+    let leased = store.lease(9, at(60), at(1), &mut |_| true).unwrap();
     assert_eq!(leased.len(), 1);
     store
         .settle(
@@ -455,20 +458,38 @@ fn a_person_gets_one_mail_in_a_day_whoever_would_write_and_for_whatever_incident
         ..incident()
     };
     recorded(&store, &[call(&third, Step::Ask, "mail", false)], 86_000);
-    assert_eq!(store.lease(9, at(86_100), at(86_001)).unwrap().len(), 0);
+    assert_eq!(
+        store
+            .lease(9, at(86_100), at(86_001), &mut |_| true)
+            .unwrap()
+            .len(),
+        0
+    );
     let fourth = Incident {
         id: IncidentId(101),
         ..incident()
     };
     recorded(&store, &[call(&fourth, Step::Ask, "mail", false)], 87_000);
-    assert_eq!(store.lease(9, at(87_100), at(87_001)).unwrap().len(), 1);
+    assert_eq!(
+        store
+            .lease(9, at(87_100), at(87_001), &mut |_| true)
+            .unwrap()
+            .len(),
+        1
+    );
     // The program dies in the middle of that one: nobody knows whether it was sent, so it counts.
     let fifth = Incident {
         id: IncidentId(102),
         ..incident()
     };
     recorded(&store, &[call(&fifth, Step::Ask, "okta", false)], 87_200);
-    assert_eq!(store.lease(9, at(87_400), at(87_300)).unwrap().len(), 0);
+    assert_eq!(
+        store
+            .lease(9, at(87_400), at(87_300), &mut |_| true)
+            .unwrap()
+            .len(),
+        0
+    );
 }
 
 #[test]
@@ -481,14 +502,14 @@ fn what_was_done_and_can_be_taken_back_is_taken_back_by_a_call_of_its_own_once()
         call(&incident, Step::Revoke, "idp", false),
     ];
     recorded(&store, &calls, 0);
-    for leased in store.lease(9, at(60), at(1)).unwrap() {
+    for leased in store.lease(9, at(60), at(1), &mut |_| true).unwrap() {
         store
             .settle(&leased.delivery, &Outcome::Done, Settled::Done, None, at(2))
             .unwrap();
     }
     assert_eq!(store.undo(incident.id, "ann", at(3)).unwrap().reversed, 1);
     assert_eq!(store.undo(incident.id, "ann", at(4)).unwrap().reversed, 0);
-    let leased = store.lease(9, at(60), at(5)).unwrap();
+    let leased = store.lease(9, at(60), at(5), &mut |_| true).unwrap();
     let [
         Leased {
             delivery: Delivery::Action(undoing),

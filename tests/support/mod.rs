@@ -8,6 +8,7 @@ pub(crate) mod hook;
 pub(crate) mod house;
 pub(crate) mod keycloak;
 pub(crate) mod logs;
+pub(crate) mod lures;
 #[allow(dead_code, reason = "no test needs all of it")]
 pub(crate) mod mint;
 pub(crate) mod nginx;
