@@ -144,8 +144,8 @@ impl Engine {
         }
     }
 
-    /// The edge of a rule's hit: whose session and which suspect; for faults, which issuer and host on which day. A token
-    /// that stands in a log is the log's fault, whoever issued it: which place in it, on which day.
+    /// The edge of a rule's hit: whose session and which suspect; for faults, which issuer and host on which day. A
+    /// token that stands in a log is the log's fault, whoever issued it: which place in it, on which day.
     fn edge(
         &self,
         rule: &Rule,

@@ -2,8 +2,8 @@
 //!
 //! In: a line. Out: [`AccessEvent`] without a status, which this log does not have.
 //! Does not know: other orders; a `LogFormat` string describes these.
-//! Source: Apache httpd 2.4, `docs/conf/extra/httpd-ssl.conf`: `CustomLog … "%t %h %{SSL_PROTOCOL}x %{SSL_CIPHER}x \"%r\"
-//! %b"`.
+//! Source: Apache httpd 2.4, `docs/conf/extra/httpd-ssl.conf`: `CustomLog … "%t %h %{SSL_PROTOCOL}x %{SSL_CIPHER}x
+//! \"%r\" %b"`.
 //!
 //! Read as anything else, the bytes would be taken for a status. Every request also has its line in the access log.
 

@@ -9,10 +9,11 @@
 
 use super::client_address::{last_hop, of_chain};
 use super::names::{Meaning, Slot};
-use super::text::{Target, duration_ms, number, split_request, split_target};
+use super::request::{set_request, without_mark};
+use super::text::{duration_ms, is_between_elements, number, status};
 use super::time;
 use crate::domain::clock::Stamp;
-use crate::domain::event::{AccessEvent, Carrier, CarrierKind, EventKind, Scheme, Text};
+use crate::domain::event::{AccessEvent, Carrier, CarrierKind, EventKind, Text};
 use crate::domain::line::SkipReason;
 use crate::domain::scrubbed;
 use crate::domain::time::Time;
@@ -342,97 +343,4 @@ fn is_request(event: &AccessEvent<'_>) -> bool {
         || event.path.is_some()
         || event.method.is_some()
         || !event.carriers.is_empty()
-}
-
-#[cold]
-fn without_mark<'a>(query: &Cow<'a, str>) -> Cow<'a, str> {
-    match query {
-        Cow::Borrowed(query) => query.get(1..).unwrap_or_default().into(),
-        Cow::Owned(query) => query.get(1..).unwrap_or_default().to_owned().into(),
-    }
-}
-
-/// Method, path, query and, from an absolute target, host. The request line and the target are as the client sent
-/// them, so they win over a path that the gateway rewrote. What is no HTTP request leaves all of itself as the path.
-fn set_request<'a>(event: &mut AccessEvent<'a>, request: Text<'a>, target: Text<'a>) {
-    if let Some(request) = request {
-        let (method, line_target) = split_cow(request);
-        event.method = method.or(event.method.take());
-        let target = target.unwrap_or(line_target);
-        if event.method.is_none() {
-            event.path = Some(target).filter(|target| !target.is_empty());
-            event.query = None;
-            return;
-        }
-        event.scheme = set_target(event, target);
-    } else if let Some(target) = target {
-        set_target(event, target);
-    } else if event.query.is_none()
-        && let Some(path) = event.path.take()
-    {
-        set_target(event, path);
-    }
-}
-
-fn split_cow(request: Cow<'_, str>) -> (Text<'_>, Cow<'_, str>) {
-    match request {
-        Cow::Borrowed(request) => {
-            let (method, target) = split_request(request);
-            (method.map(Cow::Borrowed), Cow::Borrowed(target))
-        }
-        Cow::Owned(request) => {
-            let (method, target) = split_request(&request);
-            (
-                method.map(|m| m.to_owned().into()),
-                target.to_owned().into(),
-            )
-        }
-    }
-}
-
-/// The scheme of a target whose host is the event's.
-fn set_target<'a>(event: &mut AccessEvent<'a>, target: Cow<'a, str>) -> Option<Scheme> {
-    match target {
-        Cow::Borrowed(target) => set_parts(event, split_target(target), |part| part.into()),
-        Cow::Owned(target) => {
-            set_parts(event, split_target(&target), |part| part.to_owned().into())
-        }
-    }
-}
-
-fn set_parts<'a, 't>(
-    event: &mut AccessEvent<'a>,
-    target: Target<'t>,
-    keep: impl Fn(&'t str) -> Cow<'a, str>,
-) -> Option<Scheme> {
-    event.path = Some(keep(target.path));
-    if let Some(query) = target.query {
-        event.query = Some(keep(query));
-    }
-    let (scheme, host) = target.origin?;
-    if event.host.is_some() {
-        return None;
-    }
-    event.host = Some(keep(host));
-    Some(scheme)
-}
-
-/// True for what stands between two strings of one array.
-fn is_between_elements(text: &str) -> bool {
-    text.contains(',') && text.bytes().all(|byte| matches!(byte, b'"' | b',' | b' '))
-}
-
-fn status(text: &str) -> u16 {
-    number(text)
-        .or_else(|| status_among(text))
-        .and_then(|status| u16::try_from(status).ok())
-        .unwrap_or(0)
-}
-
-/// `200 OK`, `200.0`
-#[cold]
-fn status_among(text: &str) -> Option<u64> {
-    let (status, behind) = text.split_at_checked(3)?;
-    let is_text = behind.starts_with(' ') || behind.trim_end_matches('0') == ".";
-    number(status).filter(|_| is_text)
 }

@@ -80,8 +80,8 @@ impl<'a> Loose<'_, 'a> {
         self.0.set(Meaning::of(slot), || "extra".into(), at, text);
     }
 
-    /// Host, client and user: before the time, else between it and the request. S3 names the owner and the bucket first,
-    /// and whose address it was behind the time.
+    /// Host, client and user: before the time, else between it and the request. S3 names the owner and the bucket
+    /// first, and whose address it was behind the time.
     fn who(&mut self, line: &'a str, time: Option<Part<'a>>, request: usize) {
         let (start, end) = time.map_or((request, request), |time| (time.start, time.end));
         let sides = [line.get(..start), line.get(end..request)].into_iter();

@@ -41,6 +41,7 @@ mod mixed;
 mod names;
 mod nginx_proxy_manager;
 mod okta;
+mod request;
 mod scan;
 mod text;
 mod text_json;

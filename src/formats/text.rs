@@ -233,6 +233,27 @@ pub(super) fn number(text: &str) -> Option<u64> {
     })
 }
 
+/// True for what stands between two strings of one array.
+pub(super) fn is_between_elements(text: &str) -> bool {
+    text.contains(',') && text.bytes().all(|byte| matches!(byte, b'"' | b',' | b' '))
+}
+
+/// The status, or 0.
+pub(super) fn status(text: &str) -> u16 {
+    number(text)
+        .or_else(|| status_among(text))
+        .and_then(|status| u16::try_from(status).ok())
+        .unwrap_or(0)
+}
+
+/// `200 OK`, `200.0`
+#[cold]
+fn status_among(text: &str) -> Option<u64> {
+    let (status, behind) = text.split_at_checked(3)?;
+    let is_text = behind.starts_with(' ') || behind.trim_end_matches('0') == ".";
+    number(status).filter(|_| is_text)
+}
+
 /// What a duration is counted in when its text does not say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Unit {

@@ -68,24 +68,11 @@ impl Store {
             let mut closed = BTreeSet::new();
             // Each round but the last closes a receiver.
             loop {
-                let closed_before = closed.len();
-                for (id, attempts, payload) in due(tx, limit - leased.len(), &closed, now)? {
-                    let delivery = serde_json::from_str(&payload)?;
-                    if asked_before(tx, &id, &delivery, now)? {
-                        continue;
-                    }
-                    if closed.contains(&receiver_of(&delivery)) || !may(&delivery) {
-                        closed.insert(receiver_of(&delivery));
-                        continue;
-                    }
-                    begin(tx, &id, attempts + 1, until, now)?;
-                    audit::append_delivery(tx, now, &delivery, "attempt", None)?;
-                    leased.push(Leased {
-                        delivery,
-                        attempt: attempts + 1,
-                    });
+                let before = closed.len();
+                for row in due(tx, limit - leased.len(), &closed, now)? {
+                    leased.extend(lease_one(tx, row, &mut closed, (until, now), may)?);
                 }
-                if closed.len() == closed_before || leased.len() == limit {
+                if closed.len() == before || leased.len() == limit {
                     return Ok(leased);
                 }
             }
@@ -196,6 +183,29 @@ fn begin(
     )?
     .execute((id, attempt, until.as_ms(), now.as_ms()))?;
     Ok(())
+}
+
+/// A row that is due; `None` when it was put aside, or its receiver is closed or now closes.
+fn lease_one(
+    tx: &Transaction<'_>,
+    (id, attempts, payload): (String, u32, String),
+    closed: &mut BTreeSet<String>,
+    (until, now): (Time, Time),
+    may: &mut dyn FnMut(&Delivery) -> bool,
+) -> Result<Option<Leased>, StoreError> {
+    let delivery = serde_json::from_str(&payload)?;
+    if asked_before(tx, &id, &delivery, now)? {
+        return Ok(None);
+    }
+    let receiver = receiver_of(&delivery);
+    if closed.contains(&receiver) || !may(&delivery) {
+        closed.insert(receiver);
+        return Ok(None);
+    }
+    let attempt = attempts + 1;
+    begin(tx, &id, attempt, until, now)?;
+    audit::append_delivery(tx, now, &delivery, "attempt", None)?;
+    Ok(Some(Leased { delivery, attempt }))
 }
 
 /// Identifier, attempts and payload of the rows that are due and not for a receiver that is `closed`.

@@ -4,6 +4,13 @@ use super::*;
 use data_encoding::BASE64URL_NOPAD;
 use serde_json::json;
 
+/// A signed event as receivers poll it.
+fn set(sub: &str) -> String {
+    let user = json!({"format": "iss_sub", "sub": sub});
+    let claims = json!({"sub_id": {"format": "complex", "user": user}}).to_string();
+    format!("e30.{}.c2ln", BASE64URL_NOPAD.encode(claims.as_bytes()))
+}
+
 #[test]
 fn a_person_who_is_forgotten_is_nowhere_in_the_file_and_the_chain_holds() {
     let fixture = fixture();
@@ -36,15 +43,6 @@ fn a_person_who_is_forgotten_is_nowhere_in_the_file_and_the_chain_holds() {
     });
     fixture.record(&own, &[action(&own, GATEWAY, Standing::Go), subject]);
     fixture.record(&others, &[]);
-    // Signed events, as receivers poll them: one about the person, one about somebody else.
-    let set = |sub: &str| {
-        let claims =
-            json!({"sub_id": {"format": "complex", "user": {"format": "iss_sub", "sub": sub}}});
-        format!(
-            "e30.{}.c2ln",
-            BASE64URL_NOPAD.encode(claims.to_string().as_bytes())
-        )
-    };
     for (jti, sub) in [("1", &*sub), ("2", "bob")] {
         fixture.store.offer("siem", jti, &set(sub), at(1)).unwrap();
     }
