@@ -7,6 +7,7 @@ mod asked;
 mod blame;
 mod bound;
 mod correlate;
+pub mod examine;
 pub mod follow;
 mod health;
 mod identity;
@@ -307,8 +308,7 @@ impl Engine {
         out: &mut Observation,
     ) {
         let Some(entry) = self.known_or_decoded(credential, out) else {
-            self.state.health.undecodable();
-            return;
+            return self.state.health.undecodable();
         };
         if let Some(context) = self.context(&entry, prepared) {
             let presented = self.shown(credential, &entry, prepared);

@@ -163,6 +163,9 @@ metrics! {
     Counter gap(source) "gap_bytes_total" "Bytes of a source known to be lost.";
     Gauge identified(source) "identified_ratio"
         "Share of successful requests on protected paths in which a token was found.";
+    Counter breach_reports(coverage) "breach_reports_total"
+        "Reports on what suspects touched, read again from the logs: complete or partial.";
+    Gauge index() "index_bytes" "The index of positions on the disk.";
     Gauge sessions() "sessions" "Sessions remembered.";
     Gauge state() "state_bytes" "Memory of the engine's stores.";
     Gauge state_unwritten() "state_unwritten" "1 while the state folder takes nothing.";
@@ -264,7 +267,7 @@ mod tests {
         messages_received_total messages_dropped_total events_total \
         uses_total findings_total findings_excepted_total shadow_findings_total incidents_total incidents_open actions_total alerts_total \
         event_lag_seconds watermark_timestamp_seconds clock_ahead_seconds late_lines_total held_back_lines_total detection_latency_seconds containment_latency_seconds backlog_bytes \
-        gap_bytes_total identified_ratio sessions state_bytes state_unwritten unstored source_faults evictions_total outbox_depth \
+        gap_bytes_total identified_ratio breach_reports_total index_bytes sessions state_bytes state_unwritten unstored source_faults evictions_total outbox_depth \
         dead_letters breaker_open denylist_size mirror_behind checks_total presented_total revocation_drift_total \
         places_table_age_seconds build_info";
 

@@ -569,6 +569,32 @@ fn t62_an_alert_that_was_sent_when_the_daemon_was_killed_is_sent_again_with_the_
 }
 
 #[test]
+fn t65_a_daemon_whose_newest_snapshot_is_damaged_goes_on_from_the_one_before() {
+    let (folder, config) = house();
+    let log = folder.path().join("access.log");
+    for (nth, subject) in ["ann", "ben"].into_iter().enumerate() {
+        let daemon = Daemon::start(folder.path(), &config);
+        append(
+            &log,
+            theft(subject, MORNING_S + nth as i64 * 900).as_bytes(),
+        );
+        wait_for(&daemon, subject);
+        assert!(daemon.terminate().success());
+    }
+    let newest = folder.path().join("state/snapshot");
+    let mut bytes = fs::read(&newest).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::write(&newest, bytes).unwrap();
+    let daemon = Daemon::start(folder.path(), &config);
+    assert!(daemon.log().contains("the newest snapshot is damaged"));
+    append(&log, theft("cyd", MORNING_S + 1800).as_bytes());
+    until("everybody", || (subjects(&daemon).len() == 3).then_some(()));
+    assert!(daemon.terminate().success());
+    assert_eq!(stored(folder.path()), scanned(folder.path()).0);
+}
+
+#[test]
 fn t66_an_older_backup_of_the_state_finds_the_same_again_under_the_same_ids() {
     let (folder, config) = house();
     let log = folder.path().join("access.log");

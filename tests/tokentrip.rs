@@ -9,6 +9,7 @@ mod abuse;
 mod accuracy;
 mod analyst;
 mod architecture;
+mod breach;
 mod cli;
 mod conformance;
 mod crashes;

@@ -114,6 +114,10 @@ fn open(file: &ConfigFile) -> Result<Store, Error> {
     store_of(&configured(file)?)
 }
 
+/// The store of the daemon with this configuration.
+///
+/// # Errors
+/// When there is none.
 pub(super) fn store_of(config: &Config) -> Result<Store, Error> {
     let path = config.state.folder.join("store.db");
     if !path.exists() {

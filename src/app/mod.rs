@@ -3,6 +3,7 @@
 //! In: arguments. Out: an exit code: 0 nothing at or above `--fail-on`, 1 something, 2 error.
 //! Does not know: how anything is done; each file says what it calls.
 
+mod breach;
 mod doctor;
 mod drill;
 mod error;

@@ -6,6 +6,7 @@
 use crate::domain::ids::{IdKey, SubjectId};
 use crate::domain::incident::Incident;
 use crate::sinks::ndjson::Record;
+use serde::Serialize;
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -62,7 +63,19 @@ impl Pseudonyms {
 
     /// The record without names.
     pub(crate) fn record(&self, record: &Record<'_>) -> Value {
-        let mut value = serde_json::to_value(record).unwrap_or_default();
+        self.value(record)
+    }
+
+    /// Anything without names.
+    pub(crate) fn value(&self, value: &impl Serialize) -> Value {
+        let mut value = serde_json::to_value(value).unwrap_or_default();
+        // What somebody read says who he is as well as his name does.
+        if let Some(breach) = value
+            .pointer_mut("/steps/breach")
+            .and_then(Value::as_object_mut)
+        {
+            breach.remove("objects");
+        }
         self.replace_all(&mut value);
         value
     }
@@ -72,9 +85,8 @@ impl Pseudonyms {
     /// # Panics
     /// Never: what is replaced is text and stays text.
     pub(crate) fn incident(&self, incident: &Incident) -> Incident {
-        let mut value = serde_json::to_value(incident).unwrap_or_default();
         // Sentences lose the addresses, too; fields that can only hold addresses are emptied.
-        self.replace_all(&mut value);
+        let mut value = self.value(incident);
         if let Some(ips) = value.pointer_mut("/suspect/ips") {
             *ips = Value::Array(Vec::new());
         }

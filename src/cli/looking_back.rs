@@ -69,6 +69,9 @@ pub struct Scan {
     /// Shows each use of this incident's sessions, with the findings on it; reads the logs twice
     #[arg(long, value_parser = incident, value_name = "INCIDENT", conflicts_with_all = ["summary", "at_risk"])]
     pub explain: Option<IncidentId>,
+    /// Lists what the suspect of an incident did in these logs: its id in the daemon's store, or a file with it
+    #[arg(long, value_name = "INCIDENT", conflicts_with_all = ["since", "until", "summary", "explain", "at_risk", "report"])]
+    pub around: Option<String>,
     /// Lists the tokens that still work, stood in a URL or a Referer, and were abused by nobody yet
     #[arg(long)]
     pub at_risk: bool,

@@ -3,6 +3,7 @@
 //! In: what `incidents` gathered. Out: [`Incident`] and its parts, exactly as the NDJSON contract shows them.
 //! Does not know: how findings are correlated, who carries the steps out.
 
+use super::breach::BreachStep;
 use super::event::EventKind;
 use super::finding::{Level, rfc3339};
 use super::ids::{FindingId, IncidentId, SessionId};
@@ -286,41 +287,6 @@ impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}", self.kind(), self.name())
     }
-}
-
-/// Step 3: what the suspect touched.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct BreachStep {
-    /// `complete`, or `partial` with the reason.
-    pub status: Coverage,
-    /// Uses by the suspect.
-    pub requests: u64,
-    /// Uses with a method that writes.
-    pub writes: u64,
-    /// Response bytes.
-    pub bytes: u64,
-    /// Answers 401 and 403.
-    pub denied: u64,
-    /// Path templates with how often, most first, at most 50.
-    pub paths: Vec<(String, u64)>,
-    /// Other subjects the suspect presented tokens of, at most 100.
-    pub other_subjects: Vec<Arc<str>>,
-    /// How many of those there are.
-    pub other_subjects_count: u64,
-}
-
-/// Whether a breach report saw everything.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "coverage", rename_all = "snake_case")]
-pub enum Coverage {
-    /// All of it.
-    #[default]
-    Complete,
-    /// Something is missing.
-    Partial {
-        /// Why.
-        reason: String,
-    },
 }
 
 /// Step 4: ranked causes.

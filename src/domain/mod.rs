@@ -1,6 +1,7 @@
 //! The nouns: what flows along the line, from bytes to incidents. Imports nothing from the crate.
 
 pub mod action;
+pub mod breach;
 pub mod bytes;
 pub mod clock;
 pub mod context;

@@ -19,6 +19,9 @@ impl Time {
     /// 1970-01-01T00:00:00Z.
     pub const EPOCH: Self = Self(0);
 
+    /// The first moment that can be written.
+    pub const EARLIEST: Self = Self(*Self::MS_RANGE.start());
+
     /// The last moment that can be written.
     pub const LATEST: Self = Self(*Self::MS_RANGE.end());
 

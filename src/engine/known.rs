@@ -11,13 +11,13 @@ use crate::domain::context::Context;
 use crate::domain::facts::Fact;
 use crate::domain::ids::{Digest, SessionId};
 use crate::domain::line::SkipReason;
-use crate::domain::token::{Credential, CredentialPlace, Provenance, Shape, Token, Verdict};
+use crate::domain::token::{Credential, CredentialPlace, Provenance, Token, Verdict};
 use crate::domain::usage::TokenUse;
 use crate::sessions::issued::Clash;
 use crate::sessions::session::{Answer, ContextKey, Session};
 use crate::sessions::{Stores, TokenEntry};
 use crate::tokens::decode::decode;
-use crate::tokens::verify::verify;
+use crate::tokens::verify::judge;
 use std::sync::Arc;
 
 /// Lines whose entries are looked at together.
@@ -187,7 +187,7 @@ impl Engine {
             entry.token = Arc::new(decode(credential, &self.settings.key).ok()?);
         }
         if stale(&entry, self.state.keys_version) || anew {
-            let verdict = self.verdict(credential, &entry.token);
+            let verdict = judge(credential, &entry.token, &self.issuers);
             if verdict != entry.verdict {
                 // What rules said of the token, they said of another verdict.
                 entry.judged = None;
@@ -210,21 +210,6 @@ impl Engine {
         if entry.revocations != self.state.revocations {
             entry.revocations = self.state.revocations;
             entry.revoked = self.revoked(&entry.token).map(Box::new);
-        }
-    }
-
-    fn verdict(&self, credential: &Credential<'_>, token: &Token) -> Verdict {
-        match &credential.shape {
-            Shape::Raw(raw) => verify(raw, token, &self.issuers),
-            Shape::Claims(_) | Shape::Hash(..) | Shape::Scrubbed(_)
-                if token
-                    .issuer
-                    .as_deref()
-                    .is_some_and(|i| self.issuers.is_configured(i)) =>
-            {
-                Verdict::NoSignature
-            }
-            Shape::Claims(_) | Shape::Hash(..) | Shape::Scrubbed(_) => Verdict::NotConfigured,
         }
     }
 

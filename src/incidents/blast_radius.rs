@@ -6,8 +6,8 @@
 
 use super::SuspectStats;
 use super::text::shown;
+use crate::domain::breach::{BreachStep, Coverage};
 use crate::domain::event::AccessEvent;
-use crate::domain::incident::{BreachStep, Coverage};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -49,20 +49,30 @@ impl Breach {
         }
     }
 
-    /// Counts one use.
+    /// Counts one use as it happens.
     pub(super) fn add(&mut self, event: &AccessEvent<'_>) {
+        let template = event.path.as_deref().map(|path| templated(path).0);
+        self.count(event, template.as_deref(), TEMPLATES_MAX);
+    }
+
+    /// Counts one use under a template, of which at most `templates_max` are kept.
+    pub(super) fn count(
+        &mut self,
+        event: &AccessEvent<'_>,
+        template: Option<&str>,
+        templates_max: usize,
+    ) {
         self.requests = self.requests.saturating_add(1);
         self.writes = self.writes.saturating_add(u64::from(event.writes()));
         self.bytes = self.bytes.saturating_add(event.bytes);
         self.denied = self.denied.saturating_add(u64::from(event.refused()));
-        let Some(path) = event.path.as_deref() else {
+        let Some(template) = template else {
             return self.miss("some lines have no path");
         };
-        let template = template(path);
-        if let Some(count) = self.templates.get_mut(&template) {
+        if let Some(count) = self.templates.get_mut(template) {
             *count += 1;
-        } else if self.templates.len() < TEMPLATES_MAX {
-            self.templates.insert(template, 1);
+        } else if self.templates.len() < templates_max {
+            self.templates.insert(template.to_owned(), 1);
         } else {
             *self.templates.entry(OTHER.to_owned()).or_default() += 1;
             self.miss("too many different paths: the rest stands under {other}");
@@ -100,14 +110,8 @@ impl Breach {
         if count > other_subjects.len() as u64 {
             missing.insert("not all other subjects are named".into());
         }
-        let reasons: Vec<&str> = missing.iter().map(|reason| &**reason).collect();
         BreachStep {
-            status: match reasons.as_slice() {
-                [] => Coverage::Complete,
-                reasons => Coverage::Partial {
-                    reason: reasons.join("; "),
-                },
-            },
+            status: Coverage::without(missing.iter().map(|reason| &**reason)),
             requests: self.requests,
             writes: self.writes,
             bytes: self.bytes,
@@ -115,15 +119,21 @@ impl Breach {
             paths,
             other_subjects,
             other_subjects_count: count,
+            ..BreachStep::default()
         }
     }
 }
 
-/// A path with `{id}` for every segment that names an object and not a function:
-/// `/orders/{id}/lines`.
+/// A path with `{id}` for every segment that names an object and not a function: `/orders/{id}/lines`.
 pub fn template(path: &str) -> String {
+    templated(path).0
+}
+
+/// [`template`], and the segments that it leaves out.
+pub(super) fn templated(path: &str) -> (String, Vec<&str>) {
     let path = path.split(['?', '#']).next().unwrap_or_default();
     let mut out = String::with_capacity(path.len().min(120));
+    let mut objects = Vec::new();
     for (at, segment) in path
         .split('/')
         .filter(|segment| !segment.is_empty())
@@ -136,12 +146,28 @@ pub fn template(path: &str) -> String {
         // Matrix parameters (RFC 3986, section 3.3) hold values: `;jsessionid=…`.
         let word = segment.split(';').next().unwrap_or_default();
         out.push('/');
-        out.push_str(if names_object(word) { "{id}" } else { word });
+        if names_object(word) {
+            objects.push(word);
+            out.push_str("{id}");
+        } else {
+            out.push_str(word);
+        }
     }
     if out.is_empty() {
         out.push('/');
     }
-    shown(&out)
+    (shown(&out), objects)
+}
+
+/// True for an object whose name may open something by itself: a link to reset a password, a key of an API. Numbers,
+/// UUIDs and short names do not look like that.
+pub(super) fn may_be_secret(segment: &str) -> bool {
+    let has = |is: fn(&u8) -> bool| segment.bytes().any(|byte| is(&byte));
+    segment.chars().count() > WORD_CHARS_MAX
+        || segment.len() >= 16
+            && has(u8::is_ascii_digit)
+            && has(u8::is_ascii_uppercase)
+            && has(u8::is_ascii_lowercase)
 }
 
 /// True for what looks made by a machine: a number, UUID, hexadecimal, base64, an address of mail,
@@ -195,7 +221,22 @@ mod tests {
                 "/{id}/{id}/{id}/{id}/{id}/{id}/{id}/{id}/…",
             ),
         ] {
-            assert_eq!(template(path), expected);
+            assert_eq!(templated(path).0, expected);
+        }
+    }
+
+    #[test]
+    fn objects_are_told_by_their_names_and_secrets_are_not() {
+        let (_, objects) = templated("/orders/8817/lines/0b7e-3f2a99");
+        assert_eq!(objects, ["8817", "0b7e-3f2a99"]);
+        for (segment, secret) in [
+            ("8817", false),
+            ("3f2504e0-4f89-11d3-9a0c-0305e82c3301", false),
+            ("alice@example.com", false),
+            ("ZGF0YS1rZXktMQ9x", true),
+            ("1234567890123456789012345678901234567890a", true),
+        ] {
+            assert_eq!(may_be_secret(segment), secret, "{segment}");
         }
     }
 

@@ -36,7 +36,7 @@ const REMEMBERED_MAX: usize = 50;
 /// Earlier incidents named in a new one.
 const PRIOR_MAX: usize = 10;
 /// Other subjects named, as the contract says.
-const OTHERS_NAMED_MAX: usize = 100;
+pub(super) const OTHERS_NAMED_MAX: usize = 100;
 /// How often open cases are looked through when nobody asks, in event time.
 const LOOK_S: f64 = 600.0;
 
@@ -182,6 +182,23 @@ impl Incidents {
         let shared = self.shared.iter();
         let shared = shared.filter(|shared| !shared.numbers().all(excused));
         self.shown(cases, shared, now)
+    }
+
+    /// These incidents as they stand, changed or not.
+    pub fn named(&self, ids: &BTreeSet<IncidentId>) -> Vec<Incident> {
+        let now = self.now.unwrap_or_default();
+        let cases = self.cases.values().filter(|case| ids.contains(&case.id));
+        let parents = self.shared.iter().filter(|shared| ids.contains(&shared.id));
+        self.shown(cases, parents, now)
+    }
+
+    /// Gives these with the changed ones, too.
+    pub fn touch_named(&mut self, ids: &BTreeSet<IncidentId>) {
+        let cases = self.cases.iter().filter(|(_, case)| ids.contains(&case.id));
+        self.changed.extend(cases.map(|(no, _)| *no));
+        let parents = self.shared.iter().map(|shared| shared.id);
+        self.changed_shared
+            .extend(parents.filter(|id| ids.contains(id)));
     }
 
     /// What was dropped so far.

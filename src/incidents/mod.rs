@@ -11,6 +11,8 @@ mod case;
 mod correlate;
 pub mod journey;
 mod lifetime;
+mod query;
+pub mod rereading;
 mod root_cause;
 mod score;
 mod shared_source;
@@ -30,6 +32,7 @@ mod tests;
 pub use blast_radius::template;
 pub use correlate::Incidents;
 pub use lifetime::Evictions;
+pub use query::BreachQuery;
 pub use sides::{client_words, network_words};
 pub use text::{counted, duration};
 

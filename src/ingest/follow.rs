@@ -11,9 +11,10 @@ use super::journal::{self, Fed, Journal, JournalFault};
 use super::snapshot::{self, SnapshotFault};
 use super::tail::{Gap, Hint, Obstacle, Polled, Positions, StartAt, TailFault, Tailer};
 use crate::domain::line::{Chunk, Source};
-use crate::ingest::generation::Extent;
+use crate::ingest::generation::{Extent, GenerationId, Position};
 use serde::{Deserialize, Serialize};
 use std::ffi::OsString;
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use thiserror::Error;
@@ -237,6 +238,16 @@ impl Follower {
     /// As said.
     pub fn reread(&mut self, extent: &Extent) -> Result<Chunk, Option<Gap>> {
         self.tailer.reread(extent)
+    }
+
+    /// See [`Tailer::end_of`].
+    pub fn end_of(&self, extent: &Extent) -> Option<Position> {
+        self.tailer.end_of(extent)
+    }
+
+    /// See [`Tailer::held`].
+    pub fn held(&self) -> impl Iterator<Item = (GenerationId, &File)> {
+        self.tailer.held()
     }
 
     /// Follows what these patterns name instead, see [`Tailer::rename`].

@@ -259,6 +259,17 @@ impl Position {
         self.path == path.as_os_str().as_bytes()
     }
 
+    /// Now ends where these lines do.
+    pub(super) fn moved_to(&mut self, extent: &Extent) {
+        (self.offset_bytes, self.anchor) = (extent.end_bytes, extent.anchor);
+    }
+
+    /// The generation, also where numbers were given twice: by a state that was restored from a backup.
+    pub(super) fn identity(&self) -> (GenerationId, FileKey, u64) {
+        let Generation { key, header } = &self.generation;
+        (self.id, *key, header.hash)
+    }
+
     pub(super) fn named(&mut self, path: &Path) {
         self.path = path.as_os_str().as_bytes().to_owned();
     }

@@ -3,8 +3,9 @@
 //! In: [`Fed`] records. Out: the same records after a crash; a torn end is cut off.
 //! Does not know: what the engine does with them, nor the lines themselves: the logs hold those.
 //!
-//! One file per snapshot, `journal-<epoch>`: a record is its length and checksum (4 bytes each) and then itself.
+//! One file per snapshot, `journal-<epoch>`, of [`framed`] records.
 
+use super::framed;
 use super::generation::{Extent, GenerationId, Position};
 use crate::domain::presentation::Presentation;
 use crate::domain::time::Time;
@@ -15,14 +16,10 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use thiserror::Error;
 
-/// The most one record holds: key sets, rules and revocations are far smaller.
-const RECORD_BYTES_MAX: usize = 16 << 20;
-
 /// When a snapshot should be taken: a replay of so many records stays under a few seconds.
 const FULL_BYTES: u64 = 64 << 20;
 
 const MAGIC: &[u8; 8] = b"ttjour02";
-const FRAME_BYTES: usize = 8;
 
 /// Something the engine was fed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -73,7 +70,7 @@ pub enum JournalFault {
         error: io::Error,
     },
     /// A record that no reader would take back.
-    #[error("a record is larger than {RECORD_BYTES_MAX} bytes")]
+    #[error("a record is larger than {} bytes", framed::RECORD_BYTES_MAX)]
     TooLarge,
 }
 
@@ -100,7 +97,7 @@ impl Journal {
                 .append(true)
                 .mode(0o600)
                 .open(&path)?;
-            let (_, whole_bytes) = read_file(&path)?;
+            let (_, whole_bytes) = framed::read::<Fed>(&path, MAGIC)?;
             file.set_len(whole_bytes)?;
             if whole_bytes == 0 {
                 file.write_all(MAGIC)?;
@@ -122,13 +119,7 @@ impl Journal {
     pub fn append(&mut self, records: &[Fed]) -> Result<(), JournalFault> {
         let mut bytes = Vec::new();
         for record in records {
-            let body = postcard::to_stdvec(record).map_err(|_| JournalFault::TooLarge)?;
-            if body.len() > RECORD_BYTES_MAX {
-                return Err(JournalFault::TooLarge);
-            }
-            bytes.extend_from_slice(&(body.len() as u32).to_le_bytes());
-            bytes.extend_from_slice(&checksum(&body));
-            bytes.extend_from_slice(&body);
+            framed::push(record, &mut bytes).ok_or(JournalFault::TooLarge)?;
         }
         if let Err(error) = self.file.write_all(&bytes) {
             // Half a record would hide what is appended later.
@@ -182,7 +173,8 @@ pub fn read_all(folder: &Path, epoch: u64) -> Result<Vec<Fed>, JournalFault> {
     let mut fed = Vec::new();
     for (at, path) in epochs(folder).map_err(|error| fault(folder, error))? {
         if at >= epoch {
-            fed.extend(read_file(&path).map_err(|error| fault(&path, error))?.0);
+            let read = framed::read(&path, MAGIC);
+            fed.extend(read.map_err(|error| fault(&path, error))?.0);
         }
     }
     Ok(fed)
@@ -202,38 +194,6 @@ fn epochs(folder: &Path) -> io::Result<Vec<(u64, PathBuf)>> {
     }
     epochs.sort();
     Ok(epochs)
-}
-
-/// The whole records of a journal and where they end.
-fn read_file(path: &Path) -> io::Result<(Vec<Fed>, u64)> {
-    let bytes = fs::read(path)?;
-    let Some(mut rest) = bytes.strip_prefix(MAGIC) else {
-        return Ok((Vec::new(), 0));
-    };
-    let mut fed = Vec::new();
-    while let Some((record, after)) = record(rest) {
-        fed.push(record);
-        rest = after;
-    }
-    Ok((fed, (bytes.len() - rest.len()) as u64))
-}
-
-fn record(bytes: &[u8]) -> Option<(Fed, &[u8])> {
-    let (frame, rest) = bytes.split_at_checked(FRAME_BYTES)?;
-    let (length, sum) = frame.split_at(4);
-    let length = u32::from_le_bytes(length.try_into().ok()?) as usize;
-    let (body, rest) = rest.split_at_checked(length)?;
-    if checksum(body) != sum {
-        return None;
-    }
-    Some((postcard::from_bytes(body).ok()?, rest))
-}
-
-fn checksum(body: &[u8]) -> [u8; 4] {
-    let mut sum = [0; 4];
-    let mut hasher = blake3::Hasher::new();
-    hasher.update(body).finalize_xof().fill(&mut sum);
-    sum
 }
 
 #[cfg(test)]

@@ -213,6 +213,11 @@ impl<R: Read> Read for Records<R> {
     }
 }
 
+/// True for bytes that begin a document of many records.
+pub fn begin_document(head: &[u8]) -> bool {
+    matches!(opening(head), Opening::Of(_))
+}
+
 /// What stands at the beginning of a line.
 fn opening(bytes: &[u8]) -> Opening {
     let mut scan = Scan {

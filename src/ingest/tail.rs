@@ -16,7 +16,9 @@ mod recover;
 mod told;
 
 use self::known::Known;
+pub(in crate::ingest) use self::names::home_of;
 pub use self::polled::{Gap, Hint, Obstacle, Polled, Positions, StartAt, TailFault};
+pub(in crate::ingest) use self::recover::packed_head;
 use self::told::Told;
 use super::generation::{Change, Extent, FileKey, GenerationId, Position, Print, read_range};
 pub use super::tracked::Batch;
@@ -25,6 +27,7 @@ use super::{discover, lines};
 use crate::domain::line::{Chunk, Source};
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::ffi::OsString;
+use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -295,6 +298,21 @@ impl Tailer {
             self.known.pass(key, header, Change::of(&metadata));
         }
         self.known.close(file.position);
+    }
+
+    /// Where a generation that is followed ends with these lines: by that it is found again.
+    pub fn end_of(&self, extent: &Extent) -> Option<Position> {
+        let mut files = self.files.iter();
+        let file = files.find(|file| file.position.id == extent.generation)?;
+        let mut end = file.position.clone();
+        end.moved_to(extent);
+        Some(end)
+    }
+
+    /// The files that only we still hold, which no name leads to.
+    pub fn held(&self) -> impl Iterator<Item = (GenerationId, &File)> {
+        let held = self.files.iter().filter(|file| file.nameless);
+        held.map(|file| (file.position.id, &file.file))
     }
 
     /// The lines of an extent once more, to replay what was fed before a crash. A gap when they cannot be had.

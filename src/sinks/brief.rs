@@ -4,7 +4,8 @@
 //! Does not know: widths, colours, markup; whoever shows it escapes it for what it is shown in.
 //! Source: Unicode Standard Annex 9, section 2 (explicit directional formatting characters).
 
-use crate::domain::incident::{Coverage, Incident, Side, Target};
+use crate::domain::breach::Coverage;
+use crate::domain::incident::{Incident, Side, Target};
 use crate::domain::mask::mask;
 use crate::domain::time::Time;
 
@@ -176,6 +177,9 @@ fn breach(incident: &Incident) -> String {
         };
         let count = grouped(step.other_subjects_count);
         text.push_str(&format!(", {whose} {count}"));
+    }
+    if step.objects_count > 0 {
+        text.push_str(&format!(", objects {}", grouped(step.objects_count)));
     }
     let paths = step
         .paths

@@ -136,11 +136,14 @@ pub fn alerts(receivers: &[Receiver], event: Event, incident: &Incident) -> Vec<
     let wanted = receivers
         .iter()
         .filter(|receiver| incident.level >= receiver.level_min);
+    // Paths leave as templates; which objects were read is for those who look here.
+    let mut told = incident.clone();
+    told.steps.breach.objects.clear();
     let alert = |receiver: &Receiver| Alert {
         id: Alert::id_of(incident.id, &what, &receiver.name),
         incident: incident.id,
         sink: receiver.name.clone(),
-        body: receiver.sink.body(event, incident),
+        body: receiver.sink.body(event, &told),
     };
     wanted.map(alert).collect()
 }

@@ -8,7 +8,7 @@
 use super::base64;
 use super::keys::{KeySet, PublishedKey, algorithm};
 use crate::domain::time::Time;
-use crate::domain::token::{RawToken, Token, Verdict};
+use crate::domain::token::{Credential, RawToken, Shape, Token, Verdict};
 use jsonwebtoken::Algorithm;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -164,6 +164,16 @@ fn keep(texts: &mut Texts, issuer: &str, given: &[String]) {
     if !given.is_empty() {
         let given = given.iter().map(|text| text.as_str().into()).collect();
         texts.insert(issuer.into(), given);
+    }
+}
+
+/// What can be said of the signature of a token, in whatever shape the log shows it.
+pub fn judge(credential: &Credential<'_>, token: &Token, issuers: &Issuers) -> Verdict {
+    let issuer = token.issuer.as_deref();
+    match &credential.shape {
+        Shape::Raw(raw) => verify(raw, token, issuers),
+        _ if issuer.is_some_and(|issuer| issuers.is_configured(issuer)) => Verdict::NoSignature,
+        _ => Verdict::NotConfigured,
     }
 }
 

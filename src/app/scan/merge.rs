@@ -34,6 +34,9 @@ pub(crate) trait Consumer {
     /// Hears that so many lines of a file had a stamp from the future, and were given the time of the line before.
     fn held_back(&mut self, source: &Source, lines: u64);
 
+    /// Sees the lines of a chunk together before they are given; its file has come to the time `before`.
+    fn chunk(&mut self, _source: &Source, _chunk: &PreparedChunk, _before: Time) {}
+
     /// Hears how far the work has come, now and then.
     fn progress(&mut self, bytes: u64);
 }
@@ -245,6 +248,7 @@ impl Merger<'_> {
                     if held > 0 {
                         consumer.held_back(&self.streams[index].source, held);
                     }
+                    consumer.chunk(&self.streams[index].source, &chunk, clock);
                     consumer.progress(chunk.borrow_owner().byte_len());
                     let spent = lane.chunk.replace(chunk);
                     lane.position = 0;

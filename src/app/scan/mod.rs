@@ -4,10 +4,12 @@
 //! Does not know: how lines are read ([`streams`], [`merge`]) or shown ([`output`]).
 
 pub(super) mod advice;
+mod around;
 mod at_risk;
 mod explain;
 pub(super) mod merge;
 mod output;
+mod places;
 pub(super) mod progress;
 mod report;
 mod skew;
@@ -24,13 +26,14 @@ use crate::domain::incident::Incident;
 use crate::domain::line::{SkipReason, Source};
 use crate::domain::time::Time;
 use crate::engine::follow::Follow;
-use crate::engine::prepare::{Prepared, skipped_for};
+use crate::engine::prepare::{Prepared, PreparedChunk, skipped_for};
 use crate::engine::{Engine, Input, Observation};
 use crate::ingest::discover::{self, Found};
 use crate::ingest::state;
 use at_risk::Leaks;
 use merge::Consumer;
 use output::Output;
+use places::Places;
 use progress::Progress;
 use report::{Found as Shown, Gathered};
 use skew::Skew;
@@ -60,6 +63,9 @@ pub(crate) fn run(options: &Scan, color: Color) -> Result<u8, Error> {
         archive.format.as_deref(),
         key,
     )?;
+    if let Some(around) = &options.around {
+        return around::run(around, options, color, &set_up);
+    }
     let found = discover::discover(&archive.paths).map_err(Error::shown)?;
     let (streams, unread) = open(&found, &set_up)?;
     unread.iter().for_each(|reason| output::warn(reason));
@@ -82,10 +88,13 @@ pub(crate) fn run(options: &Scan, color: Color) -> Result<u8, Error> {
         several: streams.len() > 1,
         skew: Skew::default(),
         report: options.report.as_deref().map(Gathered::begin).transpose()?,
+        places: Places::default(),
     };
     merge::merge(&streams, &set_up.front, workers(archive), &mut pass);
     pass.progress.finish();
-    let incidents = pass.engine.incidents();
+    let mut incidents = pass.engine.incidents();
+    let places = std::mem::take(&mut pass.places);
+    places.complete(&found, &set_up, &mut incidents);
     let summary = output::summary(&pass, &streams, &incidents, begun.elapsed());
     let mut warnings = advice::warnings(&pass.engine, &set_up, &summary);
     warnings.extend(pass.skew.warnings());
@@ -106,17 +115,18 @@ pub(crate) fn run(options: &Scan, color: Color) -> Result<u8, Error> {
     if let Some(error) = advice::blind(&pass.engine, &streams) {
         return Err(error);
     }
-    let worst = incidents
-        .iter()
-        .map(|incident: &Incident| incident.level)
-        .max();
     // The process ends now: to take millions of entries apart first is time for nothing.
     std::mem::forget(pass.engine);
-    Ok(if worst.is_some_and(|level| level >= options.fail_on) {
-        FOUND
-    } else {
-        0
-    })
+    Ok(exit_code(&incidents, options))
+}
+
+/// Whether something is as bad as was asked for.
+fn exit_code(incidents: &[Incident], options: &Scan) -> u8 {
+    let worst = incidents.iter().map(|incident| incident.level).max();
+    match worst.is_some_and(|level| level >= options.fail_on) {
+        true => FOUND,
+        false => 0,
+    }
 }
 
 /// The key of ids: that of the daemon's state folder, so that both name things alike; else the public one.
@@ -183,6 +193,7 @@ struct Pass {
     several: bool,
     skew: Skew,
     report: Option<Gathered>,
+    places: Places,
 }
 
 impl Consumer for Pass {
@@ -233,6 +244,10 @@ impl Consumer for Pass {
 
     fn held_back(&mut self, source: &Source, lines: u64) {
         *self.counts.held_back.entry(source.clone()).or_default() += lines;
+    }
+
+    fn chunk(&mut self, source: &Source, chunk: &PreparedChunk, before: Time) {
+        self.places.add(source, chunk, before);
     }
 
     fn progress(&mut self, bytes: u64) {

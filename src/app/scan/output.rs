@@ -36,13 +36,9 @@ pub(super) struct Output {
 impl Output {
     pub(super) fn new(options: &Scan, color: Color, key: &IdKey) -> Self {
         let terminal = io::stdout().is_terminal();
-        let form = options.output.unwrap_or(match terminal {
-            true => cli::Output::Pretty,
-            false => cli::Output::Ndjson,
-        });
         let no_color = std::env::var("NO_COLOR").ok();
         Self {
-            form,
+            form: form(options),
             summary_only: options.summary,
             color: color.wanted(terminal, no_color.as_deref()),
             pseudonyms: options.pseudonymise.then(|| Pseudonyms::new(key.clone())),
@@ -154,6 +150,14 @@ impl Output {
         };
         self.failed = written.err();
     }
+}
+
+/// What to write, as asked or as fits who reads it.
+pub(super) fn form(options: &Scan) -> cli::Output {
+    options.output.unwrap_or(match io::stdout().is_terminal() {
+        true => cli::Output::Pretty,
+        false => cli::Output::Ndjson,
+    })
 }
 
 /// Says something that does not stop the scan.

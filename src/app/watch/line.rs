@@ -6,10 +6,12 @@
 //! What was fed is journalled in its order, and the journal is on the disk before any effect of it leaves.
 
 mod orders;
+mod places;
 mod upkeep;
 
 use self::orders::{patterns, patterns_from_end};
 use super::answer::Answer;
+use super::breaches::Breaches;
 use super::memory::{Keys, Memory};
 use super::readings::{Inside, Readings};
 use super::sensor::Asking;
@@ -27,9 +29,11 @@ use crate::engine::{Engine, Input, Observation};
 use crate::http::{InForce, Samples};
 use crate::ingest::follow::Follower;
 use crate::ingest::generation::Extent;
+use crate::ingest::index::PositionIndex;
 use crate::ingest::journal::Fed;
 use crate::ingest::state::State;
-use crate::ingest::tail::{Polled, TailFault};
+use crate::ingest::stretch::Sketcher;
+use crate::ingest::tail::Polled;
 use crate::ingest::wake::Wake;
 use crate::issuers::KeyRequests;
 use crate::metrics::Metrics;
@@ -95,10 +99,17 @@ pub(super) struct Line {
     trouble: Option<String>,
     readings: Readings,
     answer: Answer,
+    /// What stands where in the logs.
+    index: PositionIndex,
+    sketcher: Sketcher,
+    /// It was said that positions are not written.
+    unplaced: bool,
+    breaches: Breaches,
     shared: Shared,
     fed: bool,
     snapshot_at: Instant,
     chores_at: Instant,
+    forget_at: Instant,
     last_line: Instant,
     /// When the lines that are judged now were read.
     read_at: Instant,
@@ -131,18 +142,23 @@ impl Line {
             .memory
             .as_deref()
             .map(|memory| Memory::restore(memory, &mut engine, &mut answer));
-        let (readings, keys) = readings.unwrap_or_default();
+        let (readings, keys, places) = readings.unwrap_or_default();
         let mut line = Self {
             issuers: set_up.issuers.clone(),
             seen: Observation::default(),
             readings,
             keys: Keys::new(),
             fast_path,
+            index: PositionIndex::new(state.folder(), places),
+            sketcher: Sketcher::default(),
+            unplaced: false,
+            breaches: Breaches::start(surroundings.orders())?,
             surroundings,
             // Where everything begins is written down before anything is read.
             fed: true,
             snapshot_at: now + SNAPSHOT_EVERY,
             chores_at: now,
+            forget_at: now,
             last_line: now,
             read_at: now,
             set_up,
@@ -224,6 +240,7 @@ impl Line {
             self.hear_gateways()?;
             let more = self.read()?;
             if stopping && !more {
+                self.finish_reading(inbox)?;
                 return self.end();
             }
             let asked = self.follower.wants_snapshot(Instant::now());
@@ -235,6 +252,7 @@ impl Line {
             let decided = self.answer.decisions(&self.shared);
             self.restored(&decided.undone)?;
             self.revoked(decided.denied)?;
+            self.read_again();
             self.chores();
             if !more {
                 self.wait();
@@ -294,12 +312,6 @@ impl Line {
         self.last_line = Instant::now();
     }
 
-    fn faults(&self, faults: &[TailFault]) {
-        for fault in faults {
-            warn!(path = %fault.path.display(), reason = fault.reason, "cannot be followed now");
-        }
-    }
-
     fn feed(&mut self, extent: &Extent, chunk: Chunk) {
         self.fed = true;
         let source = chunk.source().clone();
@@ -334,6 +346,7 @@ impl Line {
             newest = newest.max(prepared.event.time);
             self.engine.observe(Input::Line(prepared), &mut self.seen);
         }
+        self.place(extent, &prepared, clock);
         metrics.events(reading.parser.name(), events);
         metrics.late_lines(&source.0, late);
         skipped
@@ -365,7 +378,8 @@ impl Line {
 
     /// Lets the effects of what was fed leave, once the journal is on the disk.
     fn answer(&mut self) -> Result<(), Error> {
-        let incidents = self.engine.changed_incidents();
+        let mut incidents = self.engine.changed_incidents();
+        self.breaches.complete(&mut incidents);
         for issuer in self.seen.wanted_keys.drain(..) {
             self.shared.keys.ask(&issuer);
         }
@@ -380,18 +394,5 @@ impl Line {
         let (answer, engine) = (&mut self.answer, &self.engine);
         let denied = answer.give(findings, incidents, self.read_at, engine, &self.shared);
         self.revoked(denied)
-    }
-
-    fn snapshot(&mut self) -> Result<(), Error> {
-        self.snapshot_at = Instant::now() + SNAPSHOT_EVERY;
-        // What was found is in the memory, so a replay after a snapshot would not find it again.
-        if self.answer.waits() || !std::mem::take(&mut self.fed) {
-            return Ok(());
-        }
-        let memory = Memory::of(&mut self.engine, &self.answer, &self.readings, &self.keys)?;
-        self.shared.metrics.state(memory.len() as f64);
-        // What was not written now is written the next time; until then the journal grows.
-        self.fed = !self.follower.snapshot(memory, Instant::now());
-        Ok(())
     }
 }

@@ -9,6 +9,7 @@ use super::answer::Answer;
 use super::readings::{Readings, Remembered};
 use crate::domain::time::Time;
 use crate::engine::Engine;
+use crate::ingest::index::Open;
 use crate::response::breaker::Breaker;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -31,6 +32,8 @@ pub(super) struct Memory {
     breaker: Breaker,
     readings: Remembered,
     keys: Keys,
+    /// What may still grow of the index of positions.
+    places: Open,
 }
 
 impl Memory {
@@ -43,12 +46,14 @@ impl Memory {
         answer: &Answer,
         readings: &Readings,
         keys: &Keys,
+        places: &Open,
     ) -> Result<Vec<u8>, Error> {
         let memory = Self {
             engine: engine.snapshot().map_err(Error::shown)?,
             breaker: answer.breaker().clone(),
             readings: readings.memory(),
             keys: keys.clone(),
+            places: places.clone(),
         };
         postcard::to_stdvec(&memory).map_err(Error::shown)
     }
@@ -58,14 +63,15 @@ impl Memory {
         bytes: &[u8],
         engine: &mut Engine,
         answer: &mut Answer,
-    ) -> (Readings, Keys) {
+    ) -> (Readings, Keys, Open) {
         match postcard::from_bytes::<Self>(bytes) {
             Ok(memory) => {
                 answer.resume(memory.breaker);
                 if let Err(error) = engine.restore(&memory.engine) {
                     warn!(%error, "the snapshot is of another version: sessions begin anew");
                 }
-                (Readings::resume(memory.readings), memory.keys)
+                let readings = Readings::resume(memory.readings);
+                (readings, memory.keys, memory.places)
             }
             Err(error) => {
                 warn!(%error, "the snapshot cannot be understood: sessions begin anew");

@@ -7,6 +7,7 @@
 //! [`Order`]s, the store and the denylist.
 
 mod answer;
+mod breaches;
 mod cases;
 mod line;
 mod memory;
@@ -62,6 +63,8 @@ pub(crate) enum Order {
     Revoked(Target),
     /// Somebody asks for the configuration to be read again, and all that it names.
     Configuration,
+    /// Logs were read again for incidents.
+    Breaches(breaches::Done),
     /// Finish what was read, and end.
     Stop,
 }

@@ -62,6 +62,11 @@ impl Surroundings {
         }
     }
 
+    /// Where the thread of lines is told something.
+    pub(super) fn orders(&self) -> Sender<Order> {
+        self.orders.clone()
+    }
+
     /// Fetches the key sets of the issuers, instead of those before. Gives whose, and how to ask out of turn.
     ///
     /// # Errors

@@ -162,7 +162,7 @@ fn path_in(folder: &Path, name: &OsStr) -> PathBuf {
 
 /// The name of `homes` that `path` is a rotated name of: `access.log.1`, `access.log-20260504.gz`, `access.1.log` and
 /// `access-20260504.log` are rotated names of `access.log`.
-pub(super) fn home_of(path: &Path, homes: &BTreeSet<PathBuf>) -> Option<PathBuf> {
+pub(in crate::ingest) fn home_of(path: &Path, homes: &BTreeSet<PathBuf>) -> Option<PathBuf> {
     let folder = folder_of(path);
     let name = path.file_name()?.as_bytes();
     let ends = (1..name.len()).rev();

@@ -159,7 +159,7 @@ impl Tailer {
 }
 
 /// The first bytes of what an archive holds, as far as it is written; `None` for a file that is no archive.
-pub(super) fn packed_head(path: &Path) -> io::Result<Option<Vec<u8>>> {
+pub(in crate::ingest) fn packed_head(path: &Path) -> io::Result<Option<Vec<u8>>> {
     let opened = archive::open(path)?;
     if opened.packing == archive::Packing::Plain {
         return Ok(None);

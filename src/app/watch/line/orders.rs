@@ -39,6 +39,10 @@ impl Line {
             Order::Rules => self.rules_again()?,
             Order::Revoked(target) => self.revoked(vec![target])?,
             Order::Configuration => self.configuration_again()?,
+            Order::Breaches(done) => {
+                self.was_read(done);
+                self.answer()?;
+            }
         }
         Ok(false)
     }

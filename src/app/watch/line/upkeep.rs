@@ -3,16 +3,17 @@
 //! In: the parts of [`Line`]. Out: metrics, readiness, log lines.
 //! Does not know: how a line is judged.
 
-use super::Line;
 use super::orders::patterns;
+use super::{Line, SNAPSHOT_EVERY};
 use crate::app::Error;
+use crate::app::watch::memory::Memory;
 use crate::app::watch::wall;
 use crate::domain::incident::Target;
 use crate::domain::presentation::Presentation;
 use crate::engine::Input;
 use crate::ingest::discover::source_of;
 use crate::ingest::journal::Fed;
-use crate::ingest::tail::{Gap, Obstacle};
+use crate::ingest::tail::{Gap, Obstacle, TailFault};
 use crate::ingest::wake::Wake;
 use crate::store::Restored;
 use std::collections::BTreeMap;
@@ -24,8 +25,17 @@ const CHORES_EVERY: Duration = Duration::from_secs(5);
 
 /// What gateways asked about that is fed before lines are read again.
 const ASKED_AT_ONCE: usize = 1024;
+/// Between looks for positions that are too old, and at how much there are.
+const FORGET_EVERY: Duration = Duration::from_secs(300);
 
 impl Line {
+    /// Tells of files that cannot be followed now.
+    pub(super) fn faults(&self, faults: &[TailFault]) {
+        for fault in faults {
+            warn!(path = %fault.path.display(), reason = fault.reason, "cannot be followed now");
+        }
+    }
+
     /// Tells of bytes that are lost.
     pub(super) fn gaps(&mut self, gaps: &[Gap]) {
         for gap in gaps {
@@ -69,6 +79,7 @@ impl Line {
         match self.state.restore() {
             Ok(true) => {
                 error!("the state folder was taken away: it is made again, with the same key");
+                self.place_anew();
                 // What is known goes into it at once.
                 self.fed = true;
                 self.snapshot_at = Instant::now();
@@ -192,6 +203,31 @@ impl Line {
         }
     }
 
+    /// Writes down what is known, when there is something new.
+    ///
+    /// # Errors
+    /// When it cannot be put into bytes, which would be a mistake of ours.
+    pub(super) fn snapshot(&mut self) -> Result<(), Error> {
+        self.snapshot_at = Instant::now() + SNAPSHOT_EVERY;
+        // What was found is in the memory, so a replay after a snapshot would not find it again.
+        if self.answer.waits() || !std::mem::take(&mut self.fed) {
+            return Ok(());
+        }
+        // What is no longer in the memory must be in the index.
+        let _ = self.index.sync();
+        let memory = Memory::of(
+            &mut self.engine,
+            &self.answer,
+            &self.readings,
+            &self.keys,
+            self.index.open(),
+        )?;
+        self.shared.metrics.state(memory.len() as f64);
+        // What was not written now is written the next time; until then the journal grows.
+        self.fed = !self.follower.snapshot(memory, Instant::now());
+        Ok(())
+    }
+
     /// Says which files cannot be followed now.
     fn show_source_faults(&self) {
         let mut counts = Obstacle::ALL.map(|obstacle| (obstacle, 0_u32));
@@ -225,6 +261,10 @@ impl Line {
         self.show_source_faults();
         self.keep_watching();
         self.restore();
+        if Instant::now() >= self.forget_at {
+            self.forget_at = Instant::now() + FORGET_EVERY;
+            self.forget_places();
+        }
         let mut backlog = BTreeMap::<_, u64>::new();
         for (source, bytes) in self.follower.backlog_bytes() {
             *backlog.entry(source).or_default() += bytes;

@@ -1,0 +1,279 @@
+//! Reading logs again for incidents: the shell's half of step 3.
+//!
+//! In: incidents, where their suspects' lines may stand ([`Again`], [`Stretch`]es). Out: an [`Examiner`] that has seen
+//! those lines; why some could not be had.
+//! Does not know: what is made of the lines.
+
+use super::set_up::SetUp;
+use super::stamps::hold_back;
+use crate::domain::clock::Clock;
+use crate::domain::context::Prefix;
+use crate::domain::line::{Chunk, Source};
+use crate::domain::time::Time;
+use crate::engine::examine::Examiner;
+use crate::engine::prepare::Reading;
+use crate::incidents::BreachQuery;
+use crate::ingest::again::Again;
+use crate::ingest::generation::Position;
+use crate::ingest::stretch::Stretch;
+use crate::wrappers::Peeler;
+use aho_corasick::AhoCorasick;
+use std::collections::BTreeSet;
+use std::io;
+use std::net::IpAddr;
+use std::path::Path;
+
+/// What is read again, of one log.
+pub(super) struct Wanted<'a> {
+    /// Its name in evidence.
+    pub(super) source: &'a Source,
+    /// In order.
+    pub(super) stretches: &'a [Stretch],
+    /// What vouches for the ends of stretches, where anything does.
+    pub(super) ends: &'a [Position],
+    /// What stands in what is looked for.
+    pub(super) needles: &'a Needles,
+    /// This machine's clock, for a log that is being written; see [`hold_back`].
+    pub(super) now: Option<Time>,
+}
+
+/// True when what is asked for may stand in a stretch.
+pub(super) fn may_hold(asked: &[BreachQuery], stretch: &Stretch) -> bool {
+    asked
+        .iter()
+        .any(|query| stretch.may_hold(query.prefixes(), query.from(), query.until()))
+}
+
+/// How a look through a log ended.
+#[derive(Debug)]
+pub(super) enum Looked {
+    /// Everything was there.
+    Whole,
+    /// Some of it was not what stood there before.
+    Partly,
+    /// Nothing was: it is another file.
+    NotAtAll,
+}
+
+/// What stands in the text of a line that comes from one of the networks that are asked for: most others need not be
+/// parsed. An address that is written as nobody writes one is missed, and its line said to be missing.
+pub(super) struct Needles(Option<AhoCorasick>);
+
+impl Needles {
+    pub(super) fn new(asked: &[BreachQuery]) -> Self {
+        let prefixes = asked.iter().flat_map(BreachQuery::prefixes);
+        let prefixes: BTreeSet<Prefix> = prefixes.copied().collect();
+        let spellings: Vec<String> = prefixes.into_iter().flat_map(spellings).collect();
+        let searcher = AhoCorasick::builder()
+            .ascii_case_insensitive(true)
+            .build(spellings);
+        // Too many to be searched for at once: then every line is looked at.
+        Self(searcher.ok())
+    }
+
+    fn may_stand_in(&self, text: &str) -> bool {
+        self.0
+            .as_ref()
+            .is_none_or(|searcher| searcher.is_match(text))
+    }
+}
+
+/// How the addresses of a network begin, or what stands in them.
+/// Source: RFC 5952, section 4 (zeros may be left out, or not).
+fn spellings(prefix: Prefix) -> Vec<String> {
+    match prefix.first() {
+        IpAddr::V4(v4) => {
+            let [a, b, c, _] = v4.octets();
+            // The second is an IPv4 address in IPv6, in hexadecimal.
+            vec![
+                format!("{a}.{b}.{c}."),
+                format!("{:x}:{c:x}", u16::from_be_bytes([a, b])),
+            ]
+        }
+        IpAddr::V6(v6) => {
+            let [a, b, ..] = v6.segments();
+            let mut spellings = vec![format!("{a:x}:{b:x}:"), format!("{a:04x}:{b:04x}:")];
+            spellings.extend((b == 0).then(|| format!("{a:x}::")));
+            spellings
+        }
+    }
+}
+
+/// Shows the examiner the wanted lines of a log.
+///
+/// # Errors
+/// When it cannot be read; what was read before counts.
+pub(super) fn look_through(
+    examiner: &mut Examiner,
+    set_up: &SetUp,
+    mut log: Again,
+    wanted: &Wanted<'_>,
+) -> io::Result<Looked> {
+    let head = log.head()?;
+    let how = set_up.wanted(Path::new(&*wanted.source.0));
+    let how = how.map_err(|error| io::Error::other(error.to_string()))?;
+    let changed = wanted.now.unwrap_or_else(|| last_change(wanted.source));
+    let clock = Clock::new(how.zone.clone(), changed);
+    let peeler = Peeler::detect(how.wrapper, &head, &clock);
+    let inside = peeler.sample(&head, super::scan::streams::SAMPLE_LINES, &clock);
+    let lines = inside.as_ref().unwrap_or(&head);
+    let (reading, _) = how
+        .reading(lines, clock.clone())
+        .map_err(|fault| io::Error::other(fault.to_string()))?;
+    let mut look = Look {
+        examiner,
+        set_up,
+        wanted,
+        reading,
+        peeler,
+        clock,
+    };
+    // What stands in a line may be said by one far before it.
+    match look.reading.parser.hears() {
+        true => look.all_of_it(log),
+        false => look.at_stretches(log),
+    }
+}
+
+struct Look<'a> {
+    examiner: &'a mut Examiner,
+    set_up: &'a SetUp,
+    wanted: &'a Wanted<'a>,
+    reading: Reading,
+    peeler: Peeler,
+    clock: Clock,
+}
+
+impl Look<'_> {
+    fn at_stretches(&mut self, mut log: Again) -> io::Result<Looked> {
+        let mut looked = Looked::NotAtAll;
+        let wrapped = !self.peeler.is_empty();
+        for (at, stretch) in self.wanted.stretches.iter().enumerate() {
+            // Once something was shown, no other file may show it again.
+            let chunk = match (log.lines(stretch, wrapped), at) {
+                (Ok(chunk), _) => chunk,
+                (Err(error), 0) => return Err(error),
+                (Err(_), _) => return Ok(Looked::Partly),
+            };
+            let mut ends = self.wanted.ends.iter().filter(|end| {
+                stretch.start_bytes < end.offset_bytes && end.offset_bytes <= stretch.end_bytes
+            });
+            let is_there = ends.all(|end| log.vouches(end));
+            match (is_there, at) {
+                (true, 0) => looked = Looked::Whole,
+                (true, _) => {}
+                (false, 0) => return Ok(Looked::NotAtAll),
+                (false, _) => {
+                    looked = Looked::Partly;
+                    continue;
+                }
+            }
+            let mut peeler = Peeler::resume(self.peeler.memory(), &self.clock);
+            let chunk = match wrapped {
+                true => peeler.chunk(chunk),
+                false => chunk,
+            };
+            self.show(&chunk, std::slice::from_ref(stretch));
+            // What has no end in an archive never gets one; in a log that is written to it may come.
+            let rest = peeler.finish(self.wanted.source);
+            if let Some(rest) = rest.filter(|_| self.wanted.now.is_none()) {
+                self.show(&rest, std::slice::from_ref(stretch));
+            }
+        }
+        Ok(looked)
+    }
+
+    fn all_of_it(&mut self, log: Again) -> io::Result<Looked> {
+        let Some(last) = self.wanted.stretches.last() else {
+            return Ok(Looked::Whole);
+        };
+        let mut lines = log.whole()?;
+        let mut peeler = Peeler::resume(self.peeler.memory(), &self.clock);
+        let mut shown = false;
+        while lines.offset_bytes() < last.end_bytes {
+            let from = lines.offset_bytes();
+            let chunk = match lines.next_chunk() {
+                Ok(Some(chunk)) => chunk,
+                Ok(None) => break,
+                Err(_) if shown => return Ok(Looked::Partly),
+                Err(error) => return Err(error),
+            };
+            let chunk = match peeler.is_empty() {
+                true => chunk,
+                false => peeler.chunk(chunk),
+            };
+            let upto = lines.offset_bytes();
+            let asked = |stretch: &Stretch| stretch.start_bytes < upto && from < stretch.end_bytes;
+            if self.wanted.stretches.iter().any(asked) {
+                shown = true;
+                self.show(&chunk, self.wanted.stretches);
+            }
+            self.reading.parser.follow_chunk(&chunk);
+        }
+        Ok(Looked::Whole)
+    }
+
+    fn show(&mut self, chunk: &Chunk, stretches: &[Stretch]) {
+        let first = chunk.lines().next().map_or(0, |line| line.offset_bytes);
+        let before = stretches.iter().find(|stretch| first < stretch.end_bytes);
+        let before = before.map(|stretch| stretch.before).unwrap_or_default();
+        let hears = self.reading.parser.hears();
+        let mut sought = Chunk::new(chunk.source().clone());
+        let lines = chunk.lines().filter(|line| {
+            let offset_bytes = line.offset_bytes;
+            let mut stretches = stretches.iter();
+            // What describes the lines after it comes from nobody.
+            hears && line.text.starts_with('#')
+                || stretches.any(|stretch| is_in(offset_bytes, stretch))
+                    && self.wanted.needles.may_stand_in(line.text)
+        });
+        lines.for_each(|line| sought.push_line(line));
+        let mut prepared = self.set_up.front.chunk(&self.reading, sought);
+        prepared.with_dependent_mut(|_, lines| hold_back(lines, before, self.wanted.now));
+        for line in prepared.borrow_dependent().iter().flatten() {
+            self.examiner.line(line);
+        }
+    }
+}
+
+fn is_in(offset_bytes: u64, stretch: &Stretch) -> bool {
+    (stretch.start_bytes..stretch.end_bytes).contains(&offset_bytes)
+}
+
+fn last_change(source: &Source) -> Time {
+    let modified = std::fs::metadata(&*source.0).and_then(|found| found.modified());
+    let since = modified.ok().and_then(|at| {
+        at.duration_since(std::time::UNIX_EPOCH)
+            .ok()
+            .map(|since| since.as_millis() as i64)
+    });
+    since.and_then(Time::from_ms).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_of_a_network_is_found_however_it_is_written() {
+        let found = |prefix: &str, text: &str| {
+            let prefix = Prefix::of(prefix.parse().unwrap());
+            spellings(prefix)
+                .iter()
+                .any(|spelling| text.to_lowercase().contains(spelling))
+        };
+        for (prefix, text) in [
+            ("198.51.100.5", "\"remote_addr\":\"198.51.100.77\""),
+            ("198.51.100.5", "::ffff:198.51.100.9 - - ["),
+            ("198.51.100.5", "::FFFF:C633:6409"),
+            ("2001:db8:1:2::1", "2001:db8:1:2:a::b"),
+            ("2001:db8:1:2::1", "2001:0DB8:0001:0002:0000:0000:0000:000b"),
+            ("2001:0:1:2::1", "2001:0:1:2::b"),
+            ("2001::1", "2001::b"),
+        ] {
+            assert!(found(prefix, text), "{prefix} in {text}");
+        }
+        assert!(!found("198.51.100.5", "198.51.101.5 2001:db8::1"));
+        assert!(!found("2001:db8::1", "2001:db9::1"));
+    }
+}

@@ -1,0 +1,272 @@
+//! Lines that are read again for incidents: what in them is their suspects'.
+//!
+//! In: [`BreachQuery`]s, then lines in any order, each once. Out: a [`BreachStep`] for each incident.
+//! Does not know: where the lines come from, nor anything that the engine remembers: tokens, contexts and verdicts are
+//! made anew from the line.
+
+use super::Engine;
+use super::prepare::Prepared;
+use crate::context::Surroundings;
+use crate::context::tables::Tables;
+use crate::domain::breach::BreachStep;
+use crate::domain::context::{Client, Context, Prefix};
+use crate::domain::event::EventKind;
+use crate::domain::ids::{Digest, IdKey, IncidentId, SessionId, SubjectId, TokenId};
+use crate::domain::incident::Incident;
+use crate::domain::time::Time;
+use crate::domain::token::{Credential, Provenance, Token, Verdict};
+use crate::domain::usage::TokenUse;
+use crate::incidents::BreachQuery;
+use crate::incidents::rereading::Rereading;
+use crate::sessions::bounded::Bounded;
+use crate::tokens::decode::decode;
+use crate::tokens::verify::{Issuers, judge};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// Tokens and contexts held: those of the busiest network, and a thief's.
+const HELD_MAX: usize = 16_384;
+/// Subjects told apart in one network; an office of this size is no suspect.
+const SUBJECTS_MAX: usize = 1000;
+/// Programs remembered of one subject in one network.
+const PROGRAMS_MAX: usize = 8;
+
+/// Looks through lines for the suspects of incidents.
+pub struct Examiner {
+    key: IdKey,
+    issuers: Arc<Issuers>,
+    surroundings: Surroundings,
+    tokens: Bounded<Digest, Option<(Arc<Token>, Verdict)>>,
+    contexts: Bounded<u64, Option<Arc<Context>>>,
+    readings: Vec<Rereading>,
+    places: BTreeMap<Prefix, Place>,
+}
+
+/// Suspects' uses in one line.
+#[derive(Clone, Debug, Default)]
+pub struct Found {
+    /// Whose suspects'.
+    pub incidents: Vec<IncidentId>,
+    /// The tokens.
+    pub tokens: Vec<TokenId>,
+    /// The session of the last.
+    pub session: Option<SessionId>,
+}
+
+/// What is looked for in one network, and whose tokens came from there.
+#[derive(Default)]
+struct Place {
+    /// Places in `readings`.
+    asked: Vec<usize>,
+    subjects: BTreeMap<SubjectId, Seen>,
+}
+
+/// Somebody's token that came from a suspect's network.
+struct Seen {
+    token: Arc<Token>,
+    programs: Vec<Option<Arc<Client>>>,
+    first: Time,
+    last: Time,
+}
+
+impl Engine {
+    /// These incidents as they stand.
+    pub fn incidents_named(&self, ids: &BTreeSet<IncidentId>) -> Vec<Incident> {
+        self.state.incidents.named(ids)
+    }
+
+    /// Gives these incidents again with those that changed: something else is known of them.
+    pub fn show_again(&mut self, ids: &BTreeSet<IncidentId>) {
+        self.state.incidents.touch_named(ids);
+    }
+}
+
+impl Examiner {
+    /// Looks for the suspects of these incidents.
+    pub fn new(key: IdKey, issuers: Arc<Issuers>, tables: Tables, incidents: &[Incident]) -> Self {
+        let queries = incidents.iter().map(BreachQuery::of);
+        let readings: Vec<Rereading> = queries.map(Rereading::new).collect();
+        let mut places: BTreeMap<Prefix, Place> = BTreeMap::new();
+        for (at, reading) in readings.iter().enumerate() {
+            // What is above others has done what they did.
+            if !reading.query().children().is_empty() {
+                continue;
+            }
+            for prefix in reading.query().prefixes() {
+                places.entry(*prefix).or_default().asked.push(at);
+            }
+        }
+        Self {
+            key,
+            issuers,
+            surroundings: Surroundings::new(tables),
+            tokens: Bounded::new(HELD_MAX),
+            contexts: Bounded::new(HELD_MAX),
+            readings,
+            places,
+        }
+    }
+
+    /// What is looked for: in which networks, and between which times. What is above others asks for nothing itself.
+    pub fn asked(&self) -> impl Iterator<Item = &BreachQuery> {
+        let queries = self.readings.iter().map(Rereading::query);
+        queries.filter(|query| query.children().is_empty())
+    }
+
+    /// Takes one line. Gives what suspects' uses stand in it.
+    pub fn line(&mut self, prepared: &Prepared<'_>) -> Found {
+        let mut found = Found::default();
+        let event = &prepared.event;
+        let Some(prefix) = event.client.map(Prefix::of) else {
+            return found;
+        };
+        if event.kind.is_identity() || !self.places.contains_key(&prefix) {
+            return found;
+        }
+        for credential in &prepared.credentials {
+            self.credential(prepared, credential, prefix, &mut found);
+        }
+        found
+    }
+
+    fn credential(
+        &mut self,
+        prepared: &Prepared<'_>,
+        credential: &Credential<'_>,
+        prefix: Prefix,
+        found: &mut Found,
+    ) {
+        let (Some((token, verdict)), Some(context)) =
+            (self.token(credential), self.context(prepared))
+        else {
+            return;
+        };
+        let usage = TokenUse {
+            event: &prepared.event,
+            token: &token,
+            place: credential.place,
+            context: &context,
+            verdict,
+            provenance: Provenance::Claimed,
+        };
+        let Some(place) = self.places.get_mut(&prefix) else {
+            return;
+        };
+        if prepared.event.kind == EventKind::Request {
+            place.see(&usage);
+        }
+        let before = found.incidents.len();
+        for at in &place.asked {
+            if let Some(reading) = self.readings.get_mut(*at)
+                && reading.note(&usage, prepared.line.source)
+            {
+                found.incidents.push(reading.query().incident());
+            }
+        }
+        if found.incidents.len() > before {
+            found.tokens.push(token.id);
+            found.session = Some(token.session);
+        }
+    }
+
+    fn token(&mut self, credential: &Credential<'_>) -> Option<(Arc<Token>, Verdict)> {
+        let (key, issuers) = (&self.key, &self.issuers);
+        let known = self.tokens.get_or_insert_with(credential.digest, || {
+            let token = decode(credential, key).ok()?;
+            let verdict = judge(credential, &token, issuers);
+            Some((Arc::new(token), verdict))
+        });
+        known.clone()
+    }
+
+    fn context(&mut self, prepared: &Prepared<'_>) -> Option<Arc<Context>> {
+        let surroundings = &mut self.surroundings;
+        let known = self
+            .contexts
+            .get_or_insert_with(prepared.context_key.0, || {
+                surroundings.describe(&prepared.event).map(Arc::new)
+            });
+        known.clone()
+    }
+
+    /// Says that something could not be read, to those that ask for something in these times.
+    pub fn miss(&mut self, reason: &str, (from, until): (Time, Time)) {
+        let readings = self.readings.iter_mut();
+        readings
+            .filter(|reading| {
+                let query = reading.query();
+                query.children().is_empty() && query.from() <= until && query.until() >= from
+            })
+            .for_each(|reading| reading.miss(reason));
+    }
+
+    /// What was found for each of the incidents; `counted` is what was counted as things happened.
+    pub fn finish(
+        self,
+        counted: impl Fn(IncidentId) -> Option<BreachStep>,
+    ) -> BTreeMap<IncidentId, BreachStep> {
+        let ids: BTreeMap<IncidentId, usize> = self
+            .readings
+            .iter()
+            .enumerate()
+            .map(|(at, reading)| (reading.query().incident(), at))
+            .collect();
+        let mut steps = BTreeMap::new();
+        for (id, at) in &ids {
+            let mut reading = self.readings[*at].clone();
+            let mut others = self.others(reading.query());
+            let children = reading.query().children().to_vec();
+            for child in &children {
+                match ids.get(child).and_then(|at| self.readings.get(*at)) {
+                    Some(child) => {
+                        reading.merge(child);
+                        others.extend(self.others(child.query()));
+                    }
+                    None => reading.miss("an incident below it is no longer known"),
+                }
+            }
+            let counted = counted(*id).unwrap_or_default();
+            steps.insert(*id, reading.step(&others, &counted));
+        }
+        steps
+    }
+
+    /// Whose tokens else the suspect presented: other subjects, in its networks and time, with its programs.
+    fn others(&self, query: &BreachQuery) -> BTreeSet<Arc<str>> {
+        let places = query.prefixes().iter();
+        let seen = places
+            .filter_map(|prefix| self.places.get(prefix))
+            .flat_map(|place| place.subjects.values());
+        let others = seen.filter(|seen| seen.first <= query.until() && seen.last >= query.from());
+        others
+            .filter_map(|seen| query.other(&seen.token, &seen.programs))
+            .collect()
+    }
+}
+
+impl Place {
+    /// Remembers whose token came from here, unless nobody vouches for it.
+    fn see(&mut self, usage: &TokenUse<'_>) {
+        let token = usage.token;
+        let refused = usage.event.refused();
+        let forged = usage.verdict.forged() || token.header.alg_none;
+        let (Some(id), false, false) = (token.subject, refused, forged) else {
+            return;
+        };
+        if self.subjects.len() >= SUBJECTS_MAX && !self.subjects.contains_key(&id) {
+            return;
+        }
+        let time = usage.event.time;
+        let seen = self.subjects.entry(id).or_insert_with(|| Seen {
+            token: Arc::new(token.clone()),
+            programs: Vec::new(),
+            first: time,
+            last: time,
+        });
+        (seen.first, seen.last) = (seen.first.min(time), seen.last.max(time));
+        let program = &usage.context.client;
+        if seen.programs.len() < PROGRAMS_MAX && !seen.programs.contains(program) {
+            seen.programs.push(program.clone());
+        }
+    }
+}

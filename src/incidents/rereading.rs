@@ -1,0 +1,222 @@
+//! Step 3 in full: what the suspect touched, found when the logs are read again.
+//!
+//! In: a [`BreachQuery`], the uses from the networks that it asks for, what could not be read. Out: [`BreachStep`].
+//! Does not know: where the lines are, nor how they are read.
+
+use super::blast_radius::{Breach, may_be_secret, templated};
+use super::query::BreachQuery;
+use super::text::{counted, shown};
+use crate::domain::breach::{BreachStep, Coverage, Objects};
+use crate::domain::ids::TokenId;
+use crate::domain::line::Source;
+use crate::domain::usage::TokenUse;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// Distinct templates counted: the fifty most frequent are shown, and are right as long as this holds them all.
+const TEMPLATES_MAX: usize = 4096;
+/// Templates whose objects are listed, and objects listed of each.
+const LISTS_MAX: usize = 20;
+const LISTED_MAX: usize = 100;
+/// Different objects that are told apart: a thief who read more has everything.
+const OBJECTS_MAX: usize = 10_000;
+/// Tokens listed, and told apart.
+const TOKENS_LISTED_MAX: usize = 50;
+const TOKENS_MAX: usize = 10_000;
+/// Request ids listed.
+const REQUEST_IDS_MAX: usize = 100;
+/// Logs named.
+const SOURCES_MAX: usize = 50;
+
+/// What was found so far.
+#[derive(Clone, Debug)]
+pub struct Rereading {
+    query: BreachQuery,
+    breach: Breach,
+    objects: BTreeMap<String, BTreeSet<String>>,
+    objects_count: usize,
+    tokens: BTreeSet<TokenId>,
+    request_ids: Vec<String>,
+    sources: BTreeMap<Arc<str>, u64>,
+}
+
+impl Rereading {
+    /// Nothing was read yet.
+    pub fn new(query: BreachQuery) -> Self {
+        let mut breach = Breach::default();
+        query.cut().into_iter().for_each(|cut| breach.miss(cut));
+        Self {
+            query,
+            breach,
+            objects: BTreeMap::new(),
+            objects_count: 0,
+            tokens: BTreeSet::new(),
+            request_ids: Vec::new(),
+            sources: BTreeMap::new(),
+        }
+    }
+
+    /// What is looked for.
+    pub fn query(&self) -> &BreachQuery {
+        &self.query
+    }
+
+    /// Takes in a use from one of the networks that are asked for. True when it is the suspect's.
+    pub(crate) fn note(&mut self, usage: &TokenUse<'_>, source: &Source) -> bool {
+        if !self.query.takes(usage) {
+            return false;
+        }
+        let event = usage.event;
+        let (template, objects) = match event.path.as_deref().map(templated) {
+            Some((template, objects)) => (Some(template), objects),
+            None => (None, Vec::new()),
+        };
+        self.breach.count(event, template.as_deref(), TEMPLATES_MAX);
+        if let Some(template) = template.filter(|_| !objects.is_empty()) {
+            self.touch(template, &objects);
+        }
+        if self.tokens.len() < TOKENS_MAX {
+            self.tokens.insert(usage.token.id);
+        }
+        if let Some(id) = event.request_id.as_deref().map(shown)
+            && self.request_ids.len() < REQUEST_IDS_MAX
+            && !self.request_ids.contains(&id)
+        {
+            self.request_ids.push(id);
+        }
+        if self.sources.len() < SOURCES_MAX || self.sources.contains_key(&source.0) {
+            *self.sources.entry(Arc::clone(&source.0)).or_default() += 1;
+        }
+        true
+    }
+
+    fn touch(&mut self, template: String, objects: &[&str]) {
+        if self.objects_count >= OBJECTS_MAX {
+            return self.miss("more than 10,000 different objects are not told apart");
+        }
+        let name = shown(&objects.join("/"));
+        let new = self.objects.entry(template).or_default().insert(name);
+        self.objects_count += usize::from(new);
+    }
+
+    /// Says that something could not be read.
+    pub fn miss(&mut self, reason: &str) {
+        self.breach.miss(reason);
+    }
+
+    /// Takes in what was found for an incident below this one.
+    pub fn merge(&mut self, child: &Self) {
+        self.breach.merge(&child.breach);
+        for (template, objects) in &child.objects {
+            let own = self.objects.entry(template.clone()).or_default();
+            let before = own.len();
+            own.extend(objects.iter().cloned());
+            self.objects_count += own.len() - before;
+        }
+        self.tokens.extend(child.tokens.iter().copied());
+        let room = REQUEST_IDS_MAX.saturating_sub(self.request_ids.len());
+        let ids = child.request_ids.iter().take(room).cloned();
+        self.request_ids.extend(ids);
+        for (source, count) in &child.sources {
+            *self.sources.entry(Arc::clone(source)).or_default() += count;
+        }
+    }
+
+    /// The step, beside what was counted while it happened: that is more where lines are gone.
+    pub fn step(&self, others: &BTreeSet<Arc<str>>, counted_then: &BreachStep) -> BreachStep {
+        let mut names: Vec<Arc<str>> = others.iter().cloned().collect();
+        names.extend(counted_then.other_subjects.iter().cloned());
+        names.sort();
+        names.dedup();
+        let count = (names.len() as u64).max(counted_then.other_subjects_count);
+        names.truncate(super::correlate::OTHERS_NAMED_MAX);
+        let mut step = self.breach.step(names, count);
+        step.objects = self.listed();
+        step.objects_count = self.objects_count as u64;
+        step.tokens = self
+            .tokens
+            .iter()
+            .take(TOKENS_LISTED_MAX)
+            .copied()
+            .collect();
+        step.tokens_count = self.tokens.len() as u64;
+        step.request_ids.clone_from(&self.request_ids);
+        let sources = self.sources.iter();
+        step.sources = sources
+            .map(|(name, count)| (name.clone(), *count))
+            .collect();
+        if step.requests < counted_then.requests {
+            let found = counted(step.requests, "request");
+            let reason = format!(
+                "of {} only {found} could be read again: paths and objects are of these",
+                counted(counted_then.requests, "request")
+            );
+            step.status = also_missing(&step.status, &reason);
+            step.requests = counted_then.requests;
+            step.writes = step.writes.max(counted_then.writes);
+            step.bytes = step.bytes.max(counted_then.bytes);
+            step.denied = step.denied.max(counted_then.denied);
+        }
+        step
+    }
+
+    fn listed(&self) -> Vec<Objects> {
+        let mut lists: Vec<_> = self.objects.iter().collect();
+        lists.sort_by(|(a_path, a), (b_path, b)| {
+            b.len().cmp(&a.len()).then_with(|| a_path.cmp(b_path))
+        });
+        let list = |(path, ids): (&String, &BTreeSet<String>)| Objects {
+            path: path.clone(),
+            ids: {
+                let open = |id: &&String| !id.split('/').any(may_be_secret);
+                ids.iter().filter(open).take(LISTED_MAX).cloned().collect()
+            },
+            count: ids.len() as u64,
+        };
+        lists.into_iter().take(LISTS_MAX).map(list).collect()
+    }
+}
+
+fn also_missing(status: &Coverage, reason: &str) -> Coverage {
+    let before = match status {
+        Coverage::Complete => None,
+        Coverage::Partial { reason } => Some(reason.as_str()),
+    };
+    Coverage::without(before.into_iter().chain([reason]))
+}
+
+/// What was found when the logs were read again, and what was counted since.
+pub fn brought_up(read: &BreachStep, counted_then: &BreachStep, now: &BreachStep) -> BreachStep {
+    let since = |count: fn(&BreachStep) -> u64| count(now).saturating_sub(count(counted_then));
+    let mut step = read.clone();
+    step.requests += since(|step| step.requests);
+    step.writes += since(|step| step.writes);
+    step.bytes += since(|step| step.bytes);
+    step.denied += since(|step| step.denied);
+    let then: BTreeMap<&str, u64> = counted_then
+        .paths
+        .iter()
+        .map(|(path, count)| (path.as_str(), *count))
+        .collect();
+    for (path, count) in &now.paths {
+        let more = count.saturating_sub(then.get(path.as_str()).copied().unwrap_or_default());
+        match step.paths.iter_mut().find(|(known, _)| known == path) {
+            Some((_, count)) => *count += more,
+            None if more > 0 => step.paths.push((path.clone(), more)),
+            None => {}
+        }
+    }
+    step.paths
+        .sort_by(|(a_path, a), (b_path, b)| b.cmp(a).then_with(|| a_path.cmp(b_path)));
+    let others = now.other_subjects.iter();
+    let others: BTreeSet<_> = others.chain(&read.other_subjects).cloned().collect();
+    step.other_subjects_count = step
+        .other_subjects_count
+        .max(now.other_subjects_count)
+        .max(others.len() as u64);
+    step.other_subjects = others
+        .into_iter()
+        .take(super::correlate::OTHERS_NAMED_MAX)
+        .collect();
+    step
+}
