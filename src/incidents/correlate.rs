@@ -259,7 +259,16 @@ impl Incidents {
             Scale::Theft => None,
             // A token that somebody made names its victim's account, not its sender's.
             _ if forged(report.usage) => None,
-            Scale::Sender | Scale::Fault => self.matching(&account_of(report.usage), report),
+            Scale::Sender => self.matching(&account_of(report.usage), report),
+            // A fault says nothing of who acts. It can be told of the suspect, and makes nobody else one: whoever may
+            // write a text into the log could bring its reader under suspicion.
+            Scale::Fault => {
+                let found = self.matching(&account_of(report.usage), report);
+                found.filter(|no| {
+                    let case = self.cases.get(no);
+                    case.is_some_and(|case| case.suspect.is(report.suspect))
+                })
+            }
         };
         about_account.or_else(|| self.matching(&key, report))
     }
