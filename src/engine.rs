@@ -338,8 +338,7 @@ impl Engine {
             && (is_forged || !entry.accepted)
             && self.key_fault(&token, entry.verdict, presented, context, event.time);
         let forgery = is_forged && !key_fault;
-        let presents =
-            presented.place.presents() && !standing::opens_link(event, path_key, &entry, context);
+        let presents = self.presents(event, presented.place, path_key, &entry, context);
         let believed = presents && standing::believed(event, &token, entry.verdict, standing);
         let usage = TokenUse {
             event,

@@ -8,6 +8,7 @@ mod benign;
 mod crimes;
 mod measured;
 mod oddities;
+mod outside;
 mod red_team;
 mod rivals;
 mod scene;
@@ -236,7 +237,12 @@ fn thefts_are_found_and_everyday_life_is_left_alone() {
         "theft", "scenes", "found", "subject", "suspect", "false"
     );
     let mut notes = String::new();
-    for (index, theft) in thefts::ALL.iter().chain(crimes::ALL).enumerate() {
+    for (index, theft) in thefts::ALL
+        .iter()
+        .chain(crimes::ALL)
+        .chain(outside::THEFTS)
+        .enumerate()
+    {
         let score = story(theft.tell, theft.shown, index as u64 + 1);
         let _ = writeln!(
             table,
@@ -264,7 +270,12 @@ fn thefts_are_found_and_everyday_life_is_left_alone() {
         "\n{:<42}{:>7}{:>7}",
         "everyday life", "scenes", "raised"
     );
-    for (index, life) in benign::ALL.iter().chain(oddities::ALL).enumerate() {
+    for (index, life) in benign::ALL
+        .iter()
+        .chain(oddities::ALL)
+        .chain(outside::QUIET)
+        .enumerate()
+    {
         let score = story(life.tell, Shown::Header, index as u64 + 501);
         let raised = score.false_alarms.len();
         let _ = writeln!(table, "{:<42}{:>7}{:>7}", life.name, score.scenes, raised);

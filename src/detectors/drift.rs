@@ -8,7 +8,7 @@
 use super::{Detector, Look};
 use crate::domain::context::{Client, ClientKind, Context, NetworkKind};
 use crate::domain::facts::{Fact, Facts};
-use crate::sessions::device::{apart, one_device, one_fleet, same_network};
+use crate::sessions::device::{apart, one_device, one_fleet, same_network, two_families};
 
 pub(super) static DETECTOR: Detector = Detector {
     name: "drift",
@@ -85,7 +85,8 @@ fn place_and_network(look: &Look<'_>, here: &Context, bound: &Context, facts: &m
         .as_ref()
         .is_some_and(|p| known(&|s| s.familiar_place(p, time)));
     if !here_known {
-        facts.flag(Fact::DriftPlace, apart(here, bound) == Some(true));
+        let moved = apart(here, bound) == Some(true) && !two_families(here, bound);
+        facts.flag(Fact::DriftPlace, moved);
         let countries = here.place.as_ref().zip(bound.place.as_ref());
         facts.flag(
             Fact::DriftCountry,

@@ -10,6 +10,7 @@ use crate::domain::context::{Context, NetworkKind};
 use crate::domain::facts::{Fact, Facts};
 use crate::domain::token::{CredentialPlace, Form};
 use crate::sessions::device::{is_carrier, is_phone, one_device};
+use crate::sessions::session::Visit;
 use std::net::IpAddr;
 
 /// Who reads a link as it is sent uses it at once; in a quarter of an hour hardly any line is given another address.
@@ -43,12 +44,17 @@ fn measure(look: &Look<'_>, facts: &mut Facts) {
         return;
     };
     let here = look.usage.context;
-    // Everywhere the session was before the leak is its holder's; what came after may be the finder's.
+    // Everywhere the session was before the leak is its holder's; what came after may be the finder's. A token that
+    // nobody had used when it leaked, as the one in a mail's link, is whose it was first.
     let before = || {
         let visits = session.visits.iter();
         visits.filter(|visit| visit.first <= leaked)
     };
-    let own = before().any(|visit| visit.key == look.key || one_device(&visit.context, here));
+    let same = |visit: &Visit| visit.key == look.key || one_device(&visit.context, here);
+    let own = match before().next() {
+        Some(_) => before().any(same),
+        None => session.bound().any(same),
+    };
     let after = look.usage.event.time > leaked && place.presents() && look.standing.accepted;
     facts.flag(Fact::LeakUsedAfter, after && !own);
     // A line at home keeps its address for days: another line of the provider, so soon, is a neighbour's.

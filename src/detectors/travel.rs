@@ -11,7 +11,7 @@ use crate::domain::facts::{Fact, Facts};
 use crate::domain::time::Time;
 use crate::sessions::device::{
     is_carrier, is_phone, one_country_by_carrier, one_fleet, one_program, places_apart,
-    same_network,
+    same_network, two_families,
 };
 use crate::sessions::session::{Session, Visit};
 
@@ -64,9 +64,10 @@ fn measure(look: &Look<'_>, facts: &mut Facts) {
     }
 }
 
-/// True when the address moved and nobody need have: one carrier's gateways, one program's servers, a phone between
-/// Wi-Fi and a carrier, or one that roams, whose carrier routes it through home while the Wi-Fi is where it is. For the
-/// last the session must have been in both networks before: the first arrival has to be possible.
+/// True when the address moved and nobody need have: one carrier's gateways, one program's servers, one line's other
+/// address family, a phone between Wi-Fi and a carrier, or one that roams, whose carrier routes it through home while
+/// the Wi-Fi is where it is. For the last the session must have been in both networks before: the first arrival has to
+/// be possible.
 fn carried(session: &Session, here: &Context, there: &Context) -> bool {
     let programs = here.client.as_ref().zip(there.client.as_ref());
     let one = programs.is_none_or(|(a, b)| one_program(a, b));
@@ -79,7 +80,8 @@ fn carried(session: &Session, here: &Context, there: &Context) -> bool {
     let same = same_network(here, there) == Some(true) && carriers == [true; 2];
     let roams = phones && been_here && carriers.contains(&true);
     let hands_over = phones && one_country_by_carrier(here, there);
-    one_fleet(here, there) || one && (same || roams || hands_over)
+    let twins = two_families(here, there);
+    one_fleet(here, there) || one && (same || roams || hands_over || twins)
 }
 
 /// Time from a visit to this use. Lines can come hours late, and then the visit may lie round the use: the nearer end

@@ -3,13 +3,35 @@
 //! In: a use and its token's entry. Out: [`Look`], to which the engine adds what the request itself shows.
 //! Does not know: facts, rules.
 
-use super::Engine;
+use super::{Engine, standing};
 use crate::detectors::Look;
+use crate::domain::context::Context;
+use crate::domain::event::AccessEvent;
+use crate::domain::token::CredentialPlace;
 use crate::domain::usage::TokenUse;
 use crate::sessions::TokenEntry;
 use crate::sessions::session::ContextKey;
 
 impl Engine {
+    /// True when somebody presents the token, and nothing merely looks at a link that holds it.
+    pub(super) fn presents(
+        &self,
+        event: &AccessEvent<'_>,
+        place: CredentialPlace,
+        path_key: Option<u64>,
+        entry: &TokenEntry,
+        context: &Context,
+    ) -> bool {
+        let begun = self
+            .state
+            .stores
+            .sessions
+            .get(entry.token.session)
+            .is_some();
+        let use_of = (place, context);
+        place.presents() && !standing::opens_link(event, path_key, entry, use_of, begun)
+    }
+
     /// What is known before a use; of a token that cannot be trusted, neither session nor subject.
     pub(super) fn look<'a>(
         &'a self,

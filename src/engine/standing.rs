@@ -5,7 +5,7 @@
 //! Does not know: sessions. The table of `Provenance` is the whole of it.
 
 use crate::detectors::{PathClass, Standing};
-use crate::domain::context::{ClientKind, Context};
+use crate::domain::context::{ClientKind, Context, NetworkKind};
 use crate::domain::event::{AccessEvent, EventKind};
 use crate::domain::ids::Digest;
 use crate::domain::possession::Fits;
@@ -132,18 +132,31 @@ pub(super) fn believed(
 
 /// True when a chat or a mail filter looks at a link that holds the token, as it does with every link that people send:
 /// a leak, and no use by anybody. Who only calls itself such a program gets the one path that the link names.
+///
+/// Filters come before the reader, from servers, and mostly under a browser's name, so that nobody shows them another
+/// page. Once its session has `begun`, such a use is somebody's.
 pub(super) fn opens_link(
     event: &AccessEvent<'_>,
     path_key: Option<u64>,
     entry: &TokenEntry,
-    context: &Context,
+    use_of: (CredentialPlace, &Context),
+    begun: bool,
 ) -> bool {
-    context.client_kind() == ClientKind::Bot
-        && !event.writes()
-        && entry
-            .leaked
-            .as_ref()
-            .is_some_and(|leak| leak.path == path_key)
+    let (place, context) = use_of;
+    let in_url = matches!(place, CredentialPlace::Query | CredentialPlace::Path);
+    let served = matches!(
+        context.network_kind(),
+        NetworkKind::Hosting | NetworkKind::Corporate
+    );
+    let leak = entry.leaked.as_ref().map(|leak| leak.path);
+    let looks = match context.client_kind() {
+        ClientKind::Bot => leak == Some(path_key),
+        ClientKind::Browser => {
+            in_url && served && !begun && leak.is_none_or(|path| path == path_key)
+        }
+        _ => false,
+    };
+    looks && !event.writes()
 }
 
 /// True when the answer shows that the path asks nobody for a token. A preflight never carries one (Fetch, section

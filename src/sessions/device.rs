@@ -30,8 +30,9 @@ pub fn one_device(a: &Context, b: &Context) -> bool {
     if [a, b].iter().any(|end| end.is_internal() && is_server(end)) {
         return true;
     }
-    if let (Some(a), Some(b)) = (&a.client, &b.client)
-        && !one_program(a, b)
+    if let (Some(one), Some(other)) = (&a.client, &b.client)
+        && !one_program(one, other)
+        && !scripts(a, b)
     {
         return false;
     }
@@ -99,7 +100,16 @@ pub fn one_fleet(a: &Context, b: &Context) -> bool {
     let programs = a.client.as_ref().zip(b.client.as_ref());
     let same = programs.is_some_and(|(a, b)| a.same_program(b));
     let hidden = is_persons(a) || a.client_kind() == ClientKind::Bot;
-    hosted && same && (hidden || same_network(a, b) == Some(true))
+    hosted && same && (hidden || same_network(a, b) == Some(true)) || scripts(a, b)
+}
+
+/// Two steps of one job: a build calls with curl here and with a library there, from wherever its cloud starts the next
+/// runner. No person's session begins so.
+fn scripts(a: &Context, b: &Context) -> bool {
+    let runs = |end: &&Context| {
+        end.client_kind() == ClientKind::Tool && end.network_kind() == NetworkKind::Hosting
+    };
+    [a, b].iter().all(runs) && same_network(a, b) == Some(true)
 }
 
 /// True when a session that is in both contexts in turns is in two hands. Two programs behind one address are one
@@ -139,15 +149,30 @@ pub fn places_apart(a: &Place, b: &Place) -> bool {
 /// Two lines of one router: the same program, of one version and in one language, in the same place, and neither a
 /// server's.
 pub fn two_lines(bound: &Context, context: &Context) -> bool {
-    let programs = bound.client.as_ref().zip(context.client.as_ref());
-    let languages = bound.language.as_ref().zip(context.language.as_ref());
-    let lines = [bound, context]
+    one_build(bound, context) && apart(bound, context) == Some(false)
+}
+
+/// The two address families of one provider's line: tables place each by itself, and IPv6 with the least certainty, so
+/// that one home can be in two towns of its country.
+pub fn two_families(a: &Context, b: &Context) -> bool {
+    let families = [a, b].map(|end| end.address.to_canonical().is_ipv4());
+    let countries = a.place.as_ref().zip(b.place.as_ref());
+    families[0] != families[1]
+        && same_network(a, b) == Some(true)
+        && countries.is_some_and(|(a, b)| a.country == b.country)
+        && one_build(a, b)
+}
+
+/// The same program of one version and in one language, and neither end a server's.
+fn one_build(a: &Context, b: &Context) -> bool {
+    let programs = a.client.as_ref().zip(b.client.as_ref());
+    let languages = a.language.as_ref().zip(b.language.as_ref());
+    let hosted = [a, b]
         .iter()
-        .all(|end| end.network_kind() != NetworkKind::Hosting);
-    lines
+        .any(|end| end.network_kind() == NetworkKind::Hosting);
+    !hosted
         && programs.is_some_and(|(a, b)| one_program(a, b) && a.version == b.version)
         && languages.is_none_or(|(a, b)| a == b)
-        && apart(bound, context) == Some(false)
 }
 
 /// The same place and program reached over the other address family.

@@ -6,7 +6,7 @@
 use super::benign::{self, Benign};
 use super::scene::Scene;
 use super::thefts::{self, Theft};
-use super::{crimes, oddities};
+use super::{crimes, oddities, outside};
 use crate::support::population::{
     DAY_MS, HOUR_MS, Log, MINUTE_MS, MONDAY_MS, Person, Request, Rng, Session, Shown, Style, World,
 };
@@ -62,13 +62,18 @@ pub(super) fn classes() -> Vec<&'static Theft> {
     thefts::ALL
         .iter()
         .chain(crimes::ALL)
+        .chain(outside::THEFTS)
         .filter(|theft| theft.shown == Shown::Header)
         .collect()
 }
 
 /// Every odd story.
 pub(super) fn odd() -> Vec<&'static Benign> {
-    benign::ALL.iter().chain(oddities::ALL).collect()
+    benign::ALL
+        .iter()
+        .chain(oddities::ALL)
+        .chain(outside::QUIET)
+        .collect()
 }
 
 impl Town {
