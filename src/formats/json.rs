@@ -147,6 +147,10 @@ fn status_of_failure(failure: &str) -> u16 {
     }
 }
 
+/// Longest line that a template is made of: it holds the name of each value, and long names within each other are far
+/// more text than the line.
+const TAUGHT_BYTES_MAX: usize = 16 << 10;
+
 struct Json {
     names: Names,
     /// Only a cache: lines give the same events without it.
@@ -172,8 +176,10 @@ impl LineFormat for Json {
         };
         scan(line, &mut assign)?;
         self.names.dialect.finish(&mut assign.fields)?;
-        self.template
-            .get_or_init(|| Template::learn(line, &self.names));
+        if line.len() <= TAUGHT_BYTES_MAX {
+            self.template
+                .get_or_init(|| Template::learn(line, &self.names));
+        }
         Ok(())
     }
 }
@@ -288,5 +294,31 @@ impl<'a> Sink<'a> for Learn<'_, 'a> {
         });
         self.end = scalar.at + scalar.raw.len();
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_of_long_names_within_each_other_teaches_no_template() {
+        let json = Json {
+            names: Names {
+                map: FieldMap::default(),
+                dialect: &PLAIN,
+            },
+            template: OnceLock::new(),
+        };
+        let begin = r#"{"time_iso8601":"2026-05-04T10:00:00Z","status":200"#;
+        let members: Vec<String> = (0..500).map(|no| format!("\"{no}\":1")).collect();
+        let (name, members) = ("n".repeat(TAUGHT_BYTES_MAX), members.join(","));
+        let hostile = format!("{begin},\"{name}\":{{{members}}}}}");
+        let parsed = |line: &str| json.parse(line, &mut AccessEvent::default());
+        assert_eq!(parsed(&hostile), Ok(()));
+        assert!(json.template.get().is_none());
+        let ordinary = format!("{begin}}}");
+        assert_eq!(parsed(&ordinary), Ok(()));
+        assert!(json.template.get().is_some());
     }
 }
