@@ -5,7 +5,8 @@
 
 use crate::domain::context::{Client, ClientKind, Context, NetworkKind, Place, Prefix};
 
-/// True for a program that no person drives in a network of servers, or in one that nobody knows.
+/// True for a program that no person drives in a network of servers, or in one that nobody knows. The networks of VPN
+/// services rent servers to others, too.
 pub fn is_server(context: &Context) -> bool {
     let program = matches!(
         context.client_kind(),
@@ -13,7 +14,7 @@ pub fn is_server(context: &Context) -> bool {
     );
     let network = matches!(
         context.network_kind(),
-        NetworkKind::Hosting | NetworkKind::Unknown
+        NetworkKind::Hosting | NetworkKind::Vpn | NetworkKind::Unknown
     );
     program && network
 }

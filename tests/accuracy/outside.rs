@@ -17,6 +17,7 @@ const MICROSOFT: u32 = 8075;
 
 pub(super) static QUIET: &[Benign] = &[
     quiet("a build's scripts", build_scripts),
+    quiet("backend beside a VPN's exits", backend_beside_exits),
     quiet("mail filter opens the link first", mail_filter),
     quiet("dual stack, placed apart", families_apart),
     quiet("phone between home and carrier", phone_hands_over),
@@ -31,6 +32,21 @@ pub(super) static THEFTS: &[Theft] = &[theft(
 fn any(scene: &mut Scene<'_>, asn: u32, bases: &[&str]) -> IpAddr {
     let base = *scene.rng.pick(bases);
     Net::new(asn, base).address(&mut scene.rng)
+}
+
+/// Pages that a server renders which is rented from a network of VPN exits.
+fn backend_beside_exits(scene: &mut Scene<'_>) {
+    let me = scene.me.clone();
+    let session = scene.session(scene.start_ms);
+    let server = any(scene, 137_409, &["64.64.99.0"]);
+    for page in 0..12 {
+        let at_ms = scene.start_ms + page * 2 * MINUTE_MS;
+        let token = Some(session.token(at_ms));
+        let own = token.clone();
+        scene.send(at_ms, me.home, &me.desktop, "GET", "/api/me", 200, own);
+        let later_ms = at_ms + 1500;
+        scene.send(later_ms, server, "undici", "GET", "/api/orders", 200, token);
+    }
 }
 
 /// One token of a build: curl, then a library, on one runner and then on another.
