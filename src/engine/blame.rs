@@ -7,7 +7,7 @@ use crate::detectors::Look;
 use crate::domain::context::{ClientKind, Context, NetworkKind};
 use crate::domain::time::Time;
 use crate::incidents::SuspectStats;
-use crate::sessions::device::{apart, one_device};
+use crate::sessions::device::{apart, is_phone, one_country_by_carrier, one_device};
 use crate::sessions::session::{ContextKey, Session, Visit};
 use std::sync::Arc;
 
@@ -81,16 +81,24 @@ fn sides(session: &Session, look: &Look<'_>, blame: &mut Blame) {
         return;
     };
     let own = |context: &Context| {
-        one_device(&bound.context, context) && apart(&bound.context, context) != Some(true)
+        let near = apart(&bound.context, context) != Some(true) || hands_over(bound, context);
+        one_device(&bound.context, context) && near
     };
-    // The holder who comes back to a session that somebody else is in is not the suspect.
     let stranger = session
         .visits
         .iter()
         .filter(|v| !own(&v.context) && !session.accompanies(v))
-        .max_by_key(|v| v.last);
+        .max_by_key(|v| (v.suspect, v.last));
+    // The holder who comes back to a session that somebody else is in is not the suspect; nor is who was in it, and
+    // nothing was said against, before one came who is.
+    let returns = |stranger: &Visit| {
+        let here = session.visit(look.key).map(|(_, visit)| visit);
+        own(&blame.suspect)
+            || stranger.suspect
+                && here.is_some_and(|here| !here.suspect && here.first < stranger.first)
+    };
     let visit = match stranger {
-        Some(stranger) if own(&blame.suspect) => {
+        Some(stranger) if returns(stranger) => {
             blame.suspect = Arc::clone(&stranger.context);
             blame.suspect_key = stranger.key;
             Some(stranger)
@@ -113,6 +121,12 @@ fn sides(session: &Session, look: &Look<'_>, blame: &mut Blame) {
         .iter()
         .filter(|visit| visit.key != blame.suspect_key);
     blame.last_legitimate_use = legitimate.map(|visit| visit.last).max();
+}
+
+/// True for the bound phone behind a carrier of its country, whose gateway is anywhere in it.
+fn hands_over(bound: &Visit, context: &Context) -> bool {
+    let phones = is_phone(&bound.context) && is_phone(context);
+    phones && one_country_by_carrier(&bound.context, context)
 }
 
 fn stats(visit: &Visit) -> SuspectStats {

@@ -254,14 +254,24 @@ impl Case {
         !self.silent(time) && self.is_suspect(suspect, session)
     }
 
+    /// True when a finding about this suspect belongs to the case. The program alone joins what each is worth a
+    /// person's time: a copied user agent must not bring the holder's own journeys under suspicion, nor the thief's deeds
+    /// into a case about one of those.
+    pub(super) fn takes_in(&self, report: &Report<'_>) -> bool {
+        let by_program = self.shown() && report.finding.level >= Level::Medium;
+        let (usage, suspect) = (report.usage, report.suspect);
+        self.goes_on(usage.event.time, suspect, usage.token.session)
+            && (by_program || !self.is_accounts() || self.suspect.shares(suspect))
+    }
+
+    fn is_accounts(&self) -> bool {
+        !matches!(self.key, Key::Gateway(..) | Key::Sender(_))
+    }
+
     fn is_suspect(&self, suspect: &Context, session: SessionId) -> bool {
-        match self.key {
-            Key::Gateway(..) | Key::Sender(_) => true,
-            _ => {
-                self.suspect.shares(suspect)
-                    || self.sessions.contains(&session) && self.suspect.uses_program(suspect)
-            }
-        }
+        !self.is_accounts()
+            || self.suspect.shares(suspect)
+            || self.sessions.contains(&session) && self.suspect.uses_program(suspect)
     }
 
     /// True when the suspect was seen in the last ten minutes.

@@ -274,7 +274,7 @@ impl Incidents {
     }
 
     fn matching(&self, key: &Key, report: &Report<'_>) -> Option<CaseNo> {
-        let (time, session) = (report.usage.event.time, report.usage.token.session);
+        let time = report.usage.event.time;
         let open: Vec<CaseNo> = self
             .by_key
             .get(key)?
@@ -290,8 +290,7 @@ impl Incidents {
         let fits = |no: &CaseNo| {
             let case = self.cases.get(no);
             case.is_some_and(|case| {
-                case.accepted_forgery == report.accepted_forgery
-                    && case.goes_on(time, report.suspect, session)
+                case.accepted_forgery == report.accepted_forgery && case.takes_in(report)
             })
         };
         open.iter().rev().copied().find(fits).or_else(full)

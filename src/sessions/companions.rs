@@ -3,7 +3,7 @@
 //! In: [`Session`], a context. Out: whether it was there from the first moments, and whether its person still is.
 //! Does not know: what follows from it.
 
-use super::device::{is_persons, is_server, two_lines};
+use super::device::{apart, is_persons, is_server, same_network, two_lines};
 use super::session::{ContextKey, Session, Visit};
 use crate::domain::context::Context;
 use crate::domain::time::Time;
@@ -22,7 +22,8 @@ const UNATTENDED_S_MAX: f64 = 1800.0;
 
 impl Session {
     /// True for a context that has been part of the session from its first moments: a backend that renders pages or
-    /// forwards the browser's token, or the other line of a router that has two. Who came later is somebody else.
+    /// forwards the browser's token, from whichever of its addresses, or the other line of a router that has two. Who
+    /// came later is somebody else.
     pub fn companion(&self, key: ContextKey, context: &Context, time: Time) -> bool {
         let first = self.visit(key).map_or(time, |(_, visit)| visit.first);
         self.began_with(key, context, first, time)
@@ -36,11 +37,30 @@ impl Session {
     fn began_with(&self, key: ContextKey, context: &Context, first: Time, time: Time) -> bool {
         let age_s = first.apart_s(self.first_seen);
         if is_server(context) {
-            return age_s <= COMPANION_S_MAX && self.attended(time);
+            let served = age_s <= COMPANION_S_MAX || self.is_served_from(context);
+            return served && self.attended(time);
         }
         age_s <= SECOND_LINE_S_MAX
             && self.bound().all(|bound| bound.key != key)
             && self.bound().any(|bound| two_lines(&bound.context, context))
+    }
+
+    /// True when the context is one more address of a backend that was there from the start: its program, in its
+    /// network and place. Clouds give a backend as many addresses as it has instances.
+    fn is_served_from(&self, context: &Context) -> bool {
+        let early = |visit: &&Visit| visit.accepted > 0 && self.began_beside(visit);
+        let same = |visit: &Visit| {
+            let programs = visit.context.client.as_ref().zip(context.client.as_ref());
+            programs.is_some_and(|(a, b)| a.same_program(b))
+                && same_network(&visit.context, context) == Some(true)
+                && apart(&visit.context, context) != Some(true)
+        };
+        self.visits.iter().filter(early).any(same)
+    }
+
+    /// True for a server that was there from the start: by it the later addresses of a backend are known.
+    pub(super) fn began_beside(&self, visit: &Visit) -> bool {
+        visit.first.apart_s(self.first_seen) <= COMPANION_S_MAX && is_server(&visit.context)
     }
 
     /// True while the person whom a backend serves is about, and in a session that no person takes part in.

@@ -305,13 +305,17 @@ impl Session {
             self.visits.push(visit);
             return self.visits.len() - 1;
         }
-        // The place of the visit that matters least: neither bound, suspect nor current, and seen longest ago.
+        // The place of the visit that matters least: neither bound, suspect nor current, no backend's
+        // that was there from the start, and seen longest ago.
         let spare = (0..self.visits.len())
             .filter(|&index| {
                 let bound = self.binding.contains(&Some(index as u8));
                 !bound && index != usize::from(self.current) && !self.visits[index].suspect
             })
-            .min_by_key(|&index| (self.visits[index].accepted > 0, self.visits[index].last))
+            .min_by_key(|&index| {
+                let visit = &self.visits[index];
+                (self.began_beside(visit), visit.accepted > 0, visit.last)
+            })
             .unwrap_or(VISITS_MAX - 1);
         let mut switches = std::mem::take(&mut self.switches).into_vec();
         switches.retain(|s| usize::from(s.from) != spare && usize::from(s.to) != spare);

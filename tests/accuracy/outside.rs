@@ -11,11 +11,13 @@ use serde_json::json;
 use std::net::IpAddr;
 
 /// Regions of Amazon and of Microsoft.
+const FRANKFURT: [&str; 3] = ["3.64.9.0", "3.64.11.0", "3.66.9.0"];
 const DUBLIN: [&str; 2] = ["52.48.9.0", "52.49.3.0"];
 const AMAZON: u32 = 16509;
 const MICROSOFT: u32 = 8075;
 
 pub(super) static QUIET: &[Benign] = &[
+    quiet("backend with many addresses", many_addressed_backend),
     quiet("a build's scripts", build_scripts),
     quiet("backend beside a VPN's exits", backend_beside_exits),
     quiet("mail filter opens the link first", mail_filter),
@@ -23,15 +25,53 @@ pub(super) static QUIET: &[Benign] = &[
     quiet("phone between home and carrier", phone_hands_over),
 ];
 
-pub(super) static THEFTS: &[Theft] = &[theft(
-    "satellite, older version elsewhere",
-    satellite_robbed,
-    100,
-)];
+pub(super) static THEFTS: &[Theft] = &[
+    theft("phone hands over, thief far", phone_robbed, 100),
+    theft("satellite, older version elsewhere", satellite_robbed, 100),
+    theft(
+        "backend beside, thief's tool in another cloud",
+        robbed_beside_backend,
+        100,
+    ),
+];
 
 fn any(scene: &mut Scene<'_>, asn: u32, bases: &[&str]) -> IpAddr {
     let base = *scene.rng.pick(bases);
     Net::new(asn, base).address(&mut scene.rng)
+}
+
+/// Pages that a function in a cloud renders: each call comes from whichever instance is free.
+fn with_backend(scene: &mut Scene<'_>, session: &Session, pages: i64) {
+    let me = scene.me.clone();
+    let agent = *scene.rng.pick(&["node", "undici", "axios/1.7.9"]);
+    for page in 0..pages {
+        let at_ms = scene.start_ms + page * 2 * MINUTE_MS;
+        let token = Some(session.token(at_ms));
+        let server = any(scene, AMAZON, &FRANKFURT);
+        scene.send(
+            at_ms,
+            server,
+            agent,
+            "GET",
+            "/api/orders",
+            200,
+            token.clone(),
+        );
+        scene.send(
+            at_ms + 1200,
+            me.home,
+            &me.desktop,
+            "GET",
+            "/api/me",
+            200,
+            token,
+        );
+    }
+}
+
+fn many_addressed_backend(scene: &mut Scene<'_>) {
+    let session = scene.session(scene.start_ms);
+    with_backend(scene, &session, 14);
 }
 
 /// Pages that a server renders which is rented from a network of VPN exits.
@@ -154,4 +194,25 @@ fn satellite_robbed(scene: &mut Scene<'_>) {
     let older = agents::chrome(agents::WINDOWS, scene.rng.between(112, 125) as u32);
     let at_ms = start_ms + 27 * MINUTE_MS;
     scene.thief(&session, ip, &older, at_ms, 5);
+}
+
+/// A thief with the same phone abroad, while its holder walks in and out of the house.
+fn phone_robbed(scene: &mut Scene<'_>) {
+    let session = on_the_phone(scene);
+    let ip = scene.far("residential", 2500.0);
+    let at_ms = scene.start_ms + scene.rng.between(12, 20) * MINUTE_MS;
+    let phone = scene.me.phone.clone();
+    scene.thief(&session, ip, &phone, at_ms, 6);
+}
+
+/// A thief's script beside a backend's: the same kind of program, and not where the backend is.
+fn robbed_beside_backend(scene: &mut Scene<'_>) {
+    let session = scene.session(scene.start_ms);
+    with_backend(scene, &session, 14);
+    let ip = scene.far("hosting", 1500.0);
+    let agent = *scene
+        .rng
+        .pick(&["python-requests/2.32.3", "curl/8.5.0", "Go-http-client/1.1"]);
+    let at_ms = scene.start_ms + scene.rng.between(9, 25) * MINUTE_MS;
+    scene.thief(&session, ip, agent, at_ms, 5);
 }
