@@ -255,8 +255,8 @@ impl Case {
     }
 
     /// True when a finding about this suspect belongs to the case. The program alone joins what each is worth a
-    /// person's time: a copied user agent must not bring the holder's own journeys under suspicion, nor the thief's deeds
-    /// into a case about one of those.
+    /// person's time: a copied user agent must not bring the holder's own journeys under suspicion, nor the thief's
+    /// deeds into a case about one of those.
     pub(super) fn takes_in(&self, report: &Report<'_>) -> bool {
         let by_program = self.shown() && report.finding.level >= Level::Medium;
         let (usage, suspect) = (report.usage, report.suspect);
