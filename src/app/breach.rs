@@ -63,10 +63,13 @@ impl Needles {
     pub(super) fn new(asked: &[BreachQuery]) -> Self {
         let prefixes = asked.iter().flat_map(BreachQuery::prefixes);
         let prefixes: BTreeSet<Prefix> = prefixes.copied().collect();
-        let spellings: Vec<String> = prefixes.into_iter().flat_map(spellings).collect();
-        let searcher = AhoCorasick::builder()
-            .ascii_case_insensitive(true)
-            .build(spellings);
+        // Both cases rather than either: that is searched for sixteen bytes at a time.
+        let spellings: BTreeSet<String> = prefixes
+            .into_iter()
+            .flat_map(spellings)
+            .flat_map(|spelling| [spelling.to_ascii_uppercase(), spelling])
+            .collect();
+        let searcher = AhoCorasick::new(spellings);
         // Too many to be searched for at once: then every line is looked at.
         Self(searcher.ok())
     }
@@ -120,16 +123,18 @@ pub(super) fn look_through(
     let (reading, _) = how
         .reading(lines, clock.clone())
         .map_err(|fault| io::Error::other(fault.to_string()))?;
+    // What stands in a line may be said by one far before it. A log that has such lines begins with one.
+    let hears = reading.parser.hears() && lines.lines().any(|line| is_directive(line.text));
     let mut look = Look {
         examiner,
         set_up,
         wanted,
         reading,
+        hears,
         peeler,
         clock,
     };
-    // What stands in a line may be said by one far before it.
-    match look.reading.parser.hears() {
+    match hears {
         true => look.all_of_it(log),
         false => look.at_stretches(log),
     }
@@ -140,6 +145,7 @@ struct Look<'a> {
     set_up: &'a SetUp,
     wanted: &'a Wanted<'a>,
     reading: Reading,
+    hears: bool,
     peeler: Peeler,
     clock: Clock,
 }
@@ -217,13 +223,12 @@ impl Look<'_> {
         let first = chunk.lines().next().map_or(0, |line| line.offset_bytes);
         let before = stretches.iter().find(|stretch| first < stretch.end_bytes);
         let before = before.map(|stretch| stretch.before).unwrap_or_default();
-        let hears = self.reading.parser.hears();
         let mut sought = Chunk::new(chunk.source().clone());
         let lines = chunk.lines().filter(|line| {
             let offset_bytes = line.offset_bytes;
             let mut stretches = stretches.iter();
             // What describes the lines after it comes from nobody.
-            hears && line.text.starts_with('#')
+            self.hears && is_directive(line.text)
                 || stretches.any(|stretch| is_in(offset_bytes, stretch))
                     && self.wanted.needles.may_stand_in(line.text)
         });
@@ -234,6 +239,11 @@ impl Look<'_> {
             self.examiner.line(line);
         }
     }
+}
+
+/// Source: W3C Extended Log File Format, "Directives".
+fn is_directive(line: &str) -> bool {
+    line.starts_with('#')
 }
 
 fn is_in(offset_bytes: u64, stretch: &Stretch) -> bool {
