@@ -200,6 +200,33 @@ fn around_an_incident_every_request_of_its_suspect_is_listed() {
 }
 
 #[test]
+fn a_token_that_stands_where_none_belongs_is_not_listed() {
+    let folder = tempfile::tempdir().unwrap();
+    let [log, found] = ["access.log", "found.ndjson"].map(|name| folder.path().join(name));
+    let secret = token("ben");
+    let mut text = robbed(3, 1);
+    for field in ["request_id", "request_method"] {
+        let begin = format!("\"{field}\":\"");
+        let at = text.rfind("/api/orders/4002").unwrap();
+        let line = text[..at].rfind('\n').unwrap();
+        let value = line + text[line..].find(&begin).unwrap() + begin.len();
+        text.insert_str(value, &secret);
+    }
+    fs::write(&log, text).unwrap();
+    fs::write(&found, scan(&[shown(&log)]).stdout).unwrap();
+    for form in ["ndjson", "pretty"] {
+        let listed = scan(&["--output", form, "--around", shown(&found), shown(&log)]);
+        let listed = String::from_utf8(listed.stdout).unwrap();
+        assert!(listed.contains("/api/orders/4002"), "{listed}");
+        assert!(
+            listed.contains("[token]") && !listed.contains(&secret),
+            "{listed}"
+        );
+        assert_eq!(listed.matches("eyJ").count(), 0, "{listed}");
+    }
+}
+
+#[test]
 fn around_an_incident_that_is_not_there_it_is_said_what_to_do() {
     let folder = tempfile::tempdir().unwrap();
     let at = |name: &str| folder.path().join(name);

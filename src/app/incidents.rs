@@ -9,7 +9,6 @@ use super::pretty::{self, Palette};
 use super::receivers::Receivers;
 use crate::cli::{Color, ConfigFile, Decision, Forget, Incidents, Moment, Output, Range};
 use crate::config::{Config, environment_of_process};
-use crate::domain::finding::Level;
 use crate::domain::ids::IncidentId;
 use crate::domain::incident::{Incident, State};
 use crate::outbound::now;
@@ -161,10 +160,7 @@ fn row(out: &mut impl Write, incident: &Incident) -> io::Result<()> {
 }
 
 fn show(store: &Store, id: IncidentId, output: Option<Output>, color: Color) -> Result<u8, Error> {
-    let incident = store
-        .incident(id)
-        .map_err(Error::shown)?
-        .ok_or_else(|| unknown(id))?;
+    let incident = known(store, id)?;
     let out = &mut io::stdout().lock();
     if form(output) == Output::Ndjson {
         ndjson::write(out, &Record::Incident(&incident)).map_err(Error::shown)?;
@@ -268,8 +264,7 @@ fn replay(store: &Store, id: IncidentId, by: &str) -> Result<(), Error> {
 fn set_state(decision: &Decision, state: State, event: Event) -> Result<u8, Error> {
     let config = configured(&decision.config)?;
     let store = store_of(&config)?;
-    let incident = store.incident(decision.id).map_err(Error::shown)?;
-    let mut incident = incident.ok_or_else(|| unknown(decision.id))?;
+    let mut incident = known(&store, decision.id)?;
     // Who looks at an incident undoes nothing of what was done about it.
     if state == State::Acknowledged && incident.state != State::Open {
         let stays = incident.state.name();
@@ -285,17 +280,16 @@ fn set_state(decision: &Decision, state: State, event: Event) -> Result<u8, Erro
     say(&format!("{} is {}", decision.id, state.name()))
 }
 
-/// The incident's level, or the error that there is none.
-fn known(store: &Store, id: IncidentId) -> Result<Level, Error> {
+/// The incident as it is stored.
+///
+/// # Errors
+/// When there is none, or the store cannot be read.
+pub(super) fn known(store: &Store, id: IncidentId) -> Result<Incident, Error> {
     let incident = store.incident(id).map_err(Error::shown)?;
-    incident
-        .map(|incident| incident.level)
-        .ok_or_else(|| unknown(id))
-}
-
-fn unknown(id: IncidentId) -> Error {
-    Error::new(format!("there is no incident {id}"))
-        .help("`tokentrip incidents list` shows those of the store")
+    incident.ok_or_else(|| {
+        Error::new(format!("there is no incident {id}"))
+            .help("`tokentrip incidents list` shows those of the store")
+    })
 }
 
 fn form(output: Option<Output>) -> Output {

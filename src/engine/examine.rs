@@ -26,8 +26,9 @@ use std::sync::Arc;
 
 /// Tokens and contexts held: those of the busiest network, and a thief's.
 const HELD_MAX: usize = 16_384;
-/// Subjects told apart in one network; an office of this size is no suspect.
+/// Subjects told apart in one network; an office of this size is no suspect. And in all networks together.
 const SUBJECTS_MAX: usize = 1000;
+const SUBJECTS_IN_ALL_MAX: usize = 20_000;
 /// Programs remembered of one subject in one network.
 const PROGRAMS_MAX: usize = 8;
 
@@ -40,6 +41,7 @@ pub struct Examiner {
     contexts: Bounded<u64, Option<Arc<Context>>>,
     readings: Vec<Rereading>,
     places: BTreeMap<Prefix, Place>,
+    subjects_count: usize,
 }
 
 /// Suspects' uses in one line.
@@ -59,6 +61,8 @@ struct Place {
     /// Places in `readings`.
     asked: Vec<usize>,
     subjects: BTreeMap<SubjectId, Seen>,
+    /// There were more subjects.
+    is_full: bool,
 }
 
 /// Somebody's token that came from a suspect's network.
@@ -85,7 +89,8 @@ impl Examiner {
     /// Looks for the suspects of these incidents.
     pub fn new(key: IdKey, issuers: Arc<Issuers>, tables: Tables, incidents: &[Incident]) -> Self {
         let queries = incidents.iter().map(BreachQuery::of);
-        let readings: Vec<Rereading> = queries.map(Rereading::new).collect();
+        let readings = queries.map(|query| Rereading::new(query, incidents.len()));
+        let readings: Vec<Rereading> = readings.collect();
         let mut places: BTreeMap<Prefix, Place> = BTreeMap::new();
         for (at, reading) in readings.iter().enumerate() {
             // What is above others has done what they did.
@@ -104,6 +109,7 @@ impl Examiner {
             contexts: Bounded::new(HELD_MAX),
             readings,
             places,
+            subjects_count: 0,
         }
     }
 
@@ -153,7 +159,8 @@ impl Examiner {
             return;
         };
         if prepared.event.kind == EventKind::Request {
-            place.see(&usage);
+            let is_room = self.subjects_count < SUBJECTS_IN_ALL_MAX;
+            self.subjects_count += usize::from(place.see(&usage, &token, is_room));
         }
         let before = found.incidents.len();
         for at in &place.asked {
@@ -200,11 +207,27 @@ impl Examiner {
             .for_each(|reading| reading.miss(reason));
     }
 
+    /// Gives each of the incidents what was found.
+    pub fn complete(self, incidents: &mut [Incident]) {
+        let counted: BTreeMap<IncidentId, BreachStep> = incidents
+            .iter()
+            .map(|incident| (incident.id, incident.steps.breach.clone()))
+            .collect();
+        let mut steps = self.finish(|id| counted.get(&id).cloned());
+        for incident in incidents {
+            if let Some(step) = steps.remove(&incident.id) {
+                incident.suspect.requests = step.requests;
+                incident.steps.breach = step;
+            }
+        }
+    }
+
     /// What was found for each of the incidents; `counted` is what was counted as things happened.
     pub fn finish(
-        self,
+        mut self,
         counted: impl Fn(IncidentId) -> Option<BreachStep>,
     ) -> BTreeMap<IncidentId, BreachStep> {
+        self.say_what_found_no_room();
         let ids: BTreeMap<IncidentId, usize> = self
             .readings
             .iter()
@@ -231,6 +254,16 @@ impl Examiner {
         steps
     }
 
+    fn say_what_found_no_room(&mut self) {
+        for place in self.places.values().filter(|place| place.is_full) {
+            for at in &place.asked {
+                if let Some(reading) = self.readings.get_mut(*at) {
+                    reading.miss("its networks are used by more subjects than are told apart");
+                }
+            }
+        }
+    }
+
     /// Whose tokens else the suspect presented: other subjects, in its networks and time, with its programs.
     fn others(&self, query: &BreachQuery) -> BTreeSet<Arc<str>> {
         let places = query.prefixes().iter();
@@ -245,20 +278,21 @@ impl Examiner {
 }
 
 impl Place {
-    /// Remembers whose token came from here, unless nobody vouches for it.
-    fn see(&mut self, usage: &TokenUse<'_>) {
-        let token = usage.token;
+    /// Remembers whose token came from here, unless nobody vouches for it. True for somebody new.
+    fn see(&mut self, usage: &TokenUse<'_>, token: &Arc<Token>, is_room: bool) -> bool {
         let refused = usage.event.refused();
         let forged = usage.verdict.forged() || token.header.alg_none;
         let (Some(id), false, false) = (token.subject, refused, forged) else {
-            return;
+            return false;
         };
-        if self.subjects.len() >= SUBJECTS_MAX && !self.subjects.contains_key(&id) {
-            return;
+        let is_new = !self.subjects.contains_key(&id);
+        if is_new && !(is_room && self.subjects.len() < SUBJECTS_MAX) {
+            self.is_full = true;
+            return false;
         }
         let time = usage.event.time;
         let seen = self.subjects.entry(id).or_insert_with(|| Seen {
-            token: Arc::new(token.clone()),
+            token: Arc::clone(token),
             programs: Vec::new(),
             first: time,
             last: time,
@@ -268,5 +302,6 @@ impl Place {
         if seen.programs.len() < PROGRAMS_MAX && !seen.programs.contains(program) {
             seen.programs.push(program.clone());
         }
+        is_new
     }
 }

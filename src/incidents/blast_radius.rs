@@ -14,6 +14,8 @@ use std::sync::Arc;
 
 /// Distinct templates kept: an API has some dozens; a scanner makes up the rest.
 const TEMPLATES_MAX: usize = 64;
+/// Distinct templates kept where the counts of several cases come together, or logs are read again.
+pub(super) const TEMPLATES_APART_MAX: usize = 4096;
 /// Templates shown.
 const TEMPLATES_SHOWN_MAX: usize = 50;
 /// Deeper paths are cut: what differs below is an object, not a function.
@@ -66,15 +68,19 @@ impl Breach {
         self.writes = self.writes.saturating_add(u64::from(event.writes()));
         self.bytes = self.bytes.saturating_add(event.bytes);
         self.denied = self.denied.saturating_add(u64::from(event.refused()));
-        let Some(template) = template else {
-            return self.miss("some lines have no path");
-        };
+        match template {
+            Some(template) => self.add_template(template, 1, templates_max),
+            None => self.miss("some lines have no path"),
+        }
+    }
+
+    fn add_template(&mut self, template: &str, uses: u64, templates_max: usize) {
         if let Some(count) = self.templates.get_mut(template) {
-            *count += 1;
+            *count += uses;
         } else if self.templates.len() < templates_max {
-            self.templates.insert(template.to_owned(), 1);
+            self.templates.insert(template.to_owned(), uses);
         } else {
-            *self.templates.entry(OTHER.to_owned()).or_default() += 1;
+            *self.templates.entry(OTHER.to_owned()).or_default() += uses;
             self.miss("too many different paths: the rest stands under {other}");
         }
     }
@@ -86,14 +92,14 @@ impl Breach {
         }
     }
 
-    /// Takes in what another case counted.
-    pub(super) fn merge(&mut self, other: &Self) {
+    /// Takes in what another case counted, so that at most `templates_max` templates are kept.
+    pub(super) fn merge(&mut self, other: &Self, templates_max: usize) {
         self.requests = self.requests.saturating_add(other.requests);
         self.writes = self.writes.saturating_add(other.writes);
         self.bytes = self.bytes.saturating_add(other.bytes);
         self.denied = self.denied.saturating_add(other.denied);
         for (template, count) in &other.templates {
-            *self.templates.entry(template.clone()).or_default() += count;
+            self.add_template(template, *count, templates_max);
         }
         self.missing.extend(other.missing.iter().cloned());
     }

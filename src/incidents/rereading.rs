@@ -3,7 +3,7 @@
 //! In: a [`BreachQuery`], the uses from the networks that it asks for, what could not be read. Out: [`BreachStep`].
 //! Does not know: where the lines are, nor how they are read.
 
-use super::blast_radius::{Breach, may_be_secret, templated};
+use super::blast_radius::{Breach, TEMPLATES_APART_MAX, may_be_secret, templated};
 use super::query::BreachQuery;
 use super::text::{counted, shown};
 use crate::domain::breach::{BreachStep, Coverage, Objects};
@@ -13,25 +13,39 @@ use crate::domain::usage::TokenUse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-/// Distinct templates counted: the fifty most frequent are shown, and are right as long as this holds them all.
-const TEMPLATES_MAX: usize = 4096;
+/// Distinct templates, objects and tokens told apart for all incidents together, and at most for one: the fifty most
+/// frequent templates are shown, and are right as long as all are held; who read more objects has everything.
+const TEMPLATES_MAX: Share = Share(100_000, TEMPLATES_APART_MAX);
+const OBJECTS_MAX: Share = Share(200_000, 10_000);
+const TOKENS_MAX: Share = Share(200_000, 10_000);
+/// What each of very many incidents is given.
+const SHARE_MIN: usize = 100;
 /// Templates whose objects are listed, and objects listed of each.
 const LISTS_MAX: usize = 20;
 const LISTED_MAX: usize = 100;
-/// Different objects that are told apart: a thief who read more has everything.
-const OBJECTS_MAX: usize = 10_000;
-/// Tokens listed, and told apart.
+/// Tokens listed.
 const TOKENS_LISTED_MAX: usize = 50;
-const TOKENS_MAX: usize = 10_000;
 /// Request ids listed.
 const REQUEST_IDS_MAX: usize = 100;
 /// Logs named.
 const SOURCES_MAX: usize = 50;
 
+/// How many of something there may be in all, and for one incident.
+struct Share(usize, usize);
+
+impl Share {
+    fn among(&self, readings: usize) -> usize {
+        (self.0 / readings.max(1)).clamp(SHARE_MIN, self.1)
+    }
+}
+
 /// What was found so far.
 #[derive(Clone, Debug)]
 pub struct Rereading {
     query: BreachQuery,
+    templates_max: usize,
+    objects_max: usize,
+    tokens_max: usize,
     breach: Breach,
     objects: BTreeMap<String, BTreeSet<String>>,
     objects_count: usize,
@@ -41,12 +55,15 @@ pub struct Rereading {
 }
 
 impl Rereading {
-    /// Nothing was read yet.
-    pub fn new(query: BreachQuery) -> Self {
+    /// Nothing was read yet. It is one of so many that are read for together.
+    pub fn new(query: BreachQuery, readings: usize) -> Self {
         let mut breach = Breach::default();
         query.cut().into_iter().for_each(|cut| breach.miss(cut));
         Self {
             query,
+            templates_max: TEMPLATES_MAX.among(readings),
+            objects_max: OBJECTS_MAX.among(readings),
+            tokens_max: TOKENS_MAX.among(readings),
             breach,
             objects: BTreeMap::new(),
             objects_count: 0,
@@ -71,32 +88,51 @@ impl Rereading {
             Some((template, objects)) => (Some(template), objects),
             None => (None, Vec::new()),
         };
-        self.breach.count(event, template.as_deref(), TEMPLATES_MAX);
+        self.breach
+            .count(event, template.as_deref(), self.templates_max);
         if let Some(template) = template.filter(|_| !objects.is_empty()) {
-            self.touch(template, &objects);
+            self.touch(&template, shown(&objects.join("/")));
         }
-        if self.tokens.len() < TOKENS_MAX {
-            self.tokens.insert(usage.token.id);
-        }
+        self.present(usage.token.id);
         if let Some(id) = event.request_id.as_deref().map(shown)
             && self.request_ids.len() < REQUEST_IDS_MAX
             && !self.request_ids.contains(&id)
         {
             self.request_ids.push(id);
         }
-        if self.sources.len() < SOURCES_MAX || self.sources.contains_key(&source.0) {
-            *self.sources.entry(Arc::clone(&source.0)).or_default() += 1;
-        }
+        self.read_in(&source.0, 1);
         true
     }
 
-    fn touch(&mut self, template: String, objects: &[&str]) {
-        if self.objects_count >= OBJECTS_MAX {
-            return self.miss("more than 10,000 different objects are not told apart");
+    fn read_in(&mut self, source: &Arc<str>, requests: u64) {
+        if self.sources.len() < SOURCES_MAX || self.sources.contains_key(source) {
+            *self.sources.entry(Arc::clone(source)).or_default() += requests;
         }
-        let name = shown(&objects.join("/"));
-        let new = self.objects.entry(template).or_default().insert(name);
-        self.objects_count += usize::from(new);
+    }
+
+    fn touch(&mut self, template: &str, name: String) {
+        let known = self.objects.get(template);
+        if known.is_some_and(|names| names.contains(&name)) {
+            return;
+        }
+        if self.objects_count >= self.objects_max {
+            let most = counted(self.objects_max as u64, "object");
+            return self.miss(&format!("more than {most} are not told apart"));
+        }
+        self.objects_count += 1;
+        let names = self.objects.entry(template.to_owned()).or_default();
+        names.insert(name);
+    }
+
+    fn present(&mut self, token: TokenId) {
+        if self.tokens.contains(&token) {
+            return;
+        }
+        if self.tokens.len() >= self.tokens_max {
+            let most = counted(self.tokens_max as u64, "token");
+            return self.miss(&format!("more than {most} are not told apart"));
+        }
+        self.tokens.insert(token);
     }
 
     /// Says that something could not be read.
@@ -106,19 +142,17 @@ impl Rereading {
 
     /// Takes in what was found for an incident below this one.
     pub fn merge(&mut self, child: &Self) {
-        self.breach.merge(&child.breach);
-        for (template, objects) in &child.objects {
-            let own = self.objects.entry(template.clone()).or_default();
-            let before = own.len();
-            own.extend(objects.iter().cloned());
-            self.objects_count += own.len() - before;
+        self.breach.merge(&child.breach, self.templates_max);
+        for (template, names) in &child.objects {
+            let names = names.iter().cloned();
+            names.for_each(|name| self.touch(template, name));
         }
-        self.tokens.extend(child.tokens.iter().copied());
+        child.tokens.iter().for_each(|token| self.present(*token));
         let room = REQUEST_IDS_MAX.saturating_sub(self.request_ids.len());
         let ids = child.request_ids.iter().take(room).cloned();
         self.request_ids.extend(ids);
         for (source, count) in &child.sources {
-            *self.sources.entry(Arc::clone(source)).or_default() += count;
+            self.read_in(source, *count);
         }
     }
 

@@ -3,7 +3,7 @@
 //! In: [`Case`]s. Out: [`Incident`].
 //! Does not know: what is stored about actions and states (the shell adds both).
 
-use super::blast_radius::Breach;
+use super::blast_radius::{Breach, TEMPLATES_APART_MAX};
 use super::case::{Case, Key};
 use super::root_cause::{Causes, Scene};
 use super::score::{SHOWN_AT, raise};
@@ -253,7 +253,7 @@ impl Gathered {
             self.since
                 .map_or(case.suspect_since, |t| t.min(case.suspect_since)),
         );
-        self.breach.merge(&case.breach);
+        self.breach.merge(&case.breach, TEMPLATES_APART_MAX);
         self.targets.merge(&case.targets);
         self.causes.merge(&case.causes);
         self.believable = self.believable.max(case.believable);

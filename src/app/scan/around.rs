@@ -7,7 +7,7 @@
 use super::merge::{self, Consumer};
 use super::progress::Progress;
 use super::{Error, output};
-use crate::app::incidents::store_of;
+use crate::app::incidents::{known, store_of};
 use crate::app::pretty::{self, Palette};
 use crate::app::pseudonyms::Pseudonyms;
 use crate::app::set_up::SetUp;
@@ -19,14 +19,13 @@ use crate::domain::line::{SkipReason, Source};
 use crate::domain::mask::mask;
 use crate::domain::time::Time;
 use crate::engine::examine::{Examiner, Found};
-use crate::engine::prepare::{Prepared, PreparedChunk};
+use crate::engine::prepare::Prepared;
 use crate::incidents::template;
 use crate::ingest::discover;
 use crate::sinks::brief::{grouped, plain};
 use crate::sinks::ndjson::{self, Record};
-use crate::store::Store;
 use serde::Serialize;
-use std::collections::BTreeMap;
+use std::borrow::Cow;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, BufWriter, IsTerminal, Read, Stdout, Write};
 use std::net::IpAddr;
@@ -46,12 +45,13 @@ struct Request<'a> {
     #[serde(with = "rfc3339")]
     time: Time,
     ip: Option<IpAddr>,
-    method: Option<&'a str>,
-    /// Without its query; tokens in it are masked.
+    /// Tokens are masked here, too: a client writes what it likes.
+    method: Option<Cow<'a, str>>,
+    /// Without its query.
     path: Option<String>,
     status: u16,
     bytes: u64,
-    request_id: Option<&'a str>,
+    request_id: Option<Cow<'a, str>>,
     session: Option<SessionId>,
     tokens: &'a [TokenId],
     evidence: [Evidence; 1],
@@ -93,17 +93,7 @@ pub(super) fn run(around: &str, options: &Scan, color: Color, set_up: &SetUp) ->
     if requests == 0 {
         return Err(nothing(around));
     }
-    let counted: BTreeMap<IncidentId, _> = incidents
-        .iter()
-        .map(|incident| (incident.id, incident.steps.breach.clone()))
-        .collect();
-    let mut steps = examiner.finish(|id| counted.get(&id).cloned());
-    for incident in &mut incidents {
-        if let Some(step) = steps.remove(&incident.id) {
-            incident.suspect.requests = step.requests;
-            incident.steps.breach = step;
-        }
-    }
+    examiner.complete(&mut incidents);
     out.finish(&incidents, requests, options, color)?;
     Ok(super::exit_code(&incidents, options))
 }
@@ -125,22 +115,13 @@ fn incidents(around: &str, set_up: &SetUp) -> Result<Vec<Incident>, Error> {
         return of_file(around);
     };
     let store = store_of(&set_up.config)?;
-    let of = |id: IncidentId| store_incident(&store, id);
-    let first = of(id)?;
+    let first = known(&store, id)?;
     let below = first.children.clone();
     let mut incidents = vec![first];
     for child in below {
-        incidents.push(of(child)?);
+        incidents.push(known(&store, child)?);
     }
     Ok(incidents)
-}
-
-fn store_incident(store: &Store, id: IncidentId) -> Result<Incident, Error> {
-    let incident = store.incident(id).map_err(Error::shown)?;
-    incident.ok_or_else(|| {
-        Error::new(format!("there is no incident {id}"))
-            .help("`tokentrip incidents list` shows those of the store")
-    })
 }
 
 fn of_file(path: &str) -> Result<Vec<Incident>, Error> {
@@ -207,8 +188,6 @@ impl Consumer for Pass {
 
     fn held_back(&mut self, _source: &Source, _lines: u64) {}
 
-    fn chunk(&mut self, _source: &Source, _chunk: &PreparedChunk, _before: Time) {}
-
     fn progress(&mut self, bytes: u64) {
         self.progress.advance(bytes, self.lines);
     }
@@ -232,14 +211,14 @@ impl Out {
             incidents: &found.incidents,
             time: event.time,
             ip: event.client,
-            method: event.method.as_deref(),
+            method: event.method.as_deref().map(mask),
             path: match &self.pseudonyms {
                 Some(_) => path.map(template),
                 None => path.map(|path| mask(path).into_owned()),
             },
             status: event.status,
             bytes: event.bytes,
-            request_id: event.request_id.as_deref(),
+            request_id: event.request_id.as_deref().map(mask),
             session: found.session,
             tokens: &found.tokens,
             evidence: [Evidence {
@@ -342,7 +321,7 @@ fn row(request: &Request<'_>, pseudonyms: Option<&Pseudonyms>) -> String {
     plain(&format!(
         "{}  {ip}  {} {} {}  {}  {place}",
         time.get(..19).unwrap_or(&time),
-        request.method.unwrap_or("-"),
+        request.method.as_deref().unwrap_or("-"),
         request.path.as_deref().unwrap_or("-"),
         request.status,
         grouped(request.bytes),

@@ -6,7 +6,6 @@
 
 use crate::app::breach::{Looked, Needles, Wanted, look_through, may_hold};
 use crate::app::set_up::SetUp;
-use crate::domain::ids::IncidentId;
 use crate::domain::incident::Incident;
 use crate::domain::line::Source;
 use crate::domain::time::Time;
@@ -22,8 +21,10 @@ use std::sync::Arc;
 /// Memory of the index: the networks in some twenty gigabytes of logs. Beyond, only times are known.
 const INDEX_BYTES_MAX: usize = 64 << 20;
 
-/// How long a stretch becomes: as a chunk, so that it holds little that is read for nothing.
-const STRETCH_BYTES: u64 = 256 << 10;
+/// How long a stretch becomes: some twenty lines, so that little is read for nothing. It doubles with every part of the
+/// memory that is filled: stretches of a long log are longer.
+const STRETCH_BYTES: u64 = 16 << 10;
+const PART_BYTES: usize = 8 << 20;
 
 /// The index of one scan.
 #[derive(Default)]
@@ -36,35 +37,53 @@ pub(super) struct Places {
 impl Places {
     /// Takes in a chunk of a file that has come to the time `before`.
     pub(super) fn add(&mut self, source: &Source, chunk: &PreparedChunk, before: Time) {
+        let long_bytes = self.long_bytes();
+        let mut stretches = self.stretches.remove(source).unwrap_or_default();
+        // Where the first line begins, its number, where the last begins.
         let mut span: Option<(u64, u64, u64)> = None;
         for line in chunk.borrow_dependent().iter().flatten() {
-            self.sketcher.see(line.event.time, line.event.client);
             let (offset, number) = (line.line.offset_bytes, line.line.number);
-            let (start, first, end) = span.unwrap_or((offset, number, offset));
-            span = Some((start.min(offset), first.min(number), end.max(offset)));
+            let (start, first, last) = match span {
+                Some((start, first, _)) if offset >= start + long_bytes => {
+                    self.take(&mut stretches, (start, first, offset), before);
+                    (offset, number, offset)
+                }
+                Some((start, first, last)) => (start.min(offset), first.min(number), last),
+                None => (offset, number, offset),
+            };
+            span = Some((start, first, last.max(offset)));
+            self.sketcher.see(line.event.time, line.event.client);
         }
-        let Some((start, number, last)) = span else {
-            return;
-        };
-        let next = self.sketcher.stretch(start, last + 1, number, before);
-        if !self.stretches.contains_key(source) {
-            self.stretches.insert(source.clone(), Vec::new());
+        if let Some((start, first, last)) = span {
+            self.take(&mut stretches, (start, first, last + 1), before);
         }
-        let Some(stretches) = self.stretches.get_mut(source) else {
-            return;
-        };
-        let open = stretches.last_mut();
-        if let Some(open) = open {
+        self.stretches.insert(source.clone(), stretches);
+    }
+
+    fn long_bytes(&self) -> u64 {
+        let filled = self.bytes.min(INDEX_BYTES_MAX) / PART_BYTES;
+        STRETCH_BYTES << filled
+    }
+
+    /// Adds what was sketched, from a place to a place, to the stretches of its file.
+    fn take(
+        &mut self,
+        stretches: &mut Vec<Stretch>,
+        (start, first, end): (u64, u64, u64),
+        before: Time,
+    ) {
+        let long_bytes = self.long_bytes();
+        let mut next = self.sketcher.stretch(start, end, first, before);
+        if let Some(open) = stretches.last_mut() {
             // The last line of one ends where the next begins.
             open.end_bytes = open.end_bytes.max(start);
-            if open.bytes() < STRETCH_BYTES {
+            if open.bytes() < long_bytes {
                 self.bytes -= open.weight();
                 open.join(next);
                 self.bytes += open.weight();
                 return;
             }
         }
-        let mut next = next;
         if self.bytes > INDEX_BYTES_MAX {
             next.forget_networks();
         }
@@ -93,19 +112,8 @@ impl Places {
             }
         }
         // Where nothing can be read again, what was counted stands.
-        if !read {
-            return;
-        }
-        let counted: BTreeMap<IncidentId, _> = incidents
-            .iter()
-            .map(|incident| (incident.id, incident.steps.breach.clone()))
-            .collect();
-        let mut steps = examiner.finish(|id| counted.get(&id).cloned());
-        for incident in incidents {
-            if let Some(step) = steps.remove(&incident.id) {
-                incident.suspect.requests = step.requests;
-                incident.steps.breach = step;
-            }
+        if read {
+            examiner.complete(incidents);
         }
     }
 }
