@@ -11,12 +11,12 @@ use crate::domain::context::Prefix;
 use crate::domain::line::{Chunk, Source};
 use crate::domain::time::Time;
 use crate::engine::examine::Examiner;
-use crate::engine::prepare::Reading;
+use crate::engine::prepare::{Front, Reading};
 use crate::incidents::BreachQuery;
 use crate::ingest::again::Again;
 use crate::ingest::generation::Position;
 use crate::ingest::stretch::Stretch;
-use crate::wrappers::Peeler;
+use crate::wrappers::{Memory, Peeler};
 use aho_corasick::AhoCorasick;
 use std::collections::BTreeSet;
 use std::io;
@@ -102,37 +102,75 @@ fn spellings(prefix: Prefix) -> Vec<String> {
     }
 }
 
+/// How the lines of a log are read.
+#[derive(Clone)]
+pub(super) struct Manner {
+    pub(super) reading: Reading,
+    /// What is around them.
+    pub(super) wrapping: Memory,
+    pub(super) clock: Clock,
+    /// What stands in a line may be said by one far before it.
+    pub(super) hears: bool,
+}
+
+impl Manner {
+    /// Finds it out by how a log begins that is still written at the time `now`.
+    ///
+    /// # Errors
+    /// When it cannot be read, or nothing recognises it.
+    pub(super) fn of(
+        log: &mut Again,
+        source: &Source,
+        set_up: &SetUp,
+        now: Time,
+    ) -> io::Result<Self> {
+        let head = log.head()?;
+        let how = set_up.wanted(Path::new(&*source.0));
+        let how = how.map_err(|error| io::Error::other(error.to_string()))?;
+        let clock = Clock::new(how.zone.clone(), now);
+        let peeler = Peeler::detect(how.wrapper, &head, &clock);
+        let inside = peeler.sample(&head, super::scan::streams::SAMPLE_LINES, &clock);
+        let lines = inside.as_ref().unwrap_or(&head);
+        let (reading, _) = how
+            .reading(lines, clock.clone())
+            .map_err(|fault| io::Error::other(fault.to_string()))?;
+        Ok(Self::new(reading, &peeler, clock, lines))
+    }
+
+    /// What was found out about a log that begins with these `lines`.
+    pub(super) fn new(reading: Reading, peeler: &Peeler, clock: Clock, lines: &Chunk) -> Self {
+        // A log that has directives begins with one.
+        let hears = reading.parser.hears() && lines.lines().any(|line| is_directive(line.text));
+        Self {
+            reading,
+            wrapping: peeler.memory(),
+            clock,
+            hears,
+        }
+    }
+
+    fn peeler(&self) -> Peeler {
+        Peeler::resume(self.wrapping.clone(), &self.clock)
+    }
+}
+
 /// Shows the examiner the wanted lines of a log.
 ///
 /// # Errors
 /// When it cannot be read; what was read before counts.
 pub(super) fn look_through(
     examiner: &mut Examiner,
-    set_up: &SetUp,
-    mut log: Again,
+    front: &Front,
+    log: Again,
+    manner: Manner,
     wanted: &Wanted<'_>,
 ) -> io::Result<Looked> {
-    let head = log.head()?;
-    let how = set_up.wanted(Path::new(&*wanted.source.0));
-    let how = how.map_err(|error| io::Error::other(error.to_string()))?;
-    let changed = wanted.now.unwrap_or_else(|| last_change(wanted.source));
-    let clock = Clock::new(how.zone.clone(), changed);
-    let peeler = Peeler::detect(how.wrapper, &head, &clock);
-    let inside = peeler.sample(&head, super::scan::streams::SAMPLE_LINES, &clock);
-    let lines = inside.as_ref().unwrap_or(&head);
-    let (reading, _) = how
-        .reading(lines, clock.clone())
-        .map_err(|fault| io::Error::other(fault.to_string()))?;
-    // What stands in a line may be said by one far before it. A log that has such lines begins with one.
-    let hears = reading.parser.hears() && lines.lines().any(|line| is_directive(line.text));
+    let hears = manner.hears;
     let mut look = Look {
         examiner,
-        set_up,
+        front,
         wanted,
-        reading,
-        hears,
-        peeler,
-        clock,
+        manner,
     };
     match hears {
         true => look.all_of_it(log),
@@ -142,18 +180,15 @@ pub(super) fn look_through(
 
 struct Look<'a> {
     examiner: &'a mut Examiner,
-    set_up: &'a SetUp,
+    front: &'a Front,
     wanted: &'a Wanted<'a>,
-    reading: Reading,
-    hears: bool,
-    peeler: Peeler,
-    clock: Clock,
+    manner: Manner,
 }
 
 impl Look<'_> {
     fn at_stretches(&mut self, mut log: Again) -> io::Result<Looked> {
         let mut looked = Looked::NotAtAll;
-        let wrapped = !self.peeler.is_empty();
+        let wrapped = !self.manner.peeler().is_empty();
         for (at, stretch) in self.wanted.stretches.iter().enumerate() {
             // Once something was shown, no other file may show it again.
             let chunk = match (log.lines(stretch, wrapped), at) {
@@ -174,7 +209,7 @@ impl Look<'_> {
                     continue;
                 }
             }
-            let mut peeler = Peeler::resume(self.peeler.memory(), &self.clock);
+            let mut peeler = self.manner.peeler();
             let chunk = match wrapped {
                 true => peeler.chunk(chunk),
                 false => chunk,
@@ -194,7 +229,7 @@ impl Look<'_> {
             return Ok(Looked::Whole);
         };
         let mut lines = log.whole()?;
-        let mut peeler = Peeler::resume(self.peeler.memory(), &self.clock);
+        let mut peeler = self.manner.peeler();
         let mut shown = false;
         while lines.offset_bytes() < last.end_bytes {
             let from = lines.offset_bytes();
@@ -214,7 +249,7 @@ impl Look<'_> {
                 shown = true;
                 self.show(&chunk, self.wanted.stretches);
             }
-            self.reading.parser.follow_chunk(&chunk);
+            self.manner.reading.parser.follow_chunk(&chunk);
         }
         Ok(Looked::Whole)
     }
@@ -228,12 +263,12 @@ impl Look<'_> {
             let offset_bytes = line.offset_bytes;
             let mut stretches = stretches.iter();
             // What describes the lines after it comes from nobody.
-            self.hears && is_directive(line.text)
+            self.manner.hears && is_directive(line.text)
                 || stretches.any(|stretch| is_in(offset_bytes, stretch))
                     && self.wanted.needles.may_stand_in(line.text)
         });
         lines.for_each(|line| sought.push_line(line));
-        let mut prepared = self.set_up.front.chunk(&self.reading, sought);
+        let mut prepared = self.front.chunk(&self.manner.reading, sought);
         prepared.with_dependent_mut(|_, lines| hold_back(lines, before, self.wanted.now));
         for line in prepared.borrow_dependent().iter().flatten() {
             self.examiner.line(line);
@@ -248,16 +283,6 @@ fn is_directive(line: &str) -> bool {
 
 fn is_in(offset_bytes: u64, stretch: &Stretch) -> bool {
     (stretch.start_bytes..stretch.end_bytes).contains(&offset_bytes)
-}
-
-fn last_change(source: &Source) -> Time {
-    let modified = std::fs::metadata(&*source.0).and_then(|found| found.modified());
-    let since = modified.ok().and_then(|at| {
-        at.duration_since(std::time::UNIX_EPOCH)
-            .ok()
-            .map(|since| since.as_millis() as i64)
-    });
-    since.and_then(Time::from_ms).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -94,7 +94,7 @@ pub(crate) fn run(options: &Scan, color: Color) -> Result<u8, Error> {
     pass.progress.finish();
     let mut incidents = pass.engine.incidents();
     let places = std::mem::take(&mut pass.places);
-    places.complete(&found, &set_up, &mut incidents);
+    places.complete(&streams, &set_up, &mut incidents);
     let summary = output::summary(&pass, &streams, &incidents, begun.elapsed());
     let mut warnings = advice::warnings(&pass.engine, &set_up, &summary);
     warnings.extend(pass.skew.warnings());

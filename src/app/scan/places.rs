@@ -4,15 +4,14 @@
 //! missing.
 //! Does not know: how lines are judged. The index is that of [`stretch`](crate::ingest::stretch), in memory.
 
+use super::streams::Stream;
 use crate::app::breach::{Looked, Needles, Wanted, look_through, may_hold};
 use crate::app::set_up::SetUp;
 use crate::domain::incident::Incident;
 use crate::domain::line::Source;
 use crate::domain::time::Time;
 use crate::engine::examine::Examiner;
-use crate::engine::prepare::PreparedChunk;
-use crate::ingest::again::Again;
-use crate::ingest::discover::{Found, Input};
+use crate::engine::prepare::{Front, PreparedChunk};
 use crate::ingest::lines::LINE_BYTES_MAX;
 use crate::ingest::stretch::{Sketcher, Stretch, in_order};
 use std::collections::BTreeMap;
@@ -92,15 +91,15 @@ impl Places {
     }
 
     /// Reads again, for these incidents, what their suspects did.
-    pub(super) fn complete(self, found: &[Found], set_up: &SetUp, incidents: &mut [Incident]) {
+    pub(super) fn complete(self, streams: &[Stream], set_up: &SetUp, incidents: &mut [Incident]) {
         let issuers = Arc::new(set_up.issuers.clone());
         let (key, tables) = (set_up.front.key.clone(), set_up.tables.clone());
         let mut examiner = Examiner::new(key, issuers, tables, incidents);
         let asked: Vec<_> = examiner.asked().cloned().collect();
         let needles = Needles::new(&asked);
         let mut read = false;
-        for file in found {
-            let stretches = self.stretches.get(&file.source).map(Vec::as_slice);
+        for stream in streams {
+            let stretches = self.stretches.get(&stream.source).map(Vec::as_slice);
             let mut stretches = stretches.unwrap_or_default().to_vec();
             if let Some(last) = stretches.last_mut() {
                 last.end_bytes += LINE_BYTES_MAX as u64;
@@ -108,7 +107,7 @@ impl Places {
             stretches.retain(|stretch| may_hold(&asked, stretch));
             if !stretches.is_empty() {
                 let stretches = in_order(stretches);
-                read |= again(&mut examiner, set_up, file, &stretches, &needles);
+                read |= again(&mut examiner, &set_up.front, stream, &stretches, &needles);
             }
         }
         // Where nothing can be read again, what was counted stands.
@@ -121,32 +120,31 @@ impl Places {
 /// Reads stretches of a file again. False for one that cannot be.
 fn again(
     examiner: &mut Examiner,
-    set_up: &SetUp,
-    file: &Found,
+    front: &Front,
+    stream: &Stream,
     stretches: &[Stretch],
     needles: &Needles,
 ) -> bool {
-    let Input::File(path) = &file.input else {
+    let Some((log, manner)) = stream.again() else {
         return false;
     };
     let wanted = Wanted {
-        source: &file.source,
+        source: &stream.source,
         stretches,
         ends: &[],
         needles,
         now: None,
     };
-    let looked = Again::open(path, &file.source)
-        .and_then(|log| look_through(examiner, set_up, log, &wanted));
+    let looked = log.and_then(|log| look_through(examiner, front, log, manner, &wanted));
     let times = stretches.iter().filter_map(Stretch::times);
     let times = times.reduce(|(a, b), (c, d)| (a.min(c), b.max(d)));
     match (looked, times) {
         (Ok(Looked::Whole), _) | (_, None) => {}
         (Ok(Looked::Partly | Looked::NotAtAll), Some(times)) => {
-            examiner.miss(&format!("{} has changed", file.source.0), times);
+            examiner.miss(&format!("{} has changed", stream.source.0), times);
         }
         (Err(error), Some(times)) => {
-            let reason = format!("{} cannot be read again: {error}", file.source.0);
+            let reason = format!("{} cannot be read again: {error}", stream.source.0);
             examiner.miss(&reason, times);
         }
     }

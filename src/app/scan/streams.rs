@@ -4,6 +4,7 @@
 //! Does not know: the engine, or in which order streams are merged.
 
 use super::unpacking;
+use crate::app::breach::Manner;
 use crate::app::gateways::Gateway;
 use crate::domain::clock::Clock;
 use crate::domain::line::{Chunk, Source};
@@ -11,6 +12,7 @@ use crate::domain::time::Time;
 use crate::engine::prepare::{Front, Reading};
 use crate::formats::client_address::TrustedProxies;
 use crate::formats::{self, FieldMap, FormatFault, Parser};
+use crate::ingest::again::Again;
 use crate::ingest::archive::{self, Packing};
 use crate::ingest::discover::{Found, Input};
 use crate::ingest::lines::ChunkReader;
@@ -111,6 +113,7 @@ pub(crate) struct Stream {
     pub(crate) wrappers: Vec<&'static str>,
     input: Input,
     size_bytes: u64,
+    manner: Manner,
     state: Mutex<State>,
 }
 
@@ -145,8 +148,9 @@ impl Stream {
         let inside = peeler.sample(&chunk, SAMPLE_LINES, &clock);
         let lines_inside = inside.as_ref().unwrap_or(&chunk);
         let (reading, confidence) = wanted
-            .reading(lines_inside, clock)
+            .reading(lines_inside, clock.clone())
             .map_err(|e| e.to_string())?;
+        let manner = Manner::new(reading.clone(), &peeler, clock, lines_inside);
         let texts = lines_inside.lines().map(|line| line.text);
         let texts = texts.filter(|text| !text.is_empty()).take(SAMPLE_LINES);
         let texts: Vec<&str> = texts.collect();
@@ -186,7 +190,16 @@ impl Stream {
             first,
             input: found.input.clone(),
             size_bytes: found.size_bytes,
+            manner,
         })
+    }
+
+    /// The input from its beginning, and how its lines are read; `None` for what came through a pipe.
+    pub(super) fn again(&self) -> Option<(io::Result<Again>, Manner)> {
+        let Input::File(path) = &self.input else {
+            return None;
+        };
+        Some((Again::open(path, &self.source), self.manner.clone()))
     }
 
     /// The next chunk with its number in the stream and how it is read; `None` at the end.

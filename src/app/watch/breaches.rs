@@ -8,7 +8,7 @@
 //! How long that takes decides how soon it is done again, so that no thief can keep a core busy with it.
 
 use super::{Error, Order, start_thread, wall};
-use crate::app::breach::{Looked, Needles, Wanted, look_through, may_hold};
+use crate::app::breach::{Looked, Manner, Needles, Wanted, look_through, may_hold};
 use crate::app::set_up::SetUp;
 use crate::domain::breach::{BreachStep, Coverage};
 use crate::domain::ids::IncidentId;
@@ -245,18 +245,22 @@ fn look_at(
     let Some(first) = ends.iter().min_by_key(|end| end.offset_bytes) else {
         return;
     };
+    let now = wall();
     let wanted = Wanted {
         source: &first.source,
         stretches,
         ends,
         needles,
-        now: Some(wall()),
+        now: Some(now),
     };
     let ours = held.iter().find(|(id, _)| *id == first.id);
     let ours = ours.and_then(|(_, file)| Some(Again::of(file.try_clone().ok()?, &first.source)));
     let mut reason = format!("lines of {} are gone", first.source.0);
-    for log in ours.into_iter().chain(Again::find(first)) {
-        match look_through(examiner, set_up, log, &wanted) {
+    for mut log in ours.into_iter().chain(Again::find(first)) {
+        let manner = Manner::of(&mut log, &first.source, set_up, now);
+        let looked =
+            manner.and_then(|manner| look_through(examiner, &set_up.front, log, manner, &wanted));
+        match looked {
             Ok(Looked::Whole) => return,
             Ok(Looked::Partly) => break,
             Ok(Looked::NotAtAll) => {}
