@@ -34,7 +34,7 @@ const COUNTED_LINES: [usize; 2] = [10_000, 20_000];
 /// Few enough to have begun, all of them, long before the shorter log ends.
 const COUNTED_SESSIONS: usize = 500;
 
-/// Instructions that one more line of a log may cost. About 9,300 were counted, without link-time optimisation; the rest
+/// Instructions that one more line of a log may cost. About 10,000 were counted, without link-time optimisation; the rest
 /// is for compilers and processors, which differ. What breaks it is a new pass over every line.
 const INSTRUCTIONS_PER_LINE_MAX: u64 = 12_000;
 

@@ -88,7 +88,11 @@ pub fn unpack(reader: impl Read + Send + 'static) -> io::Result<Opened> {
         })
     };
     let reader = match packing {
-        Packing::Plain => Box::new(packed),
+        // Its reader takes large pieces: once what was looked at is used up, they need not be copied.
+        Packing::Plain => {
+            let head = io::Cursor::new(packed.buffer().to_vec());
+            Box::new(head.chain(packed.into_inner()))
+        }
         Packing::Gzip => guarded(Box::new(Members::new(packed, Arc::clone(&lost_bytes)))),
         Packing::Zstd => guarded(Box::new(zstd::Decoder::with_buffer(packed)?)),
         Packing::Bzip2 => guarded(Box::new(MultiBzDecoder::new(packed))),
