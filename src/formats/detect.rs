@@ -156,6 +156,8 @@ mod tests {
     const JSON: &str = r#"{"time_iso8601":"2026-05-04T10:11:12Z","remote_addr":"192.0.2.1","request":"GET / HTTP/1.1","status":"200"}"#;
     const LOGFMT: &str =
         r#"time=2026-05-04T10:11:12Z remote_addr=192.0.2.1 method=GET path=/ status=200"#;
+    const LTSV: &str =
+        "time:[04/May/2026:10:11:12 +0000]\thost:192.0.2.1\treq:GET / HTTP/1.1\tstatus:200";
     const MANAGER: &str = r#"[04/May/2026:10:11:12 +0000] - 200 200 - GET https example.com "/" [Client 192.0.2.1] [Length 5] [Gzip -] [Sent-to app] "curl/8.5" "-""#;
 
     #[test]
@@ -164,6 +166,7 @@ mod tests {
             (COMBINED, "combined"),
             (JSON, "json"),
             (LOGFMT, "logfmt"),
+            (LTSV, "ltsv"),
             (MANAGER, "nginx_proxy_manager"),
         ] {
             let found = detect(&[line], &FieldMap::default()).unwrap();

@@ -37,6 +37,7 @@ mod kong;
 mod log_format;
 mod logfmt;
 mod loose;
+mod ltsv;
 mod mixed;
 mod names;
 mod nginx_proxy_manager;
@@ -86,6 +87,7 @@ pub const ALL: &[&Format] = &[
     &apache_ssl_request::FORMAT,
     &text_json::FORMAT,
     &error_log::FORMAT,
+    &ltsv::FORMAT,
     &logfmt::FORMAT,
     // Last: it reads some of what many of those above read better.
     &loose::FORMAT,

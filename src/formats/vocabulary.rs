@@ -179,6 +179,7 @@ pub(super) const FIELDS: &[(&str, Slot, u8)] = &[
     ("request_duration", Slot::Duration(Unit::ByShape), 1),
     ("duration", Slot::Duration(Unit::ByShape), 2),
     ("latency", Slot::Duration(Unit::ByShape), 1),
+    ("latency_human", Slot::Duration(Unit::ByShape), 2), // Echo, whose `latency` is in nanoseconds
     ("httprequest_latency", Slot::Duration(Unit::Seconds), 2),
     ("response_time", Slot::Duration(Unit::ByShape), 1),
     ("duration_s", Slot::Duration(Unit::Seconds), 2),

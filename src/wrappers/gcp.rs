@@ -14,12 +14,15 @@ pub(super) static WRAPPER: Wrapper = Wrapper {
     peel,
 };
 
+/// What an entry has beside its payload.
+const MARKS: [&str; 2] = ["\"logName\"", "\"insertId\""];
+
 /// Under these names agents put a line that is no JSON.
 const TEXT: [&str; 3] = ["message", "log", "msg"];
 
 fn peel<'a>(line: &'a str, _: &mut Around<'_>, entries: &mut Vec<Entry<'a>>) -> bool {
     // Most JSON is no entry: do not read all of it to find that out.
-    if !line.contains("Payload\"") || !line.contains("\"logName\"") {
+    if !line.contains("Payload\"") || !MARKS.iter().any(|mark| line.contains(mark)) {
         return false;
     }
     let Ok(mut entry) = serde_json::from_str::<Map<String, Value>>(line) else {

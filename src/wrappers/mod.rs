@@ -19,6 +19,8 @@ mod gcp;
 mod joining;
 mod journald_export;
 mod journald_json;
+mod otlp;
+mod search_result;
 mod shipper;
 mod stamp;
 mod syslog;
@@ -40,6 +42,8 @@ pub const ALL: &[&Wrapper] = &[
     &cloudwatch::WRAPPER,
     &gcp::WRAPPER,
     &azure::WRAPPER,
+    &otlp::WRAPPER,
+    &search_result::WRAPPER,
     &shipper::WRAPPER,
     &console::WRAPPER,
 ];

@@ -1,8 +1,9 @@
-//! The events of log shippers: Filebeat and Elastic Agent, Fluent Bit and Fluentd, Vector, Promtail's JSON and
+//! The events of log shippers: Filebeat and Elastic Agent, Fluent Bit and Fluentd, Logstash, Vector, Promtail's JSON and
 //! what `logcli` prints, Datadog, Splunk (HEC), Graylog (GELF), Upsun's forwarding.
 //!
 //! In: a line of JSON whose `message` or `log` is the line. Out: that line.
-//! Does not know: an application's own JSON, which has a `message`, too: a shipper is known by what it adds.
+//! Does not know: an application's own JSON, which has a `message`, too: a shipper is known by what it adds, or by a
+//! `message` that is a request, with nothing of one beside it.
 //! Source: Elastic, "Filebeat exported fields"; Fluent Bit, "Tail" and "Kubernetes filter"; Vector, "file source".
 
 use super::{Around, Entry, Wrapper, stamp};
@@ -27,6 +28,7 @@ const SHAPES: [(&str, &[&str]); 5] = [
             "fluentd",
             "timestamp_ns",
             "ddsource",
+            "@version",
         ],
     ),
     ("event", &["sourcetype"]),
@@ -38,6 +40,22 @@ const SHAPES: [(&str, &[&str]); 5] = [
     ),
 ];
 
+/// Where the line of an event is that bears no mark, when that text is a request and nothing beside it tells of one.
+const TEXTS: [&str; 6] = ["message", "msg", "log", "line", "body", "@message"];
+
+/// What tells of a request beside such a text: then the event is an access log of its own.
+const OF_REQUESTS: [&str; 9] = [
+    "status",
+    "statusCode",
+    "status_code",
+    "http",
+    "httpRequest",
+    "req",
+    "request",
+    "res",
+    "response",
+];
+
 /// Where the time is.
 const TIMES: [&str; 4] = ["@timestamp", "timestamp", "time", "date"];
 
@@ -46,7 +64,8 @@ fn peel<'a>(line: &'a str, _: &mut Around<'_>, entries: &mut Vec<Entry<'a>>) -> 
     let likely = |(text, marks): &(&str, &[&str])| {
         line.contains(text) && marks.iter().any(|mark| line.contains(mark))
     };
-    if !line.starts_with('{') || !SHAPES.iter().any(likely) {
+    let is_likely = SHAPES.iter().any(likely) || line.contains("HTTP/") || line.contains("{\\\"");
+    if !line.starts_with('{') || !is_likely {
         return false;
     }
     let Ok(event) = serde_json::from_str::<Map<String, Value>>(line) else {
@@ -56,9 +75,36 @@ fn peel<'a>(line: &'a str, _: &mut Around<'_>, entries: &mut Vec<Entry<'a>>) -> 
         let marked = marks.iter().any(|mark| event.contains_key(*mark));
         event.get(*text)?.as_str().filter(|_| marked)
     });
+    let text = text.or_else(|| unmarked(&event));
     let known = text.is_some();
     entries.extend(text.map(|text| Entry::whole(text.to_owned(), time_of(&event))));
     known
+}
+
+/// The line in an event that anything may have made.
+fn unmarked(event: &Map<String, Value>) -> Option<&str> {
+    if OF_REQUESTS.iter().any(|name| event.contains_key(*name)) {
+        return None;
+    }
+    let mut texts = TEXTS.iter().filter_map(|name| event.get(*name)?.as_str());
+    texts.find(|text| is_request(text))
+}
+
+/// True for an object, and for a text with a quoted request and a status behind it: `"GET / HTTP/1.1" 200`.
+fn is_request(text: &str) -> bool {
+    if text.starts_with("{\"") {
+        return true;
+    }
+    let Some((_, version)) = text.split_once(" HTTP/") else {
+        return false;
+    };
+    let behind = version
+        .split_once("\" ")
+        .map(|(_, behind)| behind.as_bytes());
+    behind.is_some_and(|behind| {
+        let status = behind.iter().take_while(|byte| byte.is_ascii_digit());
+        status.count() == 3
+    })
 }
 
 fn time_of(event: &Map<String, Value>) -> Option<Time> {
