@@ -207,6 +207,12 @@ fn doctor_says_of_each_thing_whether_it_works_and_what_to_do() {
         ],
     );
 
+    // A log that was rotated just now is nothing that does not work.
+    fs::write(folder.path().join("a.log"), "").unwrap();
+    let said = doctor("tokentrip.toml");
+    assert_eq!(said.code, 1, "{}", said.text);
+    holds(&said, &["is empty: what it will hold cannot be told yet"]);
+
     let other = TcpListener::bind("127.0.0.1:0").unwrap();
     let taken = other.local_addr().unwrap().port();
     let gone = format!("{issuer}\"http://127.0.0.1:{}/jwks.json\"", free_port());

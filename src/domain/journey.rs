@@ -60,11 +60,11 @@ pub enum StopSide {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Point {
     /// Degrees north.
-    pub latitude: f32,
+    pub latitude: f64,
     /// Degrees east.
-    pub longitude: f32,
+    pub longitude: f64,
     /// The true place is within this distance 95 times in 100.
-    pub radius_km: f32,
+    pub radius_km: f64,
     /// The nearest town the table names.
     pub name: Option<Arc<str>>,
     /// False behind a VPN, a relay, a satellite or a corporate proxy: nobody travels from or to there.
@@ -76,11 +76,17 @@ impl Point {
     pub fn of(context: &Context) -> Option<Self> {
         let place = context.place.as_ref()?;
         Some(Self {
-            latitude: place.latitude,
-            longitude: place.longitude,
-            radius_km: place.radius_km,
+            latitude: rounded(place.latitude),
+            longitude: rounded(place.longitude),
+            radius_km: rounded(place.radius_km),
             name: place.name.clone(),
             reference: context.reference_place().is_some(),
         })
     }
+}
+
+/// To some ten metres of a degree: no table knows more, and 38.72 is not shown as 38.720001220703125.
+fn rounded(number: f32) -> f64 {
+    const PER_ONE: f64 = 10_000.0;
+    (f64::from(number) * PER_ONE).round() / PER_ONE
 }

@@ -61,16 +61,26 @@ pub(super) fn look(config: &Config, key: &IdKey, report: &mut Report) {
                 continue;
             }
         };
-        for file in found.iter().filter(|file| !is_packed(file)).take(FILES_MAX) {
-            match one(file, source, key) {
-                Ok((format, look)) => told(file, source, &format, &look, report),
-                Err(reason) => report.fail(
-                    "source",
-                    format!("{}: {reason}", file.source.0),
-                    "try `tokentrip parse --format FORMAT` on it",
-                ),
-            }
-        }
+        let plain = found.iter().filter(|file| !is_packed(file));
+        plain
+            .take(FILES_MAX)
+            .for_each(|file| look_at(file, source, key, report));
+    }
+}
+
+fn look_at(file: &Found, source: &Source, key: &IdKey, report: &mut Report) {
+    let name = &file.source.0;
+    if file.size_bytes == 0 {
+        let said = format!("{name} is empty: what it will hold cannot be told yet");
+        return report.warn("source", said, "run it again once a request was logged");
+    }
+    match one(file, source, key) {
+        Ok((format, look)) => told(file, source, &format, &look, report),
+        Err(reason) => report.fail(
+            "source",
+            format!("{name}: {reason}"),
+            "try `tokentrip parse --format FORMAT` on it",
+        ),
     }
 }
 
