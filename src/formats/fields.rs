@@ -204,7 +204,7 @@ impl<'e, 'a> Fields<'e, 'a> {
         slot: Slot,
         name: impl FnOnce() -> Cow<'a, str>,
         at: usize,
-        value: Cow<'a, str>,
+        mut value: Cow<'a, str>,
     ) {
         let kind = match slot {
             Slot::Other => {
@@ -219,7 +219,11 @@ impl<'e, 'a> Fields<'e, 'a> {
             Slot::Token => Some(CarrierKind::Field),
             Slot::Hash => Some(CarrierKind::Hash),
             Slot::Claim(claim) => Some(CarrierKind::Claim(claim)),
-            Slot::IssuedId => issued(&value).map(CarrierKind::Claim),
+            Slot::IssuedId => {
+                let (claim, id) = issued(value);
+                value = id;
+                claim.map(CarrierKind::Claim)
+            }
             // What another field of the same kind outranks.
             _ => None,
         };
@@ -323,12 +327,19 @@ impl<'e, 'a> Fields<'e, 'a> {
     }
 }
 
-/// What Okta calls what it issued: `AT.` and `ID.` before the `jti` of a token, `oar` and `RT.` before a refresh token.
-fn issued(id: &str) -> Option<Claim> {
+/// What was issued under an id, and the id of the token in it. Okta writes `AT.` before the `jti` of a token as the token
+/// does, and `oar` and `RT.` before a refresh token; Kubernetes puts `JTI=` before it.
+fn issued(id: Cow<'_, str>) -> (Option<Claim>, Cow<'_, str>) {
     if id.starts_with("AT.") {
-        return Some(Claim::Jti);
+        return (Some(Claim::Jti), id);
     }
-    (id.starts_with("oar") || id.starts_with("RT.")).then_some(Claim::RefreshId)
+    let is_refresh = id.starts_with("oar") || id.starts_with("RT.");
+    match id {
+        Cow::Borrowed(text) if text.starts_with("JTI=") => {
+            (Some(Claim::Jti), Cow::Borrowed(&text["JTI=".len()..]))
+        }
+        id => (is_refresh.then_some(Claim::RefreshId), id),
+    }
 }
 
 /// Zero (Entra), SUCCESS and ALLOW (Okta), `null` and `false` are no failures.

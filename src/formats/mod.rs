@@ -34,6 +34,7 @@ mod iis_event;
 mod json;
 mod keycloak;
 mod kong;
+mod kubernetes_audit;
 mod log_format;
 mod logfmt;
 mod loose;
@@ -71,6 +72,7 @@ pub const ALL: &[&Format] = &[
     &azure_front_door::FORMAT,
     &aws_api_gateway::FORMAT,
     &aws_cloudtrail::FORMAT,
+    &kubernetes_audit::FORMAT,
     &keycloak::FORMAT,
     &auth0::FORMAT,
     &okta::FORMAT,

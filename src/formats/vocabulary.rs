@@ -63,10 +63,12 @@ pub(super) const FIELDS: &[(&str, Slot, u8)] = &[
     ("client", Slot::Client, 0),
     ("caller_ip_address", Slot::Client, 2), // Azure API Management
     ("network_client_ip", Slot::Client, 2), // Datadog
+    ("source_ip_port", Slot::Remote, 2),    // AWS VPC Lattice
     ("network_peer_address", Slot::Peer, 2), // OpenTelemetry
     ("net_sock_peer_addr", Slot::Peer, 1),
     ("source_address_chain", Slot::Chain, 2),
-    ("fwd", Slot::Chain, 1), // Heroku's router
+    ("fwd", Slot::Chain, 1),           // Heroku's router
+    ("forwarded_for", Slot::Chain, 1), // Pomerium
     ("xforwardedfor", Slot::Chain, 2),
     ("method", Slot::Method, 2),
     ("verb", Slot::Method, 1),
@@ -86,7 +88,8 @@ pub(super) const FIELDS: &[(&str, Slot, u8)] = &[
     ("url_original", Slot::Target, 2),
     ("url", Slot::Target, 1),
     ("request_url", Slot::Target, 1),
-    ("req_url", Slot::Target, 2), // pino-http, and others of Node.js
+    ("http_url", Slot::Target, 1), // Ory Oathkeeper
+    ("req_url", Slot::Target, 2),  // pino-http, and others of Node.js
     ("target", Slot::Target, 1),
     ("url_full", Slot::Target, 1),
     ("httprequest_requesturl", Slot::Target, 1),
@@ -210,6 +213,8 @@ pub(super) const CONTAINERS: &[&str] = &[
     "properties.", // Azure
     "http.request.",
     "http.",
+    "http_request.", // Ory
+    "http_response.",
     "request.",
     "req.",
     "proxy.", // Vercel
