@@ -1,14 +1,15 @@
 //! Kubernetes' audit log: who asked the API server for what, with the id of the service account token.
 //!
 //! In: a line. Out: [`AccessEvent`], the verb as the method that it is sent with.
-//! Does not know: tokens. The API server logs none; of a service account's it names the `jti`, since version 1.30.
+//! Does not know: tokens. The API server logs none; of a service account's it names the `jti`, since version 1.30. A user's
+//! name alone is no token: certificates and all tokens of theirs have the same.
 //! Source: Kubernetes, "Auditing", <https://kubernetes.io/docs/tasks/debug/debug-cluster/audit/>; `audit.k8s.io/v1`
 //! (`sourceIPs`: all but the last can be set by the client); KEP-4193, "Bound service account token improvements".
 
 use super::json::{Dialect, open_dialect};
 use super::names::Slot;
 use super::{Format, LineFormat};
-use crate::domain::event::AccessEvent;
+use crate::domain::event::{AccessEvent, Carrier, CarrierKind};
 use crate::domain::line::SkipReason;
 use crate::domain::token::Claim;
 use memchr::memmem;
@@ -66,6 +67,14 @@ impl LineFormat for Audit {
         let stage = |name: &[u8]| memmem::find(line.as_bytes(), name).is_some();
         if !stage(br#""stage":"ResponseComplete""#) && !stage(br#""stage":"Panic""#) {
             return Err(SkipReason::Comment);
+        }
+        let is_jti = |carrier: &Carrier<'_>| carrier.kind == CarrierKind::Claim(Claim::Jti);
+        if !event.carriers.iter().any(is_jti) {
+            let told = |carrier: &Carrier<'_>| matches!(carrier.kind, CarrierKind::Claim(_));
+            let carriers = std::mem::take(&mut event.carriers).into_iter();
+            event
+                .carriers
+                .extend(carriers.filter(|carrier| !told(carrier)));
         }
         let verb = event.method.as_deref();
         let method = METHODS.iter().find(|(name, _)| verb == Some(*name));

@@ -88,7 +88,7 @@ pub(super) const FIELDS: &[(&str, Slot, u8)] = &[
     ("url_original", Slot::Target, 2),
     ("url", Slot::Target, 1),
     ("request_url", Slot::Target, 1),
-    ("req_url", Slot::Target, 2),  // pino-http, and others of Node.js
+    ("req_url", Slot::Target, 2), // pino-http, and others of Node.js
     ("target", Slot::Target, 1),
     ("url_full", Slot::Target, 1),
     ("httprequest_requesturl", Slot::Target, 1),
