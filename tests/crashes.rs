@@ -1,21 +1,33 @@
 //! SIGKILL between a finding and its delivery: everything is done once in effect, nothing is forgotten.
 //!
-//! In: thefts, and a daemon that is killed at random moments after each. Out: what a provider was told, what is denied,
-//! whether the audit holds.
+//! In: thefts, and a daemon that is killed at random moments after each. Out: what a provider was told, who was written
+//! to, what is denied, whether the audit holds.
 
-use crate::support::daemon::{Daemon, get, until, until_for};
+use crate::support::daemon::{Daemon, get, until_for};
 use crate::support::hook::Hook;
-use crate::support::house::append;
+use crate::support::house::{append, enforcing, furnished};
 use crate::support::logs::{BROWSER, ISSUER, LISBON, OTHER_BROWSER, TOKYO, line};
 use crate::support::mint::mint;
 use serde_json::json;
 use std::collections::BTreeSet;
 use std::fs;
 use std::time::{Duration, SystemTime};
-use tokentrip::store::Store;
+use tokentrip::store::{Query, Store};
 
 /// The longest wait before the kill: a theft is found, stored and delivered within it when nothing else runs.
 const WAIT_MS_MAX: u64 = 400;
+
+/// A provider that writes to people, as a vendor's file tells it.
+const MAILER: &str = r#"title = "Mailer"
+page = "https://docs.example.com/mail"
+[keys]
+base_url = { takes = "url", example = "https://mail.example.com" }
+[[ask.subject]]
+method = "POST"
+url = "{base_url}/mail"
+json = { to = "{sub}" }
+done = [204]
+"#;
 
 fn number(variable: &str) -> Option<u64> {
     std::env::var(variable).ok()?.parse().ok()
@@ -39,22 +51,16 @@ fn a_daemon_that_is_killed_at_any_moment_does_everything_once_in_effect() {
     let first = number("TOKENTRIP_SEED").unwrap_or(begun.as_nanos() as u64 | 1);
     println!("TOKENTRIP_SEED={first} TOKENTRIP_CRASHES={crashes}");
     let mut seed = first;
-    let folder = tempfile::tempdir().unwrap();
+    let folder = furnished();
     let at = |name: &str| folder.path().join(name);
-    fs::write(
-        at("keys.json"),
-        include_str!("fixtures/keys/public.jwks.json"),
-    )
-    .unwrap();
-    fs::write(at("hook.secret"), "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").unwrap();
-    fs::write(at("access.log"), "").unwrap();
-    let hook = Hook::start(|_, _| Some(204));
-    let config = format!(
-        "[[source]]\npath = \"access.log\"\n[[issuer]]\nissuer = \"{ISSUER}\"\njwks = \"keys.json\"\n\
-         [[provider]]\nkind = \"webhook\"\nurl = \"{}\"\nsecret_file = \"hook.secret\"\n[state]\nfolder = \"state\"\n\
-         [response]\nmode = \"enforce\"\nsubjects_per_minute_max = 100000\nsubjects_per_day_max = 100000\n",
-        hook.url
+    let (hook, mails) = (Hook::start(|_, _| Some(204)), Hook::start(|_, _| Some(204)));
+    fs::write(at("mailer.toml"), MAILER).unwrap();
+    let more = format!(
+        "subjects_per_minute_max = 100000\nsubjects_per_day_max = 100000\n[[provider]]\nkind = \"http\"\n\
+         name = \"mailer\"\nfile = \"mailer.toml\"\nissuer = \"{ISSUER}\"\nbase_url = \"{}\"\n",
+        mails.url
     );
+    let config = enforcing(&hook, &more);
     let mut tokens = Vec::new();
     for nth in 0..crashes {
         let daemon = Daemon::start(folder.path(), &config);
@@ -71,8 +77,8 @@ fn a_daemon_that_is_killed_at_any_moment_does_everything_once_in_effect() {
             nth => format!("2001:db8:200:{nth:x}::5"),
         };
         let log = [
-            line(now_s - 300, LISBON, BROWSER, "/api", &token),
-            line(now_s - 30, &thief, OTHER_BROWSER, "/api", &token),
+            line(now_s - 300, LISBON, BROWSER, "/api/orders", &token),
+            line(now_s - 30, &thief, OTHER_BROWSER, "/api/orders", &token),
         ];
         append(&at("access.log"), log.concat().as_bytes());
         tokens.push(token);
@@ -82,24 +88,18 @@ fn a_daemon_that_is_killed_at_any_moment_does_everything_once_in_effect() {
     let daemon = Daemon::start(folder.path(), &config);
     // What was under way when the daemon died is leased for a minute more.
     let patience = Duration::from_secs(180);
-    until_for(
-        patience,
-        "every theft found and everything delivered",
-        || {
-            let found = daemon.incidents().len() >= crashes.min(100) as usize;
-            let open = daemon.metric("tokentrip_outbox_depth", &[]);
-            (found && open == 0.0).then_some(())
-        },
-    );
     for (nth, token) in tokens.iter().enumerate() {
         let bearer = format!("Bearer {token}");
-        let check = || {
-            get(daemon.port, "/v1/check", &[("Authorization", &bearer)])
-                .unwrap()
-                .0
-        };
-        until(&format!("401 for {nth}"), || (check() == 401).then_some(()));
+        let check = || get(daemon.port, "/v1/check", &[("Authorization", &bearer)]);
+        until_for(patience, &format!("401 for {nth}"), || {
+            (check()?.0 == 401).then_some(())
+        });
     }
+    // A denial is in force only once what follows from it is in the outbox.
+    let store = Store::open(&at("state/store.db")).unwrap();
+    until_for(patience, "everything delivered", || {
+        (store.depth().unwrap().open == 0).then_some(())
+    });
     // A repeated call has its first one's id, so the receiver knows it again: in effect each was made once.
     let calls = hook.calls();
     let ids: BTreeSet<&str> = calls.iter().map(|call| call.id.as_str()).collect();
@@ -124,9 +124,36 @@ fn a_daemon_that_is_killed_at_any_moment_does_everything_once_in_effect() {
     let missing: Vec<u64> = (0..crashes).filter(|nth| !revoked(*nth)).collect();
     assert_eq!(missing, [0; 0], "thefts that nobody was told of");
     assert!(daemon.terminate().success());
-    let store = Store::open(&at("state/store.db")).unwrap();
     let report = store.audit_verify().unwrap();
     assert_eq!(report.broken_at, None);
-    assert_eq!(store.depth().unwrap().dead, 0);
+    // A mail is written once, or given up by name: nobody knows how far a call came that a kill cut off.
+    let mails = mails.calls();
+    let mut unknown = 0;
+    for nth in 0..crashes {
+        let sub = format!("user-{nth:03}");
+        let written = mails.iter().filter(|call| call.body["to"] == sub).count();
+        let query = Query {
+            subject: Some(sub.clone()),
+            ..Query::default()
+        };
+        let incidents = store.incidents(&query).unwrap().incidents;
+        let actions = incidents.iter().flat_map(|incident| &incident.actions);
+        let asked = actions.filter(|action| action.step == "ask");
+        let outcomes: Vec<_> = asked.map(|action| action.outcome.as_str()).collect();
+        match (outcomes.as_slice(), written) {
+            (["done"], 1) => {}
+            (["dead"], 0 | 1) => unknown += 1,
+            (outcomes, written) => panic!("{sub}: {outcomes:?}, {written} mails"),
+        }
+    }
+    println!(
+        "{} mails, {unknown} of them given up in the middle",
+        mails.len()
+    );
+    assert_eq!(
+        store.depth().unwrap().dead,
+        unknown,
+        "nothing else is given up"
+    );
     println!("{} rows of the audit hold", report.rows);
 }

@@ -107,7 +107,7 @@ fn a_theft_in_nginx_log_is_refused_at_every_gateway_within_a_second_and_undo_tak
         assert_eq!(status, 200, "{kind:?}");
     }
     // The theft stands in a log alone: a line of the victim's that nginx wrote, and the thief's after it.
-    let log = folder.join("Nginx-Closed/access.log");
+    let log = folder.join("Nginx-Closed/tokentrip.log");
     let written = until("nginx' log", || {
         let log = fs::read_to_string(&log).ok()?;
         log.lines()

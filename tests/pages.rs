@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
+use tempfile::TempDir;
 use tokentrip::domain::incident::Incident;
 use tokentrip::domain::time::Time;
 use tokentrip::store::{Batch, Store};
@@ -223,73 +224,96 @@ async fn api() -> u16 {
     port
 }
 
+/// A daemon that waits for approval, nginx before an API, and a token that two use.
+struct Scene {
+    folder: TempDir,
+    daemon: Daemon,
+    nginx: Nginx,
+    token: String,
+}
+
+impl Scene {
+    /// With more in the configuration, and files that it names.
+    async fn start(more: &str, files: &[(&str, &str)]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let keys = include_str!("fixtures/keys/public.jwks.json");
+        for (name, text) in [&[("jwks.json", keys)], files].concat() {
+            fs::write(folder.path().join(name), text).unwrap();
+        }
+        let config = format!(
+            "[[source]]\npath = \"access.log\"\ntrusted_proxies = [\"127.0.0.1\"]\n\
+             [[issuer]]\nissuer = \"{ISSUER}\"\njwks = \"jwks.json\"\nprotected_paths = [\"/api/\"]\n\
+             {more}[response]\nmode = \"approve\"\n[state]\nfolder = \"state\"\n"
+        );
+        let daemon = Daemon::start(folder.path(), &config);
+        Self {
+            nginx: Nginx::start(folder.path(), daemon.port, api().await),
+            token: mint(&claims("alice@example.com", now_s() - 60), "rsa-2048"),
+            folder,
+            daemon,
+        }
+    }
+
+    fn console(&self) -> String {
+        format!("http://127.0.0.1:{}/", self.daemon.port)
+    }
+
+    fn holder(&self) -> u16 {
+        self.nginx.ask("/api/orders", LISBON, BROWSER, &self.token)
+    }
+
+    fn thief(&self) -> u16 {
+        let Self { nginx, token, .. } = self;
+        nginx.ask("/api/export", TOKYO, OTHER_BROWSER, token)
+    }
+
+    fn thief_is_refused(&self) {
+        until("the thief is refused", || {
+            (self.thief() == 401).then_some(())
+        });
+    }
+
+    fn token_is_good_again(&self) {
+        until("the token is good again", || {
+            (self.holder() == 200).then_some(())
+        });
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_theft_appears_in_the_console_and_so_does_what_is_decided_about_it() {
-    let folder = tempfile::tempdir().unwrap();
-    let keys = include_str!("fixtures/keys/public.jwks.json");
-    fs::write(folder.path().join("jwks.json"), keys).unwrap();
-    let config = format!(
-        "[[source]]\npath = \"access.log\"\ntrusted_proxies = [\"127.0.0.1\"]\n\
-         [[issuer]]\nissuer = \"{ISSUER}\"\njwks = \"jwks.json\"\nprotected_paths = [\"/api/\"]\n\
-         [response]\nmode = \"approve\"\n[state]\nfolder = \"state\"\n"
-    );
-    let daemon = Daemon::start(folder.path(), &config);
-    let nginx = Nginx::start(folder.path(), daemon.port, api().await);
-    let token = mint(&claims("alice@example.com", now_s() - 60), "rsa-2048");
-    let holder = || nginx.ask("/api/orders", LISBON, BROWSER, &token);
-    let thief = || nginx.ask("/api/export", TOKYO, OTHER_BROWSER, &token);
-
-    let own = format!("http://127.0.0.1:{}/", daemon.port);
-    let mut browser = Browser::run("console", &[&own]);
+    let scene = Scene::start("", &[]).await;
+    let mut browser = Browser::run("console", &[&scene.console()]);
     browser.says("open");
-    (0..5).for_each(|_| assert_eq!(holder(), 200));
-    assert_eq!(thief(), 200, "nobody approved anything yet");
+    (0..5).for_each(|_| assert_eq!(scene.holder(), 200));
+    assert_eq!(scene.thief(), 200, "nobody approved anything yet");
     browser.says("appeared");
     browser.says("shown");
-    decide(folder.path(), &daemon, "approve");
-    until("the thief is refused", || (thief() == 401).then_some(()));
+    decide(scene.folder.path(), &scene.daemon, "approve");
+    scene.thief_is_refused();
     browser.says("contained");
-    decide(folder.path(), &daemon, "undo");
+    decide(scene.folder.path(), &scene.daemon, "undo");
     browser.says("undone");
-    until("the token is good again", || {
-        (holder() == 200).then_some(())
-    });
+    scene.token_is_good_again();
     browser.ends_well();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_approver_decides_in_the_console_and_nginx_obeys() {
     const SECRET: &str = "an approver's secret";
-    let folder = tempfile::tempdir().unwrap();
-    let keys = include_str!("fixtures/keys/public.jwks.json");
-    fs::write(folder.path().join("jwks.json"), keys).unwrap();
-    fs::write(folder.path().join("secret"), SECRET).unwrap();
-    let config = format!(
-        "[[source]]\npath = \"access.log\"\ntrusted_proxies = [\"127.0.0.1\"]\n\
-         [[issuer]]\nissuer = \"{ISSUER}\"\njwks = \"jwks.json\"\nprotected_paths = [\"/api/\"]\n\
-         [[approver]]\nname = \"ann\"\nsecret_file = \"secret\"\n\
-         [response]\nmode = \"approve\"\n[state]\nfolder = \"state\"\n"
-    );
-    let daemon = Daemon::start(folder.path(), &config);
-    let nginx = Nginx::start(folder.path(), daemon.port, api().await);
-    let token = mint(&claims("alice@example.com", now_s() - 60), "rsa-2048");
-    let holder = || nginx.ask("/api/orders", LISBON, BROWSER, &token);
-    let thief = || nginx.ask("/api/export", TOKYO, OTHER_BROWSER, &token);
-
-    let own = format!("http://127.0.0.1:{}/", daemon.port);
-    let mut browser = Browser::run("decide", &[&own, SECRET]);
+    let approver = "[[approver]]\nname = \"ann\"\nsecret_file = \"secret\"\n";
+    let scene = Scene::start(approver, &[("secret", SECRET)]).await;
+    let mut browser = Browser::run("decide", &[&scene.console(), SECRET]);
     browser.says("open");
-    (0..5).for_each(|_| assert_eq!(holder(), 200));
-    assert_eq!(thief(), 200, "nobody approved anything yet");
+    (0..5).for_each(|_| assert_eq!(scene.holder(), 200));
+    assert_eq!(scene.thief(), 200, "nobody approved anything yet");
     browser.says("contained");
-    until("the thief is refused", || (thief() == 401).then_some(()));
+    scene.thief_is_refused();
     browser.says("undone");
-    until("the token is good again", || {
-        (holder() == 200).then_some(())
-    });
+    scene.token_is_good_again();
     browser.says("closed");
     browser.ends_well();
-    let stored = fs::read(folder.path().join("state/store.db")).unwrap();
+    let stored = fs::read(scene.folder.path().join("state/store.db")).unwrap();
     let holds = |text: &str| memchr::memmem::find(&stored, text.as_bytes()).is_some();
     assert!(!holds(SECRET), "a secret is compared, and kept nowhere");
 }

@@ -8,6 +8,7 @@ use hyper::server::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use std::net::IpAddr;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
@@ -95,12 +96,12 @@ async fn serve(stream: TcpStream, routes: Router, mut shutdown: watch::Receiver<
             .max_header_list_size(HEAD_BYTES_MAX as u32)
             .max_concurrent_streams(STREAMS_MAX)
             .serve_connection(stream, service);
-        let mut connection = std::pin::pin!(connection);
-        tokio::select! {
-            _ = connection.as_mut() => return,
-            _ = shutdown.wait_for(|stop| *stop) => connection.as_mut().graceful_shutdown(),
-        }
-        let _ = connection.await;
+        drive(
+            connection,
+            |connection| connection.graceful_shutdown(),
+            shutdown,
+        )
+        .await;
         return;
     }
     let connection = http1::Builder::new()
@@ -108,10 +109,24 @@ async fn serve(stream: TcpStream, routes: Router, mut shutdown: watch::Receiver<
         .header_read_timeout(HEAD_WAIT)
         .max_buf_size(HEAD_BYTES_MAX)
         .serve_connection(stream, service);
-    let mut connection = std::pin::pin!(connection);
+    drive(
+        connection,
+        |connection| connection.graceful_shutdown(),
+        shutdown,
+    )
+    .await;
+}
+
+/// Serves until the other side has what it wants; told to stop, lets what is under way end.
+async fn drive<C: Future>(
+    connection: C,
+    end: fn(Pin<&mut C>),
+    mut shutdown: watch::Receiver<bool>,
+) {
+    let mut connection = pin!(connection);
     tokio::select! {
         _ = connection.as_mut() => return,
-        _ = shutdown.wait_for(|stop| *stop) => connection.as_mut().graceful_shutdown(),
+        _ = shutdown.wait_for(|stop| *stop) => end(connection.as_mut()),
     }
     let _ = connection.await;
 }

@@ -5,7 +5,7 @@
 //! Source: as `gateways.rs`; Debian's `lua-socket` for Apache.
 
 use super::daemon::free_port;
-use super::gateways::{Gateway, Ports, adapted, address, peer, upstream};
+use super::gateways::{self, Gateway, Ports, adapted, address, upstream};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -22,6 +22,9 @@ pub(crate) enum Denier {
     Traefik,
     Caddy,
 }
+
+/// A master that reads its configuration again, and one worker.
+const ONE: &str = "worker_processes 1;\n";
 
 /// What the recipe does while the daemon is away.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,24 +87,6 @@ pub(crate) fn mirrors(folder: &Path) -> String {
     )
 }
 
-fn nginx_around(folder: &Path, own: u16, load: &str, http: &str, server: &str) -> Command {
-    let here = folder.display();
-    let kept = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"];
-    let kept: String = (kept.iter())
-        .map(|kind| format!("{kind}_temp_path {here}/{kind};\n"))
-        .collect();
-    let config = format!(
-        "{load}daemon off;\nworker_processes 1;\npid {here}/nginx.pid;\nerror_log {here}/error.log;\nevents {{}}\nhttp {{\n{kept}{http}\n\
-         server {{\nlisten {};\naccess_log {here}/access.log tokentrip;\n{server}\n}}\n}}\n",
-        address(own)
-    );
-    fs::write(folder.join("nginx.conf"), config).unwrap();
-    let mut command = Command::new("nginx");
-    command.arg("-e").arg(folder.join("error.log"));
-    command.arg("-c").arg(folder.join("nginx.conf"));
-    command
-}
-
 fn nginx(folder: &Path, ports: &Ports, away: Away) -> Command {
     let here = folder.display();
     let format = include_str!("../../deploy/gateways/nginx/tokentrip.conf");
@@ -117,24 +102,10 @@ fn nginx(folder: &Path, ports: &Ports, away: Away) -> Command {
         address(ports.upstream)
     );
     let http = format!("include {here}/tokentrip.conf;");
-    nginx_around(folder, ports.own, "", &http, &server)
+    gateways::nginx_around(folder, ports.own, ONE, &http, &server)
 }
 
 fn nginx_map(folder: &Path, ports: &Ports, map: &Path) -> Command {
-    let here = folder.display().to_string();
-    let changes = [
-        ("127.0.0.1:9797", address(ports.daemon)),
-        ("/etc/nginx", here.clone()),
-    ];
-    let njs = adapted(
-        include_str!("../../deploy/gateways/nginx/njs.conf"),
-        &changes,
-    );
-    fs::write(folder.join("njs.conf"), njs).unwrap();
-    let script = include_str!("../../deploy/gateways/nginx/tokentrip.js");
-    let script = adapted(script, &[("/etc/nginx", here.clone())]);
-    fs::write(folder.join("tokentrip.js"), script).unwrap();
-    fs::write(folder.join("tokentrip.key"), [7; 32]).unwrap();
     let file = map.display().to_string();
     let lines = include_str!("../../deploy/gateways/nginx/map.conf");
     let lines = adapted(lines, &[("/var/lib/tokentrip/denied.map", file)]);
@@ -143,9 +114,10 @@ fn nginx_map(folder: &Path, ports: &Ports, map: &Path) -> Command {
         "location / {{ if ($tokentrip_denied) {{ return 401; }} proxy_pass http://{}; }}",
         address(ports.upstream)
     );
-    let load = "load_module /usr/lib/nginx/modules/ngx_http_js_module.so;\n";
-    let http = format!("include {here}/njs.conf;\ninclude {here}/map.conf;");
-    nginx_around(folder, ports.own, load, &http, &server)
+    let http = gateways::njs(folder, ports);
+    let http = format!("{http}\ninclude {}/map.conf;", folder.display());
+    let main = format!("{}{ONE}", gateways::NJS);
+    gateways::nginx_around(folder, ports.own, &main, &http, &server)
 }
 
 /// What stands under each section of a snippet that is spread over several: the lines of `frontend` go into the one
@@ -160,7 +132,6 @@ fn section<'a>(snippet: &'a str, name: &str) -> &'a str {
 }
 
 fn haproxy(folder: &Path, ports: &Ports, away: Away, socket: &Path) -> Command {
-    let log = include_str!("../../deploy/gateways/haproxy/tokentrip.cfg");
     let deny = include_str!("../../deploy/gateways/haproxy/deny.cfg");
     let closed = include_str!("../../deploy/gateways/haproxy/deny-fail-closed.cfg");
     let mut lines = section(deny, "frontend web").to_owned();
@@ -178,24 +149,14 @@ fn haproxy(folder: &Path, ports: &Ports, away: Away, socket: &Path) -> Command {
         section(deny, "global"),
         &[("/run/haproxy/admin.sock", socket.display().to_string())],
     );
-    let changes = [
-        (
-            "log /dev/log local0",
-            "log stdout format raw local0".to_owned(),
-        ),
-        ("bind :80", format!("bind {}", address(ports.own))),
-        ("127.0.0.1:8080", address(ports.upstream)),
+    let changes = vec![
         ("\nglobal\n", format!("\nglobal\n{global}")),
         (
             "    default_backend app\n",
             format!("{lines}    default_backend app\n"),
         ),
     ];
-    let config = adapted(log, &changes) + &sections;
-    fs::write(folder.join("haproxy.cfg"), config).unwrap();
-    let mut command = Command::new("haproxy");
-    command.arg("-db").arg("-f").arg(folder.join("haproxy.cfg"));
-    command
+    gateways::haproxy(folder, ports, changes, &sections)
 }
 
 fn apache(folder: &Path, ports: &Ports, away: Away) -> Command {
@@ -213,32 +174,10 @@ fn apache(folder: &Path, ports: &Ports, away: Away) -> Command {
         ));
     }
     let check = adapted(check, &changes);
-    let modules = [
-        "mpm_event",
-        "authz_core",
-        "unique_id",
-        "remoteip",
-        "proxy",
-        "proxy_http",
-        "lua",
-    ];
-    let modules: String = (modules.iter())
-        .map(|name| format!("LoadModule {name}_module /usr/lib/apache2/modules/mod_{name}.so\n"))
-        .collect();
-    let config = format!(
-        "ServerRoot {here}\nServerName localhost\nPidFile {here}/pid\nListen {}\nErrorLog {here}/error.log\n{modules}\
-         RemoteIPHeader X-Forwarded-For\nRemoteIPInternalProxy 127.0.0.1\nProxyPass / http://{}/\n{check}",
-        address(ports.own),
-        address(ports.upstream),
-    );
-    fs::write(folder.join("httpd.conf"), config).unwrap();
-    let mut command = Command::new("apache2");
-    command.arg("-X").arg("-f").arg(folder.join("httpd.conf"));
-    command
+    gateways::apache(folder, ports, "lua", &check)
 }
 
 fn envoy(folder: &Path, ports: &Ports, away: Away, grpc: bool) -> Command {
-    let here = folder.display().to_string();
     let mut config = include_str!("../../deploy/gateways/envoy/tokentrip.yaml").to_owned();
     if grpc {
         let other = include_str!("../../deploy/gateways/envoy/grpc.yaml");
@@ -247,36 +186,14 @@ fn envoy(folder: &Path, ports: &Ports, away: Away, grpc: bool) -> Command {
         config = replaced(&config, "- name: envoy.filters.http.ext_authz", filter);
         config = replaced(&config, "- name: tokentrip", cluster);
     }
-    let mut changes = vec![
-        (
-            "address: 0.0.0.0, port_value: 80}",
-            format!("address: 127.0.0.1, port_value: {}}}", ports.own),
-        ),
-        (
-            "port_value: 8080",
-            format!("port_value: {}", ports.upstream),
-        ),
-        ("port_value: 9797", format!("port_value: {}", ports.daemon)),
-        (
-            "xff_num_trusted_hops: 0",
-            "xff_num_trusted_hops: 1".to_owned(),
-        ),
-        ("/var/log/envoy", here.clone()),
-        ("/etc/envoy", here),
-    ];
-    if away == Away::Open {
-        changes.push((
+    let changes = match away {
+        Away::Closed => Vec::new(),
+        Away::Open => vec![(
             "failure_mode_allow: false",
             "failure_mode_allow: true".to_owned(),
-        ));
-    }
-    fs::write(folder.join("envoy.yaml"), adapted(&config, &changes)).unwrap();
-    let keys = include_str!("../fixtures/keys/public.jwks.json");
-    fs::write(folder.join("jwks.json"), keys).unwrap();
-    let mut command = peer("envoy");
-    command.arg("-c").arg(folder.join("envoy.yaml"));
-    command.args(["--use-dynamic-base-id", "--concurrency", "1"]);
-    command
+        )],
+    };
+    gateways::envoy(folder, ports, &config, changes)
 }
 
 /// A list of YAML with the entry that begins so replaced by another, indented as the first was.
@@ -302,76 +219,40 @@ fn replaced(yaml: &str, begin: &str, entry: &str) -> String {
 }
 
 fn traefik(folder: &Path, ports: &Ports, away: Away) -> Command {
-    let here = folder.display().to_string();
-    let fixed = include_str!("../../deploy/gateways/traefik/traefik.yml");
-    let mut changes = vec![
-        ("\":80\"", format!("\"{}\"", address(ports.own))),
-        ("10.0.0.0/8", "127.0.0.1/32".to_owned()),
-        ("/etc/traefik", here.clone()),
-        ("/var/log/traefik", here),
-    ];
-    let asks = address(free_port());
-    let dynamic = match away {
-        Away::Closed => include_str!("../../deploy/gateways/traefik/dynamic.yml"),
-        Away::Open => {
-            let inside = format!(
-                "ping: {{manualRouting: true}}\nentryPoints:\n  tokentrip: {{address: \"{asks}\", \
-                 forwardedHeaders: {{trustedIPs: [\"127.0.0.1/32\"]}}}}\n"
-            );
-            changes.push(("entryPoints:\n", inside));
-            include_str!("../../deploy/gateways/traefik/fail-open.yml")
-        }
-    };
-    fs::write(folder.join("traefik.yml"), adapted(fixed, &changes)).unwrap();
-    let mut changes = vec![
-        ("127.0.0.1:9797", address(ports.daemon)),
-        ("127.0.0.1:8080", address(ports.upstream)),
-    ];
-    if away == Away::Open {
-        changes.push(("127.0.0.1:9796", asks));
+    if away == Away::Closed {
+        let dynamic = include_str!("../../deploy/gateways/traefik/dynamic.yml");
+        return gateways::traefik(folder, ports, Vec::new(), dynamic, Vec::new());
     }
-    fs::write(folder.join("dynamic.yml"), adapted(dynamic, &changes)).unwrap();
-    let mut command = peer("traefik");
-    let config = folder.join("traefik.yml");
-    command.arg(format!("--configFile={}", config.display()));
-    command
+    let asks = address(free_port());
+    let inside = format!(
+        "ping: {{manualRouting: true}}\nentryPoints:\n  tokentrip: {{address: \"{asks}\", \
+         forwardedHeaders: {{trustedIPs: [\"127.0.0.1/32\"]}}}}\n"
+    );
+    let fixed = vec![("entryPoints:\n", inside)];
+    let dynamic = include_str!("../../deploy/gateways/traefik/fail-open.yml");
+    gateways::traefik(
+        folder,
+        ports,
+        fixed,
+        dynamic,
+        vec![("127.0.0.1:9796", asks)],
+    )
 }
 
 fn caddy(folder: &Path, ports: &Ports, away: Away) -> Command {
-    let here = folder.display().to_string();
     let mut snippet = include_str!("../../deploy/gateways/caddy/Caddyfile").to_owned();
-    let asks = address(free_port());
-    let own = format!("http://:{} {{\n\tbind 127.0.0.1", ports.own);
-    let mut changes = vec![
-        (
-            "{\n\tservers",
-            "{\n\tadmin off\n\tpersist_config off\n\tservers".to_owned(),
-        ),
-        ("http://:80 {", own),
-        ("10.0.0.0/8", "127.0.0.1/32".to_owned()),
-        ("127.0.0.1:9797", address(ports.daemon)),
-        ("127.0.0.1:8080", address(ports.upstream)),
-        ("/var/log/caddy", here.clone()),
-    ];
-    if away == Away::Open {
-        let open = include_str!("../../deploy/gateways/caddy/fail-open.Caddyfile");
-        let begin = snippet.find("\tforward_auth 127.0.0.1:9797 {").unwrap();
-        let end = begin + snippet[begin..].find("\n\t}\n").unwrap() + "\n\t}\n".len();
-        snippet.replace_range(begin..end, "\timport tokentrip\n");
-        let (block, site) = open.split_once("\n\nhttp://").unwrap();
-        // Options come first, then snippets, then sites.
-        let at = snippet.find("http://:80 {").unwrap();
-        snippet.insert_str(at, &format!("{block}\n\n"));
-        snippet += &format!("\nhttp://{site}");
-        changes.push(("127.0.0.1:9796", asks));
+    if away == Away::Closed {
+        return gateways::caddy(folder, ports, &snippet, Vec::new());
     }
-    fs::write(folder.join("Caddyfile"), adapted(&snippet, &changes)).unwrap();
-    let mut command = peer("caddy");
-    command
-        .args(["run", "--adapter", "caddyfile", "--config"])
-        .arg(folder.join("Caddyfile"));
-    command
-        .env("XDG_DATA_HOME", &here)
-        .env("XDG_CONFIG_HOME", &here);
-    command
+    let open = include_str!("../../deploy/gateways/caddy/fail-open.Caddyfile");
+    let begin = snippet.find("\tforward_auth 127.0.0.1:9797 {").unwrap();
+    let end = begin + snippet[begin..].find("\n\t}\n").unwrap() + "\n\t}\n".len();
+    snippet.replace_range(begin..end, "\timport tokentrip\n");
+    let (block, site) = open.split_once("\n\nhttp://").unwrap();
+    // Options come first, then snippets, then sites.
+    let at = snippet.find("http://:80 {").unwrap();
+    snippet.insert_str(at, &format!("{block}\n\n"));
+    snippet += &format!("\nhttp://{site}");
+    let asks = vec![("127.0.0.1:9796", address(free_port()))];
+    gateways::caddy(folder, ports, &snippet, asks)
 }

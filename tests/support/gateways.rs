@@ -63,11 +63,26 @@ impl Gateway {
         };
         let command = match kind {
             Kind::NginxUnsigned | Kind::NginxNjs => nginx(kind, folder, &ports),
-            Kind::HaProxy => haproxy(folder, &ports),
-            Kind::Apache => apache(folder, &ports),
-            Kind::Envoy => envoy(folder, &ports),
-            Kind::Traefik => traefik(folder, &ports),
-            Kind::Caddy => caddy(folder, &ports),
+            Kind::HaProxy => haproxy(folder, &ports, Vec::new(), ""),
+            Kind::Apache => {
+                let snippet = include_str!("../../deploy/gateways/apache/tokentrip.conf");
+                let here = folder.display().to_string();
+                let lines = adapted(snippet, &[("/var/log/apache2", here)]);
+                apache(folder, &ports, "setenvif", &lines)
+            }
+            Kind::Envoy => {
+                let snippet = include_str!("../../deploy/gateways/envoy/tokentrip.yaml");
+                let uri = ("127.0.0.1:9797", address(daemon));
+                envoy(folder, &ports, snippet, vec![uri])
+            }
+            Kind::Traefik => {
+                let dynamic = include_str!("../../deploy/gateways/traefik/dynamic.yml");
+                traefik(folder, &ports, Vec::new(), dynamic, Vec::new())
+            }
+            Kind::Caddy => {
+                let snippet = include_str!("../../deploy/gateways/caddy/Caddyfile");
+                caddy(folder, &ports, snippet, Vec::new())
+            }
         };
         Self::spawn(&format!("{kind:?}"), command, folder, &ports)
     }
@@ -181,37 +196,59 @@ pub(crate) fn address(port: u16) -> String {
 }
 
 fn nginx(kind: Kind, folder: &Path, ports: &Ports) -> Command {
-    let here = folder.display().to_string();
-    let njs = kind == Kind::NginxNjs;
-    let mut changes = vec![("127.0.0.1:9797", address(ports.daemon))];
-    let snippet = if njs {
-        changes.push(("/etc/nginx", here.clone()));
-        include_str!("../../deploy/gateways/nginx/njs.conf")
-    } else {
-        include_str!("../../deploy/gateways/nginx/unsigned.conf")
-    };
-    fs::write(folder.join("snippet.conf"), adapted(snippet, &changes)).unwrap();
-    if njs {
-        let script = include_str!("../../deploy/gateways/nginx/tokentrip.js");
-        let script = adapted(script, &[("/etc/nginx", here.clone())]);
-        fs::write(folder.join("tokentrip.js"), script).unwrap();
-        fs::write(folder.join("tokentrip.key"), [7; 32]).unwrap();
+    let server = format!(
+        "location / {{ proxy_pass http://{}; }}",
+        address(ports.upstream)
+    );
+    // One process, so that a worker of nobody's need not read what is root's here.
+    let main = "master_process off;\n";
+    if kind == Kind::NginxNjs {
+        let http = njs(folder, ports);
+        return nginx_around(folder, ports.own, &format!("{NJS}{main}"), &http, &server);
     }
-    let load = if njs {
-        "load_module /usr/lib/nginx/modules/ngx_http_js_module.so;\n"
-    } else {
-        ""
-    };
+    let snippet = include_str!("../../deploy/gateways/nginx/unsigned.conf");
+    let snippet = adapted(snippet, &[("127.0.0.1:9797", address(ports.daemon))]);
+    fs::write(folder.join("unsigned.conf"), snippet).unwrap();
+    let http = format!("include {}/unsigned.conf;", folder.display());
+    nginx_around(folder, ports.own, main, &http, &server)
+}
+
+/// What loads njs.
+pub(crate) const NJS: &str = "load_module /usr/lib/nginx/modules/ngx_http_js_module.so;\n";
+
+/// Puts njs' script and its key there, and gives what includes them.
+pub(crate) fn njs(folder: &Path, ports: &Ports) -> String {
+    let here = folder.display().to_string();
+    let changes = [
+        ("127.0.0.1:9797", address(ports.daemon)),
+        ("/etc/nginx", here.clone()),
+    ];
+    let njs = include_str!("../../deploy/gateways/nginx/njs.conf");
+    fs::write(folder.join("njs.conf"), adapted(njs, &changes)).unwrap();
+    let script = include_str!("../../deploy/gateways/nginx/tokentrip.js");
+    let script = adapted(script, &[("/etc/nginx", here.clone())]);
+    fs::write(folder.join("tokentrip.js"), script).unwrap();
+    fs::write(folder.join("tokentrip.key"), [7; 32]).unwrap();
+    format!("include {here}/njs.conf;")
+}
+
+/// nginx with these lines at its top, in `http` and in its one `server`.
+pub(crate) fn nginx_around(
+    folder: &Path,
+    own: u16,
+    main: &str,
+    http: &str,
+    server: &str,
+) -> Command {
+    let here = folder.display();
     let kept = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"];
     let kept: String = (kept.iter())
-        .map(|kind| format!("    {kind}_temp_path {here}/{kind};\n"))
+        .map(|kind| format!("{kind}_temp_path {here}/{kind};\n"))
         .collect();
     let config = format!(
-        "{load}daemon off;\nmaster_process off;\npid {here}/pid;\nerror_log {here}/error.log;\nevents {{}}\n\
-         http {{\n{kept}    include {here}/snippet.conf;\n    server {{\n        listen {};\n        \
-         access_log {here}/tokentrip.log tokentrip;\n        location / {{ proxy_pass http://{}; }}\n    }}\n}}\n",
-        address(ports.own),
-        address(ports.upstream),
+        "{main}daemon off;\npid {here}/nginx.pid;\nerror_log {here}/error.log;\nevents {{}}\nhttp {{\n{kept}{http}\n\
+         server {{\nlisten {};\naccess_log {here}/tokentrip.log tokentrip;\n{server}\n}}\n}}\n",
+        address(own)
     );
     fs::write(folder.join("nginx.conf"), config).unwrap();
     let mut command = Command::new("nginx");
@@ -220,9 +257,15 @@ fn nginx(kind: Kind, folder: &Path, ports: &Ports) -> Command {
     command
 }
 
-fn haproxy(folder: &Path, ports: &Ports) -> Command {
+/// HAProxy with the log's snippet, changed so besides, and these sections behind it.
+pub(crate) fn haproxy(
+    folder: &Path,
+    ports: &Ports,
+    more: Vec<(&str, String)>,
+    sections: &str,
+) -> Command {
     let snippet = include_str!("../../deploy/gateways/haproxy/tokentrip.cfg");
-    let changes = [
+    let mut changes = vec![
         (
             "log /dev/log local0",
             "log stdout format raw local0".to_owned(),
@@ -230,31 +273,32 @@ fn haproxy(folder: &Path, ports: &Ports) -> Command {
         ("bind :80", format!("bind {}", address(ports.own))),
         ("127.0.0.1:8080", address(ports.upstream)),
     ];
-    fs::write(folder.join("haproxy.cfg"), adapted(snippet, &changes)).unwrap();
+    changes.extend(more);
+    let config = adapted(snippet, &changes) + sections;
+    fs::write(folder.join("haproxy.cfg"), config).unwrap();
     let mut command = Command::new("haproxy");
     command.arg("-db").arg("-f").arg(folder.join("haproxy.cfg"));
     command
 }
 
-fn apache(folder: &Path, ports: &Ports) -> Command {
+/// Apache with this module beside the usual ones, and these lines.
+pub(crate) fn apache(folder: &Path, ports: &Ports, module: &str, lines: &str) -> Command {
     let here = folder.display().to_string();
-    let snippet = include_str!("../../deploy/gateways/apache/tokentrip.conf");
-    let snippet = adapted(snippet, &[("/var/log/apache2", here.clone())]);
     let modules = [
         "mpm_event",
         "authz_core",
-        "setenvif",
         "unique_id",
         "remoteip",
         "proxy",
         "proxy_http",
+        module,
     ];
     let modules: String = (modules.iter())
         .map(|name| format!("LoadModule {name}_module /usr/lib/apache2/modules/mod_{name}.so\n"))
         .collect();
     let config = format!(
         "ServerRoot {here}\nServerName localhost\nPidFile {here}/pid\nListen {}\nErrorLog {here}/error.log\n{modules}\
-         RemoteIPHeader X-Forwarded-For\nRemoteIPInternalProxy 127.0.0.1\nProxyPass / http://{}/\n{snippet}",
+         RemoteIPHeader X-Forwarded-For\nRemoteIPInternalProxy 127.0.0.1\nProxyPass / http://{}/\n{lines}",
         address(ports.own),
         address(ports.upstream),
     );
@@ -265,10 +309,15 @@ fn apache(folder: &Path, ports: &Ports) -> Command {
     command
 }
 
-fn envoy(folder: &Path, ports: &Ports) -> Command {
+/// Envoy with this configuration, changed so besides.
+pub(crate) fn envoy(
+    folder: &Path,
+    ports: &Ports,
+    config: &str,
+    more: Vec<(&str, String)>,
+) -> Command {
     let here = folder.display().to_string();
-    let snippet = include_str!("../../deploy/gateways/envoy/tokentrip.yaml");
-    let changes = [
+    let mut changes = vec![
         (
             "address: 0.0.0.0, port_value: 80}",
             format!("address: 127.0.0.1, port_value: {}}}", ports.own),
@@ -278,7 +327,6 @@ fn envoy(folder: &Path, ports: &Ports) -> Command {
             format!("port_value: {}", ports.upstream),
         ),
         ("port_value: 9797", format!("port_value: {}", ports.daemon)),
-        ("127.0.0.1:9797", address(ports.daemon)),
         (
             "xff_num_trusted_hops: 0",
             "xff_num_trusted_hops: 1".to_owned(),
@@ -286,49 +334,56 @@ fn envoy(folder: &Path, ports: &Ports) -> Command {
         ("/var/log/envoy", here.clone()),
         ("/etc/envoy", here),
     ];
-    fs::write(folder.join("envoy.yaml"), adapted(snippet, &changes)).unwrap();
+    changes.extend(more);
+    fs::write(folder.join("envoy.yaml"), adapted(config, &changes)).unwrap();
     let keys = include_str!("../fixtures/keys/public.jwks.json");
     fs::write(folder.join("jwks.json"), keys).unwrap();
     let mut command = peer("envoy");
     command.arg("-c").arg(folder.join("envoy.yaml"));
-    command.args([
-        "--use-dynamic-base-id",
-        "--concurrency",
-        "1",
-        "--file-flush-interval-msec",
-        "100",
-    ]);
+    command.args(["--use-dynamic-base-id", "--concurrency", "1"]);
+    command.args(["--file-flush-interval-msec", "100"]);
     command
 }
 
-fn traefik(folder: &Path, ports: &Ports) -> Command {
+/// Traefik with its fixed configuration changed so besides, and with this dynamic one, changed so besides.
+pub(crate) fn traefik(
+    folder: &Path,
+    ports: &Ports,
+    more_fixed: Vec<(&str, String)>,
+    dynamic: &str,
+    more: Vec<(&str, String)>,
+) -> Command {
     let here = folder.display().to_string();
     let fixed = include_str!("../../deploy/gateways/traefik/traefik.yml");
-    let changes = [
+    let mut changes = vec![
         ("\":80\"", format!("\"{}\"", address(ports.own))),
         ("10.0.0.0/8", "127.0.0.1/32".to_owned()),
         ("/etc/traefik", here.clone()),
         ("/var/log/traefik", here),
     ];
+    changes.extend(more_fixed);
     fs::write(folder.join("traefik.yml"), adapted(fixed, &changes)).unwrap();
-    let dynamic = include_str!("../../deploy/gateways/traefik/dynamic.yml");
-    let changes = [
+    let mut changes = vec![
         ("127.0.0.1:9797", address(ports.daemon)),
         ("127.0.0.1:8080", address(ports.upstream)),
     ];
+    changes.extend(more);
     fs::write(folder.join("dynamic.yml"), adapted(dynamic, &changes)).unwrap();
     let mut command = peer("traefik");
-    command.arg(format!(
-        "--configFile={}",
-        folder.join("traefik.yml").display()
-    ));
+    let config = folder.join("traefik.yml");
+    command.arg(format!("--configFile={}", config.display()));
     command
 }
 
-fn caddy(folder: &Path, ports: &Ports) -> Command {
+/// Caddy with this configuration, changed so besides.
+pub(crate) fn caddy(
+    folder: &Path,
+    ports: &Ports,
+    snippet: &str,
+    more: Vec<(&str, String)>,
+) -> Command {
     let here = folder.display().to_string();
-    let snippet = include_str!("../../deploy/gateways/caddy/Caddyfile");
-    let changes = [
+    let mut changes = vec![
         // No port for administration, which every other Caddy here would want, too.
         (
             "{\n\tservers",
@@ -343,6 +398,7 @@ fn caddy(folder: &Path, ports: &Ports) -> Command {
         ("127.0.0.1:8080", address(ports.upstream)),
         ("/var/log/caddy", here.clone()),
     ];
+    changes.extend(more);
     fs::write(folder.join("Caddyfile"), adapted(snippet, &changes)).unwrap();
     let mut command = peer("caddy");
     command

@@ -4,6 +4,7 @@
 //! Does not know: anything of the crate but its names.
 
 use super::daemon::tokentrip;
+use super::hook::Hook;
 use super::logs::ISSUER;
 use rusqlite::Connection;
 use serde_json::Value;
@@ -13,22 +14,41 @@ use std::io::Write;
 use std::path::Path;
 use tempfile::TempDir;
 
-/// A folder with an empty log and the issuer's keys, and a configuration for them.
-pub(crate) fn house() -> (TempDir, String) {
+/// A folder with an empty log, the issuer's keys, and the secret that a hook signs with.
+pub(crate) fn furnished() -> TempDir {
     let folder = tempfile::tempdir().unwrap();
-    let at = |name: &str| folder.path().join(name);
-    fs::write(
-        at("keys.json"),
-        include_str!("../fixtures/keys/public.jwks.json"),
-    )
-    .unwrap();
-    fs::write(at("access.log"), "").unwrap();
+    let keys = include_str!("../fixtures/keys/public.jwks.json");
+    let secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+    for (name, text) in [
+        ("keys.json", keys),
+        ("hook.secret", secret),
+        ("access.log", ""),
+    ] {
+        fs::write(folder.path().join(name), text).unwrap();
+    }
+    folder
+}
+
+/// Such a folder, and a configuration for its log.
+pub(crate) fn house() -> (TempDir, String) {
+    let folder = furnished();
     let config = format!(
         "[[source]]\npath = \"{}\"\n[[issuer]]\nissuer = \"{ISSUER}\"\njwks = \"keys.json\"\n\
          [state]\nfolder = \"state\"\n",
-        at("access.log").display()
+        folder.path().join("access.log").display()
     );
     (folder, config)
+}
+
+/// A configuration for such a folder, in which a hook is called for everything that is decided. `more` goes on with
+/// `[response]`.
+pub(crate) fn enforcing(hook: &Hook, more: &str) -> String {
+    format!(
+        "[[source]]\npath = \"access.log\"\ntrusted_proxies = [\"10.0.0.0/8\"]\n[[issuer]]\nissuer = \"{ISSUER}\"\n\
+         jwks = \"keys.json\"\nprotected_paths = [\"/api/\"]\n[[provider]]\nkind = \"webhook\"\nurl = \"{}\"\n\
+         secret_file = \"hook.secret\"\n[state]\nfolder = \"state\"\n[response]\nmode = \"enforce\"\n{more}",
+        hook.url
+    )
 }
 
 /// Adds to a log, which is made when it is missing.

@@ -240,13 +240,16 @@ impl World {
         let actions = new["requiredActions"]
             .as_array()
             .ok_or("no required actions")?;
-        let updates = actions
-            .iter()
-            .filter(|action| *action == "UPDATE_PASSWORD")
-            .count();
         let kept = self.users[id]["requiredActions"].as_array();
-        if updates != 1
-            || kept.is_some_and(|kept| kept.iter().any(|action| !actions.contains(action)))
+        let kept = kept.cloned().unwrap_or_default();
+        let known = ["UPDATE_PASSWORD", "CONFIGURE_TOTP"];
+        let is_new = |action: &&Value| !kept.contains(action);
+        let new_ones: Vec<_> = actions.iter().filter(is_new).collect();
+        let one_more = actions.len() == kept.len() + 1 && new_ones.len() == 1;
+        if !one_more
+            || !new_ones
+                .iter()
+                .all(|action| known.iter().any(|name| *action == name))
         {
             return Err("the required actions are wrong");
         }
