@@ -1,9 +1,13 @@
-//! The fire drill, through a whole daemon: it finds what is broken, and hurts nobody.
+//! The fire drill, through a whole daemon: it finds what is broken, and hurts nobody. The guide to it, followed with a real
+//! nginx.
 
-use crate::support::daemon::{Daemon, tokentrip};
+use crate::support::daemon::{Daemon, tokentrip, until};
+use crate::support::gateways::upstream;
 use crate::support::hook::Hook;
-use crate::support::house::house;
+use crate::support::house::{furnished, house};
 use crate::support::logs::{BROWSER, ISSUER, LISBON, MORNING_S, line, token};
+use crate::support::nginx::Nginx;
+use regex::Regex;
 use std::fs;
 use std::path::Path;
 
@@ -21,7 +25,6 @@ fn drill(folder: &Path) -> (Option<i32>, String) {
 fn a_drill_goes_through_every_link_and_says_which_one_is_broken() {
     let (folder, config) = house();
     let at = |name: &str| folder.path().join(name);
-    fs::write(at("hook.secret"), "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").unwrap();
     fs::write(
         at("access.log"),
         line(MORNING_S, LISBON, BROWSER, "/api", &token("alice")),
@@ -60,6 +63,11 @@ fn a_drill_goes_through_every_link_and_says_which_one_is_broken() {
     let incidents = daemon.incidents();
     assert_eq!(incidents[0]["state"], "false_positive");
     assert_eq!(daemon.metric("tokentrip_denylist_size", &[]), 0.0);
+    until("the end is told, too", || {
+        let calls = told.calls();
+        let last = calls.last()?;
+        (last.body["type"] == "incident.resolved").then_some(())
+    });
     assert!(daemon.terminate().success());
 
     let daemon = Daemon::start(folder.path(), &receivers(&deaf));
@@ -70,4 +78,71 @@ fn a_drill_goes_through_every_link_and_says_which_one_is_broken() {
         "{said}"
     );
     assert!(daemon.terminate().success());
+}
+
+/// The guide, with the places of this test for those that it names.
+fn guide(folder: &Path, port: u16) -> String {
+    let here = |name: &str| folder.join(name).display().to_string();
+    let guide = include_str!("../deploy/guides/drill.md");
+    let places = [
+        ("/var/log/nginx/tokentrip.log", here("access.log")),
+        ("https://idp.example.com/jwks.json", "keys.json".to_owned()),
+        (
+            "/var/log/tokentrip/incidents.ndjson",
+            here("incidents.ndjson"),
+        ),
+        ("/var/lib/tokentrip", here("state")),
+        ("127.0.0.1:9797", format!("127.0.0.1:{port}")),
+    ];
+    places.iter().fold(guide.to_owned(), |text, (there, here)| {
+        assert!(text.contains(there), "the guide has no {there}");
+        text.replace(there, here)
+    })
+}
+
+/// The blocks of a language.
+fn blocks<'a>(guide: &'a str, language: &str) -> Vec<&'a str> {
+    let fence = format!("```{language}\n");
+    let parts = guide.split(&*fence).skip(1);
+    parts
+        .map(|rest| rest.split("```").next().unwrap())
+        .collect()
+}
+
+/// What a block shows below its command, where `…` stands for anything.
+fn shows(block: &str, said: &str) {
+    let (command, shown) = block.split_once('\n').unwrap();
+    assert!(
+        command.starts_with("$ tokentrip drill --config "),
+        "{command}"
+    );
+    let pattern = regex::escape(shown).replace('…', ".*");
+    let pattern = Regex::new(&format!("^{pattern}$")).unwrap();
+    assert!(
+        pattern.is_match(said),
+        "the guide shows\n{shown}\nand it says\n{said}"
+    );
+}
+
+#[test]
+fn the_guide_is_followed_with_a_real_nginx_and_says_what_the_program_says() {
+    let folder = furnished();
+    let config = guide(folder.path(), 0);
+    let daemon = Daemon::start(folder.path(), blocks(&config, "toml")[0]);
+    let nginx = Nginx::start(folder.path(), daemon.port, upstream());
+    assert_eq!(
+        nginx.ask("/api/orders", LISBON, BROWSER, &token("alice")),
+        200
+    );
+    let guide = guide(folder.path(), daemon.port);
+    let shown = blocks(&guide, "console");
+    let (code, said) = drill(folder.path());
+    assert_eq!(code, Some(0), "{said}");
+    shows(shown[0], &said);
+    let told = fs::read_to_string(folder.path().join("incidents.ndjson")).unwrap();
+    assert!(told.contains("tokentrip-drill-"));
+    assert!(daemon.terminate().success());
+    let (code, said) = drill(folder.path());
+    assert_eq!(code, Some(1), "{said}");
+    shows(shown[1], &said);
 }

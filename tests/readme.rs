@@ -127,6 +127,7 @@ fn the_links_between_documents_lead_somewhere() {
         "tests/README.md",
         "rules/README.md",
         "sample-logs/README.md",
+        "deploy/guides/drill.md",
         "deploy/guides/investigate.md",
         "deploy/kubernetes/README.md",
     ];

@@ -8,11 +8,14 @@
 use super::Error;
 use super::doctor::daemon::reachable;
 use super::incidents::{configured, say, store_of};
+use super::receivers::Receivers;
 use crate::cli::Drill;
 use crate::config::{Config, Source};
 use crate::domain::incident::{Incident, State};
 use crate::ingest::discover::{Input, discover};
 use crate::outbound::{Caller, now};
+use crate::response::case::{CaseFile, NoCase};
+use crate::sinks::{self, Event};
 use crate::store::{Query, Store};
 use data_encoding::{BASE64URL_NOPAD, HEXLOWER};
 use serde_json::{Value, json};
@@ -20,6 +23,7 @@ use std::ffi::OsString;
 use std::fs::OpenOptions;
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// What the subject of every drill begins with: people see it in messages.
@@ -113,10 +117,7 @@ impl Rehearsal<'_> {
         let mut broken = self.denial(&incident)? + self.messages(&incident)?;
         self.calls(&incident)?;
         self.store.undo(id, self.by, now()).map_err(Error::shown)?;
-        let state = State::FalsePositive;
-        self.store
-            .set_state(id, state, Vec::new(), self.by, now())
-            .map_err(Error::shown)?;
+        self.close(incident)?;
         if patiently(|| Ok((self.check()? == 200).then_some(())))?.is_some() {
             say("taken back  /v1/check lets the made-up token pass again")?;
         } else {
@@ -124,6 +125,18 @@ impl Rehearsal<'_> {
             broken += 1;
         }
         Ok(broken)
+    }
+
+    /// Says that it was none, and tells those who were told of it.
+    fn close(&self, mut incident: Incident) -> Result<(), Error> {
+        incident.state = State::FalsePositive;
+        let case: Arc<dyn CaseFile> = Arc::new(NoCase);
+        let receivers = Receivers::new(self.config, &case)?;
+        let alerts = sinks::alerts(&receivers.sinks, Event::Resolved, &incident);
+        self.store
+            .set_state(incident.id, incident.state, alerts, self.by, now())
+            .map_err(Error::shown)?;
+        Ok(())
     }
 
     fn incident(&self, subject: &str) -> Result<Option<Incident>, Error> {
