@@ -137,6 +137,8 @@ fn every_provider_says_the_calls_it_would_make() {
             Step::Password,
             Step::Ask,
             Step::Block,
+            Step::Risk,
+            Step::Mfa,
             Step::Undo,
         ];
         for (target, step) in targets

@@ -128,6 +128,8 @@ fn step(name: &str) -> Step {
         Step::Password,
         Step::Ask,
         Step::Block,
+        Step::Risk,
+        Step::Mfa,
         Step::Undo,
     ];
     steps

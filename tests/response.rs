@@ -134,6 +134,22 @@ async fn keycloak_ends_a_session_logs_out_and_requires_a_password_and_a_second_t
 }
 
 #[tokio::test]
+async fn keycloak_has_a_second_factor_set_up_at_the_next_login() {
+    let (fake, keycloak) = pair().await;
+    let mfa = || subject(Step::Mfa, USER);
+    assert_eq!(act(&keycloak, mfa()).await, Outcome::AlreadyDone);
+    fake.world(|world| {
+        world.users.get_mut(USER).unwrap()["requiredActions"] = serde_json::json!([]);
+    });
+    assert_eq!(act(&keycloak, mfa()).await, Outcome::Done);
+    fake.world(|world| {
+        let actions = &world.users[USER]["requiredActions"];
+        assert_eq!(*actions, serde_json::json!(["CONFIGURE_TOTP"]));
+        assert_eq!(world.violations, [""; 0]);
+    });
+}
+
+#[tokio::test]
 async fn the_calls_that_are_shown_are_the_calls_that_are_made() {
     let (fake, keycloak) = pair().await;
     for what in [
@@ -276,6 +292,7 @@ impl Receiver {
         Told {
             name: "hook".into(),
             level_min: Level::Medium,
+            every_incident: false,
             sink: (webhook::KIND.make)(&options, &Caller::new().unwrap()).unwrap(),
         }
     }

@@ -9,6 +9,7 @@ use super::pretty::{self, Palette};
 use super::receivers::Receivers;
 use crate::cli::{Color, ConfigFile, Decision, Forget, Incidents, Moment, Output, Range};
 use crate::config::{Config, environment_of_process};
+use crate::domain::action::Action;
 use crate::domain::ids::IncidentId;
 use crate::domain::incident::{Incident, State};
 use crate::outbound::now;
@@ -43,7 +44,7 @@ pub(super) fn run(ask: &Incidents, color: Color) -> Result<u8, Error> {
             list(&open(config)?, query, *output)
         }
         Incidents::Show { id, config, output } => show(&open(config)?, *id, *output, color),
-        Incidents::Approve(decision) => approve(decision),
+        Incidents::Approve(range) => each(range, approve),
         Incidents::Undo(range) => each(range, undo),
         Incidents::Replay(range) => each(range, replay),
         Incidents::Acknowledge(decision) => {
@@ -183,37 +184,19 @@ fn show(store: &Store, id: IncidentId, output: Option<Output>, color: Color) -> 
     Ok(0)
 }
 
-fn approve(decision: &Decision) -> Result<u8, Error> {
-    let store = open(&decision.config)?;
-    known(&store, decision.id)?;
-    let released = store
-        .approve(decision.id, &decision.by, now())
-        .map_err(Error::shown)?;
-    if released.is_empty() {
-        return Err(Error::new(format!("nothing of {} waits for approval", decision.id)).help(
-            "in mode observe nothing is planned; `[response] mode = \"approve\"` plans and waits",
-        ));
-    }
-    for action in &released {
-        say(&format!(
-            "goes ahead: {} ({})",
-            action.calls.join(", "),
-            action.provider
-        ))?;
-    }
-    Ok(0)
-}
-
-/// Does something to one incident, or to all of a time.
+/// Does something to one incident, or to all of a time, and says what came of it.
 fn each(
     range: &Range,
-    work: fn(&Store, IncidentId, &str) -> Result<(), Error>,
+    work: fn(&Store, IncidentId, &str) -> Result<Vec<String>, Error>,
 ) -> Result<u8, Error> {
     let store = open(&range.config)?;
     if let Some(id) = range.id {
         known(&store, id)?;
-        work(&store, id, &range.by)?;
-        return Ok(0);
+        let done = work(&store, id, &range.by)?;
+        if done.is_empty() {
+            return Err(nothing_waits(id));
+        }
+        return say(&done.join("\n"));
     }
     let since = match range.since {
         Some(Moment::At(time)) => time,
@@ -228,9 +211,12 @@ fn each(
     loop {
         let page = store.incidents(&query).map_err(Error::shown)?;
         for incident in &page.incidents {
-            say(&format!("{}  {}", incident.id, incident.title))?;
-            work(&store, incident.id, &range.by)?;
-            count += 1;
+            let done = work(&store, incident.id, &range.by)?;
+            if !done.is_empty() {
+                let (id, title, done) = (incident.id, &incident.title, done.join("\n"));
+                say(&format!("{id}  {title}\n{done}"))?;
+                count += 1;
+            }
         }
         match page.next {
             Some(cursor) => query.cursor = Some(cursor),
@@ -239,25 +225,40 @@ fn each(
     }
 }
 
-fn undo(store: &Store, id: IncidentId, by: &str) -> Result<(), Error> {
-    let undone = store.undo(id, by, now()).map_err(Error::shown)?;
-    for target in &undone.targets {
-        say(&format!("no longer denied: {target}"))?;
-    }
-    if undone.reversed > 0 {
-        say(&format!("{} calls are being taken back", undone.reversed))?;
-    }
-    say(&format!(
-        "{} calls that were not made yet will not be made; a logout or a mail cannot be taken back",
-        undone.cancelled
-    ))?;
-    Ok(())
+/// Nothing, where nothing waits.
+fn approve(store: &Store, id: IncidentId, by: &str) -> Result<Vec<String>, Error> {
+    let released = store.approve(id, by, now()).map_err(Error::shown)?;
+    let said = |action: &Action| {
+        let calls = action.calls.join(", ");
+        format!("goes ahead: {calls} ({})", action.provider)
+    };
+    Ok(released.iter().map(said).collect())
 }
 
-fn replay(store: &Store, id: IncidentId, by: &str) -> Result<(), Error> {
+fn nothing_waits(id: IncidentId) -> Error {
+    Error::new(format!("nothing of {id} waits for approval"))
+        .help("in mode observe nothing is planned; `[response] mode = \"approve\"` plans and waits")
+}
+
+fn undo(store: &Store, id: IncidentId, by: &str) -> Result<Vec<String>, Error> {
+    let undone = store.undo(id, by, now()).map_err(Error::shown)?;
+    let targets = undone.targets.iter();
+    let mut said: Vec<_> = targets
+        .map(|target| format!("no longer denied: {target}"))
+        .collect();
+    if undone.reversed > 0 {
+        said.push(format!("{} calls are being taken back", undone.reversed));
+    }
+    said.push(format!(
+        "{} calls that were not made yet will not be made; a logout or a mail cannot be taken back",
+        undone.cancelled
+    ));
+    Ok(said)
+}
+
+fn replay(store: &Store, id: IncidentId, by: &str) -> Result<Vec<String>, Error> {
     let count = store.replay(id, by, now()).map_err(Error::shown)?;
-    say(&format!("{count} calls and messages are tried again"))?;
-    Ok(())
+    Ok(vec![format!("{count} calls and messages are tried again")])
 }
 
 /// Sets where an incident stands, and tells everybody who was told that it opened.

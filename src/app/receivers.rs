@@ -10,7 +10,7 @@ use crate::outbound::options::OptionsError;
 use crate::response::breaker::Budget;
 use crate::response::case::CaseFile;
 use crate::response::mirrors::{self, Mirror};
-use crate::response::plan::Policy;
+use crate::response::plan::policy::Policy;
 use crate::response::providers::{self, Provider, Setting};
 use crate::sinks::Receiver;
 use std::collections::BTreeMap;
@@ -74,11 +74,16 @@ fn receiver(configured: &Sink, caller: &Caller) -> Result<Receiver, Error> {
     let Sink {
         name,
         level_min,
+        every_incident,
         kind,
         options,
     } = configured;
     let made = Receiver::new(name, *level_min, kind, options, caller);
-    made.map_err(|error| unusable(name, &error))
+    let receiver = made.map_err(|error| unusable(name, &error))?;
+    Ok(Receiver {
+        every_incident: *every_incident,
+        ..receiver
+    })
 }
 
 fn mirror(configured: &Copied) -> Result<Arc<dyn Mirror>, Error> {
@@ -102,6 +107,8 @@ fn policy(config: &Config) -> Policy {
         password: response.password,
         ask: response.ask,
         block: response.block,
+        risk: response.risk,
+        mfa: response.mfa,
         rules,
         act_on_accepted: response.act_on_accepted,
         budget: Budget {

@@ -49,8 +49,11 @@ pub enum Incidents {
         output: Option<Output>,
     },
     /// Lets the actions that wait for a person go ahead
-    #[command(after_help = "Example:\n  tokentrip incidents approve i-00000000000000000001")]
-    Approve(Decision),
+    #[command(after_help = "\
+Examples:
+  tokentrip incidents approve i-00000000000000000001
+  tokentrip incidents approve --since 15m")]
+    Approve(Range),
     /// Takes back what can be taken back: denials, and calls that were not made yet
     #[command(after_help = "\
 Examples:

@@ -40,6 +40,8 @@ pub struct Sink {
     pub name: String,
     /// Incidents below this are not sent.
     pub level_min: Level,
+    /// Each incident is sent, however many there are at once.
+    pub every_incident: bool,
     /// What it is: one of [`sinks::ALL`].
     pub kind: &'static str,
     /// What it needs.
@@ -131,11 +133,13 @@ pub(super) fn read_sinks(root: &Section<'_>) -> Vec<Sink> {
         let (name, kind) = kind(section, &kinds)?;
         // What is below is not worth a person's time, by the meaning of the levels.
         let level_min = section.word("level_min", &levels).unwrap_or(Level::Medium);
+        let every_incident = section.flag("every_incident").unwrap_or(false);
         let options = options(section, kind.keys);
         section.end();
         Some(Sink {
             name,
             level_min,
+            every_incident,
             kind: kind.name,
             options: options?,
         })

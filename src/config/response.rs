@@ -51,6 +51,10 @@ pub struct Response {
     pub ask: Mode,
     /// Blocking the suspect's address at the edge.
     pub block: Mode,
+    /// That of step 4, for telling the provider of the risk: `approve` at most unless configured.
+    pub risk: Mode,
+    /// That of step 4, for a second factor: `approve` at most unless configured.
+    pub mfa: Mode,
     /// Subjects that may be logged out in a minute.
     pub subjects_per_minute_max: u32,
     /// Subjects that may be logged out in a day.
@@ -97,6 +101,12 @@ pub(super) fn read(root: &Section<'_>) -> Response {
     let mode = section.word("mode", &Mode::ALL).unwrap_or_default();
     let steps = section.section("steps");
     let step = |key| steps.word(key, &Mode::ALL).unwrap_or(mode);
+    // What outlives the incident is a person's to decide, unless somebody says otherwise.
+    let proposal = |key| {
+        steps
+            .word(key, &Mode::ALL)
+            .unwrap_or(mode.min(Mode::Approve))
+    };
     let response = Response {
         mode,
         deny: step("deny"),
@@ -104,6 +114,8 @@ pub(super) fn read(root: &Section<'_>) -> Response {
         password: step("password"),
         ask: step("ask"),
         block: step("block"),
+        risk: proposal("risk"),
+        mfa: proposal("mfa"),
         // Budgets: a theft concerns a few subjects. More at once is an attack on the responder, or
         // a broken rule.
         subjects_per_minute_max: section

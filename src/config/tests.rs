@@ -66,6 +66,13 @@ fn the_example_with_every_key_loads() {
         "Acme sessions"
     );
     assert_eq!(config.response.block, Mode::Approve);
+    let enforced = read("[response]\nmode = \"enforce\"\n", &[])
+        .unwrap()
+        .response;
+    assert_eq!(
+        (enforced.block, enforced.risk, enforced.mfa),
+        (Mode::Enforce, Mode::Approve, Mode::Approve)
+    );
     assert_eq!(
         config.server.check_listen.map(|address| address.port()),
         Some(9798)

@@ -55,6 +55,10 @@ pub enum Step {
     Ask,
     /// 2, at the edge: block the suspect's address.
     Block,
+    /// 4: tell the provider that the account is at risk, so that its own policies ask for more.
+    Risk,
+    /// 4: have a second factor set up.
+    Mfa,
     /// Look whether what was revoked is gone.
     Verify,
     /// Take back what a provider did.
@@ -69,6 +73,8 @@ impl Step {
             Self::Revoke => "revoke",
             Self::Ask => "ask",
             Self::Block => "block",
+            Self::Risk => "risk",
+            Self::Mfa => "mfa",
             Self::Verify => "verify",
             Self::Undo => "undo",
         }

@@ -5,7 +5,9 @@
 //! Does not know: the wall clock, what the actions are. What it remembers is kept by whoever
 //! snapshots the engine.
 
+use crate::domain::context::Prefix;
 use crate::domain::ids::IncidentId;
+use crate::domain::incident::Incident;
 use crate::domain::time::Time;
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
@@ -98,9 +100,7 @@ impl Breaker {
         if others.any(|s| apart_ms(s.at, now) < COOLDOWN_MS) {
             return Err(Stop::Cooldown);
         }
-        let young = hurt
-            .since
-            .is_none_or(|since| apart_ms(since, now) < YOUNG_MS);
+        let young = is_young(hurt.since, now);
         self.open = !self.has_room(&hurt.suspect, young, hurt.active_subjects, budget, now);
         if self.open {
             return Err(Stop::Breaker);
@@ -163,7 +163,18 @@ pub(super) enum Stop {
     Breaker,
 }
 
-fn apart_ms(a: Time, b: Time) -> i64 {
+/// True when an account that was first seen then, or never, may have been made for an attack.
+pub(super) fn is_young(since: Option<Time>, now: Time) -> bool {
+    since.is_none_or(|since| apart_ms(since, now) < YOUNG_MS)
+}
+
+/// The suspect's network: an attacker has few of them.
+pub(super) fn network_of(incident: &Incident) -> String {
+    let first = incident.suspect.ips.first();
+    first.map_or_else(String::new, |ip| Prefix::of(*ip).to_string())
+}
+
+pub(super) fn apart_ms(a: Time, b: Time) -> i64 {
     (b.as_ms() - a.as_ms()).abs()
 }
 

@@ -177,7 +177,7 @@ impl Dispatcher {
         if room == 0 {
             return Ok(IDLE);
         }
-        let kept = Arc::clone(paces);
+        let (kept, dispatcher) = (Arc::clone(paces), Arc::clone(self));
         let leased = self.with_store(move |store| {
             let now = outbound::now();
             let mut permits = Vec::new();
@@ -187,9 +187,15 @@ impl Dispatcher {
                 permits.extend(permit);
                 may
             });
-            Ok(leased?.into_iter().zip(permits).collect::<Vec<_>>())
+            let leased = leased?.into_iter().zip(permits);
+            let (denials, calls): (Vec<_>, Vec<_>) =
+                leased.partition(|(leased, _)| is_denial(leased));
+            let denials: Vec<_> = denials.into_iter().map(|(leased, _)| leased).collect();
+            dispatcher.deny_all(store, &denials)?;
+            Ok((denials.len(), calls))
         });
-        for (leased, permit) in leased.await? {
+        let (denied, calls) = leased.await?;
+        for (leased, permit) in calls {
             let dispatcher = self.clone();
             attempts.spawn(async move {
                 dispatcher.attempt(leased).await;
@@ -198,6 +204,9 @@ impl Dispatcher {
         }
         if attempts.len() == ATTEMPTS_AT_ONCE {
             return Ok(IDLE);
+        }
+        if denied == room {
+            return Ok(Duration::ZERO);
         }
         let next = self.with_store(|store| store.depth()).await?.next;
         let now = outbound::now();
@@ -217,18 +226,43 @@ impl Dispatcher {
                 (Outcome::Retry { after_s: None, why }, None)
             }
         };
-        (self.watcher)(&leased.delivery, &outcome);
         let now = outbound::now();
-        let settled = self.backoff.settle(&leased, &outcome, now);
-        if settled == Settled::Dead {
-            let receiver = leased.delivery.receiver();
-            warn!(%receiver, id = %leased.delivery.id(), why = outcome.why(), "a dead letter");
-        }
+        let settled = self.judge(&leased, &outcome, now);
         let settle = self
             .with_store(move |store| store.settle(&leased.delivery, &outcome, settled, next, now));
         if let Err(error) = settle.await {
             error!(%error, "what came of a delivery cannot be written down: it is tried again");
         }
+    }
+
+    /// Denials are memory of this process. They are in force at once, and written down together: a theft of very many
+    /// tokens must not keep the calls and the messages about it waiting for the disk.
+    fn deny_all(&self, store: &Store, denials: &[Leased]) -> Result<(), StoreError> {
+        let now = outbound::now();
+        let deny = |leased: &Leased| {
+            let Delivery::Action(action) = &leased.delivery else {
+                return None;
+            };
+            let outcome = self.deny(action);
+            let settled = self.judge(leased, &outcome, now);
+            Some((leased.delivery.clone(), outcome, settled))
+        };
+        let done: Vec<_> = denials.iter().filter_map(deny).collect();
+        match done.is_empty() {
+            true => Ok(()),
+            false => store.settle_all(&done, now),
+        }
+    }
+
+    /// What becomes of a row after this attempt, which is counted.
+    fn judge(&self, leased: &Leased, outcome: &Outcome, now: Time) -> Settled {
+        (self.watcher)(&leased.delivery, outcome);
+        let settled = self.backoff.settle(leased, outcome, now);
+        if settled == Settled::Dead {
+            let receiver = leased.delivery.receiver();
+            warn!(%receiver, id = %leased.delivery.id(), why = outcome.why(), "a dead letter");
+        }
+        settled
     }
 
     /// Gives what came of it, and what is to follow.
@@ -237,7 +271,6 @@ impl Dispatcher {
             why: "nobody of this name is configured any more".to_owned(),
         };
         let outcome = match delivery {
-            Delivery::Action(action) if *action.provider == *GATEWAY => self.deny(action),
             Delivery::Action(action) => {
                 let mut providers = self.providers.iter();
                 match providers.find(|provider| *provider.name() == action.provider) {
@@ -282,6 +315,10 @@ impl Dispatcher {
 
 fn lock(paces: &Mutex<Paces>) -> MutexGuard<'_, Paces> {
     paces.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn is_denial(leased: &Leased) -> bool {
+    matches!(&leased.delivery, Delivery::Action(action) if *action.provider == *GATEWAY)
 }
 
 /// A place for one more attempt. Denials are memory of this process, and wait for nobody.

@@ -1,4 +1,4 @@
-//! SHELL: gates, plan, denylist and its copies, outbox, providers.
+//! SHELL: gates, plan, storms of incidents, denylist and its copies, outbox, providers.
 
 pub mod breaker;
 pub mod case;
@@ -9,3 +9,4 @@ pub mod mirrors;
 mod pace;
 pub mod plan;
 pub mod providers;
+pub mod storm;

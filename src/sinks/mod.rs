@@ -66,6 +66,8 @@ pub struct Receiver {
     pub name: Arc<str>,
     /// What is below this is not sent.
     pub level_min: Level,
+    /// It is told of each incident, however many there are at once.
+    pub every_incident: bool,
     /// How it is told.
     pub sink: Arc<dyn Sink>,
 }
@@ -87,6 +89,7 @@ impl Receiver {
         Ok(Self {
             name: name.into(),
             level_min,
+            every_incident: false,
             sink: (known.make)(options, caller)?,
         })
     }
@@ -123,6 +126,9 @@ impl Event {
     }
 }
 
+/// The gate of an incident that was told as one of many: only those hear of it, and of its end, who hear of each.
+pub const STORM: &str = "storm";
+
 /// The alerts of an event, one for each sink that wants it. Of updates, one is sent for each level and state: more
 /// requests by the same thief wake nobody twice.
 pub fn alerts(receivers: &[Receiver], event: Event, incident: &Incident) -> Vec<Alert> {
@@ -133,14 +139,25 @@ pub fn alerts(receivers: &[Receiver], event: Event, incident: &Incident) -> Vec<
             format!("{} {level} {state}", event.name())
         }
     };
-    let wanted = receivers
-        .iter()
-        .filter(|receiver| incident.level >= receiver.level_min);
+    alerts_named(receivers, event, &what, incident)
+}
+
+/// As [`alerts`], under a name of one's own: what has the same name is told once.
+pub fn alerts_named(
+    receivers: &[Receiver],
+    event: Event,
+    what: &str,
+    incident: &Incident,
+) -> Vec<Alert> {
+    let of_many = incident.refused.iter().any(|refusal| refusal.gate == STORM);
+    let wanted = receivers.iter().filter(|receiver| {
+        incident.level >= receiver.level_min && (receiver.every_incident || !of_many)
+    });
     // Paths leave as templates; which objects were read is for those who look here.
     let mut told = incident.clone();
     told.steps.breach.objects.clear();
     let alert = |receiver: &Receiver| Alert {
-        id: Alert::id_of(incident.id, &what, &receiver.name),
+        id: Alert::id_of(incident.id, what, &receiver.name),
         incident: incident.id,
         sink: receiver.name.clone(),
         body: receiver.sink.body(event, &told),

@@ -126,6 +126,22 @@ impl Store {
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
+    /// The level at which an incident was stored, when somebody was told of it then.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub fn told(&self, incident: IncidentId) -> Result<Option<Level>, StoreError> {
+        let reader = self.reader();
+        let level: Option<i64> = reader
+            .prepare_cached(
+                "SELECT level FROM incidents WHERE id = ?1 AND EXISTS
+                   (SELECT 1 FROM outbox WHERE incident = ?1 AND kind = 'alert')",
+            )?
+            .query_row([incident.to_string()], |row| row.get(0))
+            .optional()?;
+        Ok(level.and_then(|level| Level::ALL.get(level as usize).copied()))
+    }
+
     /// How many incidents of each level are open, acknowledged or contained.
     ///
     /// # Errors

@@ -91,28 +91,27 @@ impl Store {
         next: Option<Action>,
         now: Time,
     ) -> Result<(), StoreError> {
-        let (state, due) = match settled {
-            Settled::Done => ("done", now),
-            Settled::Again(due) => ("pending", due),
-            Settled::Dead => ("dead", now),
-        };
         self.write(|tx| {
-            // What was undone meanwhile stays undone.
-            tx.prepare_cached(
-                "UPDATE outbox SET state = ?2, next_ms = ?3, outcome = ?4, why = ?5, at_ms = ?6
-                 WHERE id = ?1 AND state = 'leased'",
-            )?
-            .execute((
-                delivery.id().to_string(),
-                state,
-                due.as_ms(),
-                outcome.name(),
-                outcome.why().map(mask),
-                now.as_ms(),
-            ))?;
-            audit::append_delivery(tx, now, delivery, outcome.name(), outcome.why())?;
+            settle(tx, delivery, outcome, settled, now)?;
             if let Some(next) = next {
                 put_delivery(tx, &Delivery::Action(next), now)?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Writes down what came of many attempts, at once.
+    ///
+    /// # Errors
+    /// Those of the database; none of them is written down then.
+    pub fn settle_all(
+        &self,
+        attempts: &[(Delivery, Outcome, Settled)],
+        now: Time,
+    ) -> Result<(), StoreError> {
+        self.write(|tx| {
+            for (delivery, outcome, settled) in attempts {
+                settle(tx, delivery, outcome, *settled, now)?;
             }
             Ok(())
         })
@@ -160,6 +159,34 @@ impl Store {
             })
         })?)
     }
+}
+
+fn settle(
+    tx: &Transaction<'_>,
+    delivery: &Delivery,
+    outcome: &Outcome,
+    settled: Settled,
+    now: Time,
+) -> Result<(), StoreError> {
+    let (state, due) = match settled {
+        Settled::Done => ("done", now),
+        Settled::Again(due) => ("pending", due),
+        Settled::Dead => ("dead", now),
+    };
+    // What was undone meanwhile stays undone.
+    tx.prepare_cached(
+        "UPDATE outbox SET state = ?2, next_ms = ?3, outcome = ?4, why = ?5, at_ms = ?6
+         WHERE id = ?1 AND state = 'leased'",
+    )?
+    .execute((
+        delivery.id().to_string(),
+        state,
+        due.as_ms(),
+        outcome.name(),
+        outcome.why().map(mask),
+        now.as_ms(),
+    ))?;
+    audit::append_delivery(tx, now, delivery, outcome.name(), outcome.why())
 }
 
 /// Kind and name: a provider and a sink may have the same one.

@@ -3,6 +3,7 @@
 //! In: findings, changed incidents. Out: one transaction; what was denied.
 //! Does not know: how a line was judged, how a call is made.
 
+mod alerts;
 mod known;
 
 use self::known::Known;
@@ -21,7 +22,8 @@ use crate::metrics::Metrics;
 use crate::response::breaker::Breaker;
 use crate::response::dispatch;
 use crate::response::plan::{self, Situation};
-use crate::sinks::{self, Event};
+use crate::response::storm::Storms;
+use crate::sessions::bounded::Bounded;
 use crate::store::{Recorded, StoreError};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::{Duration, Instant};
@@ -29,6 +31,10 @@ use tracing::{error, info};
 
 /// Between looks for what is older than the retention allows.
 const PRUNE_EVERY: Duration = Duration::from_secs(3600);
+
+/// Incidents of which it is known what was planned and told: some kilobytes each, and the double of what the engine
+/// keeps. What is forgotten is planned again, with the same ids.
+const KNOWN_MAX: usize = 20_000;
 
 /// What a person decided.
 #[derive(Default)]
@@ -43,7 +49,8 @@ pub(super) struct Decided {
 pub(super) struct Answer {
     receivers: Receivers,
     breaker: Breaker,
-    known: HashMap<IncidentId, Known>,
+    storms: Storms,
+    known: Bounded<IncidentId, Known>,
     /// What other processes had changed in the store when it was looked at last.
     others: (i64, u64),
     /// What is denied, as far as it was said to the engine.
@@ -66,7 +73,8 @@ impl Answer {
         Ok(Self {
             receivers,
             breaker: Breaker::default(),
-            known: HashMap::new(),
+            storms: Storms::default(),
+            known: Bounded::new(KNOWN_MAX),
             others: shared.store.changes_of_others().map_err(Error::shown)?,
             denied: listed(shared).map_err(Error::shown)?.into_keys().collect(),
             evicted: HashMap::new(),
@@ -92,9 +100,14 @@ impl Answer {
         &self.breaker
     }
 
-    /// Goes on with what was spent before.
-    pub(super) fn resume(&mut self, breaker: Breaker) {
-        self.breaker = breaker;
+    /// What was told together so far.
+    pub(super) fn storms(&self) -> &Storms {
+        &self.storms
+    }
+
+    /// Goes on with what was spent and told before.
+    pub(super) fn resume(&mut self, breaker: Breaker, storms: Storms) {
+        (self.breaker, self.storms) = (breaker, storms);
     }
 
     /// Records, denies and tells what was found in lines that were read at `read`. Gives what was newly denied. What
@@ -114,8 +127,10 @@ impl Answer {
             let planned = self.plan(incident, engine, shared);
             deliveries.extend(planned.iter().cloned().map(Delivery::Action));
             actions.extend(planned);
-            deliveries.extend(self.alerts(incident).into_iter().map(Delivery::Alert));
+            let alerts = self.alerts(incident, engine, shared);
+            deliveries.extend(alerts.into_iter().map(Delivery::Alert));
         }
+        self.storm(&mut incidents, &mut deliveries);
         let found = findings.len();
         self.unstored.add(findings, incidents, deliveries);
         let recorded = self.store(shared);
@@ -225,7 +240,7 @@ impl Answer {
             .iter()
             .map(ToString::to_string)
             .collect();
-        if let Some(known) = self.known.get(&incident.id)
+        if let Some(known) = self.known.get_mut(incident.id)
             && known.actionable == incident.actionable
             && known.targets == targets
         {
@@ -253,8 +268,14 @@ impl Answer {
         shared
             .metrics
             .breaker_open(f64::from(u8::from(self.breaker.is_open())));
+        let told = match self.known.get(incident.id) {
+            Some(known) => (known.told, known.of_many),
+            // Before a restart, perhaps.
+            None => (shared.store.told(incident.id).unwrap_or_default(), false),
+        };
         let known = Known {
-            told: self.known.get(&incident.id).and_then(|known| known.told),
+            told: told.0,
+            of_many: told.1,
             actionable: incident.actionable,
             targets,
             refusals: plan.refusals,
@@ -266,20 +287,6 @@ impl Answer {
         known.complete(incident);
         self.known.insert(incident.id, known);
         plan.actions
-    }
-
-    /// The messages about an incident: one when it opens, one for each level above.
-    fn alerts(&mut self, incident: &Incident) -> Vec<crate::domain::action::Alert> {
-        let Some(known) = self.known.get_mut(&incident.id) else {
-            return Vec::new();
-        };
-        let event = match known.told {
-            None => Event::Opened,
-            Some(told) if incident.level > told => Event::Updated,
-            Some(_) => return Vec::new(),
-        };
-        known.told = Some(incident.level);
-        sinks::alerts(&self.receivers.sinks, event, incident)
     }
 
     /// Takes over what a person decided, here or with the command line: approvals and what was undone.
@@ -335,6 +342,7 @@ impl Answer {
         if let Err(error) = show_open(shared) {
             error!(%error, "the store cannot be read");
         }
+        self.tell_of_storm(shared);
         shared.denylist.sweep(wall());
         if Instant::now() >= self.prune_at {
             self.prune_at = Instant::now() + PRUNE_EVERY;

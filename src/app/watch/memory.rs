@@ -1,5 +1,5 @@
 //! What the daemon remembers between snapshots of its state: the engine's memory, what was spent on
-//! answers, and lines in pieces.
+//! answers, whether a storm goes on, and lines in pieces.
 //!
 //! In: the engine, the answer, the readings. Out: bytes, and back.
 //! Does not know: how far the logs were read (see [`crate::ingest::follow`]).
@@ -11,6 +11,7 @@ use crate::domain::time::Time;
 use crate::engine::Engine;
 use crate::ingest::index::Open;
 use crate::response::breaker::Breaker;
+use crate::response::storm::Storms;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use tracing::warn;
@@ -30,6 +31,7 @@ pub(super) struct FetchedSet {
 pub(super) struct Memory {
     engine: Vec<u8>,
     breaker: Breaker,
+    storms: Storms,
     readings: Remembered,
     keys: Keys,
     /// What may still grow of the index of positions.
@@ -51,6 +53,7 @@ impl Memory {
         let memory = Self {
             engine: engine.snapshot().map_err(Error::shown)?,
             breaker: answer.breaker().clone(),
+            storms: answer.storms().clone(),
             readings: readings.memory(),
             keys: keys.clone(),
             places: places.clone(),
@@ -66,7 +69,7 @@ impl Memory {
     ) -> (Readings, Keys, Open) {
         match postcard::from_bytes::<Self>(bytes) {
             Ok(memory) => {
-                answer.resume(memory.breaker);
+                answer.resume(memory.breaker, memory.storms);
                 if let Err(error) = engine.restore(&memory.engine) {
                     warn!(%error, "the snapshot is of another version: sessions begin anew");
                 }

@@ -25,6 +25,8 @@ pub(super) fn forbidden(incident: &Incident, policy: &Policy) -> Option<Gate<'st
         policy.password,
         policy.ask,
         policy.block,
+        policy.risk,
+        policy.mfa,
     ];
     let observe = |mode: &Mode| policy.mode_for(incident, *mode) == Mode::Observe;
     if modes.iter().all(observe) {

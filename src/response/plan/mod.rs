@@ -12,57 +12,18 @@
 mod blocks;
 mod drill;
 mod gates;
+pub mod policy;
 
-use super::breaker::{Breaker, Budget, Hurt, Stop};
+use super::breaker::{Breaker, Hurt, Stop, network_of};
 use super::providers::Provider;
 use crate::domain::action::{Action, GATEWAY, Mode, Standing, Step};
-use crate::domain::context::Prefix;
 use crate::domain::incident::{Incident, Refusal, Target};
 use crate::domain::time::Time;
-use ipnet::IpNet;
-use std::collections::BTreeMap;
+use policy::Policy;
 use std::sync::Arc;
 
 /// Gateways let a token live a little after `exp`, for clocks that differ (RFC 7519, section 4.1.4: "a few minutes").
 const LEEWAY_MS: i64 = 5 * 60_000;
-
-/// What the configuration allows.
-#[derive(Clone, Debug)]
-pub struct Policy {
-    /// For denials at the gateway.
-    pub deny: Mode,
-    /// For step 2 at the provider.
-    pub revoke: Mode,
-    /// For step 1 at the provider.
-    pub password: Mode,
-    /// For step 1 by mail to the user.
-    pub ask: Mode,
-    /// For blocking the suspect's address at the edge.
-    pub block: Mode,
-    /// For incidents that only these rules speak of, where that is less.
-    pub rules: BTreeMap<Arc<str>, Mode>,
-    /// True when an accepted token is proof enough.
-    pub act_on_accepted: bool,
-    /// How many subjects may be hurt.
-    pub budget: Budget,
-    /// Subjects whose tokens are denied and who are never logged out or forced.
-    pub protected_subjects: Vec<glob::Pattern>,
-    /// Networks of one's own: what comes from there alone is never acted on.
-    pub home: Vec<IpNet>,
-    /// How long the issuers' longest session lives: a `sid` stays denied for as long, or a thief who refreshes his
-    /// token would walk free. Thirty days unless configured.
-    pub session_s_max: u32,
-}
-
-impl Policy {
-    /// A step's mode for one incident. A new rule in shadow does not act; an incident that another rule speaks of as
-    /// well is that rule's.
-    fn mode_for(&self, incident: &Incident, mode: Mode) -> Mode {
-        let rules = incident.rules.keys();
-        let caps = rules.map(|rule| *self.rules.get(rule).unwrap_or(&Mode::Enforce));
-        mode.min(caps.max().unwrap_or(Mode::Enforce))
-    }
-}
 
 /// How things stand when the plan is made.
 #[derive(Clone, Copy, Debug, Default)]
@@ -160,7 +121,7 @@ impl Planning<'_> {
         }
     }
 
-    /// Steps 2b and 1: what hurts the subject.
+    /// Steps 2b and 1: what hurts the subject. Step 4: what is proposed beyond.
     fn calls(&mut self, providers: &[Arc<dyn Provider>], breaker: &mut Breaker) {
         let Some(subject) = self.incident.subject.clone() else {
             return;
@@ -169,12 +130,7 @@ impl Planning<'_> {
         if wanted.is_empty() {
             return;
         }
-        if self
-            .policy
-            .protected_subjects
-            .iter()
-            .any(|pattern| pattern.matches(&subject))
-        {
+        if self.policy.protects(&subject) {
             self.refuse(
                 "protected",
                 "the subject is protected: the token is denied, a person decides the rest",
@@ -191,8 +147,7 @@ impl Planning<'_> {
         for (step, target, mode) in wanted {
             match self.standing(mode) {
                 Some(standing) => self.call(step, &target, standing, mode, providers),
-                // A mail is a courtesy: that none is sent needs no word.
-                None if step == Step::Ask => {}
+                None if is_extra(step) => {}
                 None => self.refuse(
                     "mode",
                     &format!("observe: step {} is not taken", step.name()),
@@ -233,18 +188,18 @@ impl Planning<'_> {
                 not_before_s: self.incident.updated.as_s(),
             };
             wanted.push((Step::Password, target.clone(), self.policy.password));
-            wanted.push((Step::Ask, target, self.policy.ask));
+            wanted.push((Step::Ask, target.clone(), self.policy.ask));
+            wanted.push((Step::Risk, target.clone(), self.policy.risk));
+            wanted.push((Step::Mfa, target, self.policy.mfa));
         }
         wanted
     }
 
     fn spend(&mut self, subject: Arc<str>, breaker: &mut Breaker) {
-        let suspect = &self.incident.suspect;
-        let network = suspect.ips.first().map(|ip| Prefix::of(*ip).to_string());
         let hurt = Hurt {
             incident: self.incident.id,
             subject,
-            suspect: network.unwrap_or_default(),
+            suspect: network_of(self.incident),
             since: self.situation.subject_since,
             active_subjects: self.situation.active_subjects,
         };
@@ -288,7 +243,7 @@ impl Planning<'_> {
             }
             self.ask_provider(step, target, standing, provider);
         }
-        let rare = matches!(target, Target::Jti { .. } | Target::Token { .. }) || step == Step::Ask;
+        let rare = matches!(target, Target::Jti { .. } | Target::Token { .. }) || is_extra(step);
         if self.plan.actions.len() == before && !rare {
             let reason = format!(
                 "nobody is configured to carry out step {} there",
@@ -379,6 +334,11 @@ impl Planning<'_> {
             self.plan.refusals.push(refusal);
         }
     }
+}
+
+/// A mail and what is proposed for afterwards: that nobody does it needs no word.
+fn is_extra(step: Step) -> bool {
+    matches!(step, Step::Ask | Step::Risk | Step::Mfa)
 }
 
 fn is_subject(target: &Target) -> bool {

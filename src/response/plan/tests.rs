@@ -3,6 +3,8 @@ use crate::domain::action::Outcome;
 use crate::domain::ids::{SessionId, TokenId};
 use crate::domain::token::Provenance;
 use crate::outbound::Attempt;
+use crate::response::breaker::Budget;
+use std::collections::BTreeMap;
 
 mod providers;
 
@@ -57,6 +59,8 @@ fn enforce() -> Case {
                 subjects_per_day_max: 100,
                 active_subjects_share_per_hour_max: 0.01,
             },
+            risk: Mode::Approve,
+            mfa: Mode::Approve,
             protected_subjects: Vec::new(),
             home: Vec::new(),
             session_s_max: 30 * 86_400,
@@ -124,19 +128,25 @@ fn a_theft_is_contained_at_the_gateway_then_at_the_provider_then_with_the_user()
     assert_eq!(ends[2..], [None, None]);
 }
 
+fn observing(policy: &Policy) -> Policy {
+    Policy {
+        deny: Mode::Observe,
+        revoke: Mode::Observe,
+        password: Mode::Observe,
+        ask: Mode::Observe,
+        block: Mode::Observe,
+        risk: Mode::Observe,
+        mfa: Mode::Observe,
+        ..policy.clone()
+    }
+}
+
 #[test]
 fn each_gate_alone_keeps_every_action_from_happening() {
     type Change = fn(&mut Case);
     let forbid: [(&str, Change); 9] = [
         ("mode", |c| {
-            c.policy = Policy {
-                deny: Mode::Observe,
-                revoke: Mode::Observe,
-                password: Mode::Observe,
-                ask: Mode::Observe,
-                block: Mode::Observe,
-                ..c.policy.clone()
-            };
+            c.policy = observing(&c.policy);
         }),
         ("mode", |c| {
             c.policy

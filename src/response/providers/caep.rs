@@ -4,8 +4,8 @@
 //! its `jti` is the action's id, so the same event is the same one at every attempt.
 //! Does not know: what a receiver does with it, and who polls ([`crate::http`] does).
 //! Source: RFC 8417 (SET), RFC 8935 (push), RFC 8936 (poll), RFC 9493 (subject identifiers); OpenID Shared Signals
-//! Framework 1.0, CAEP 1.0, section 3.1 (`session-revoked`), RISC 1.0, section 2.1
-//! (`account-credential-change-required`).
+//! Framework 1.0, CAEP 1.0, sections 3.1 (`session-revoked`) and 3.8 (`risk-level-change`), RISC 1.0, section
+//! 2.1 (`account-credential-change-required`).
 
 use super::{Kind, Make, Provider, Setting};
 use crate::domain::action::{Action, Outcome, Step};
@@ -23,6 +23,10 @@ const SESSION_REVOKED: &str = "https://schemas.openid.net/secevent/caep/event-ty
 /// A password has to be changed.
 const CREDENTIAL_CHANGE: &str =
     "https://schemas.openid.net/secevent/risc/event-type/account-credential-change-required";
+
+/// An account is at risk.
+const RISK_LEVEL_CHANGE: &str =
+    "https://schemas.openid.net/secevent/caep/event-type/risk-level-change";
 
 /// What RFC 8935, section 2.4 lets a receiver say was wrong.
 const ERRORS: [&str; 6] = [
@@ -137,6 +141,7 @@ impl Caep {
             (Step::Password, Target::Subject { iss, sub, .. }) => {
                 (CREDENTIAL_CHANGE, user(iss, sub))
             }
+            (Step::Risk, Target::Subject { iss, sub, .. }) => (RISK_LEVEL_CHANGE, user(iss, sub)),
             _ => return None,
         };
         let now_s = now().as_s();
@@ -146,6 +151,11 @@ impl Caep {
             "initiating_entity": "policy",
             "reason_admin": {"en": format!("A token was used by somebody else: incident {}", action.incident)},
         });
+        if event == RISK_LEVEL_CHANGE {
+            inside["principal"] = "USER".into();
+            inside["current_level"] = "HIGH".into();
+            inside["risk_reason"] = "TOKEN_THEFT".into();
+        }
         if self.subject_inside {
             inside["subject"] = subject.clone();
         }
@@ -214,6 +224,7 @@ impl Provider for Caep {
         let event = match (step, target) {
             (Step::Revoke, Target::Sid { .. } | Target::Subject { .. }) => "session-revoked",
             (Step::Password, Target::Subject { .. }) => "account-credential-change-required",
+            (Step::Risk, Target::Subject { .. }) => "risk-level-change",
             _ => return None,
         };
         let how = if self.push.is_some() { "push" } else { "offer" };
@@ -236,7 +247,7 @@ impl Provider for Caep {
             "polled"
         };
         Ok(format!(
-            "security events, {how}: revoke sid, revoke subject, password subject"
+            "security events, {how}: revoke sid, revoke subject, password subject, risk subject"
         ))
     }
 

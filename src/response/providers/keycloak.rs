@@ -19,6 +19,9 @@ use std::sync::Arc;
 /// The required action that makes a user choose a new password at the next login.
 const UPDATE_PASSWORD: &str = "UPDATE_PASSWORD";
 
+/// The one that makes a user set up an authenticator.
+const CONFIGURE_TOTP: &str = "CONFIGURE_TOTP";
+
 /// `kind = "keycloak"`.
 pub const KIND: Kind = Kind {
     name: "keycloak",
@@ -95,17 +98,16 @@ impl Keycloak {
         Ok(of_user(&answer))
     }
 
-    /// Keycloak replaces what a representation holds, so it is sent back whole.
-    async fn require_password(&self, sub: &str) -> Result<Outcome, Outcome> {
+    /// Has the user do something at the next login. Keycloak replaces what a representation holds, so it is sent back
+    /// whole.
+    async fn require(&self, sub: &str, what: &str) -> Result<Outcome, Outcome> {
         let answer = self.call(Method::GET, &["users", sub], None).await?;
         if answer.status != 200 {
             return Ok(of_user(&answer));
         }
         let mut user: Value = read(&answer)?;
-        if user
-            .get("federationLink")
-            .is_some_and(|link| !link.is_null())
-        {
+        let link = user.get("federationLink");
+        if what == UPDATE_PASSWORD && link.is_some_and(|link| !link.is_null()) {
             let why = "the user's password is kept elsewhere (user federation)".to_owned();
             return Ok(Outcome::Impossible { why });
         }
@@ -116,10 +118,10 @@ impl Keycloak {
         let Some(actions) = actions.as_array_mut() else {
             return Err(unreadable());
         };
-        if actions.iter().any(|action| action == UPDATE_PASSWORD) {
+        if actions.iter().any(|action| action == what) {
             return Ok(Outcome::AlreadyDone);
         }
-        actions.push(UPDATE_PASSWORD.into());
+        actions.push(what.into());
         let answer = self.call(Method::PUT, &["users", sub], Some(&user)).await?;
         Ok(of_user(&answer))
     }
@@ -201,7 +203,10 @@ impl Keycloak {
         match (action.step, &action.target) {
             (Step::Revoke, Target::Sid { sid, .. }) => self.end_session(sid).await,
             (Step::Revoke, Target::Subject { sub, .. }) => self.log_out(sub).await,
-            (Step::Password, Target::Subject { sub, .. }) => self.require_password(sub).await,
+            (Step::Password, Target::Subject { sub, .. }) => {
+                self.require(sub, UPDATE_PASSWORD).await
+            }
+            (Step::Mfa, Target::Subject { sub, .. }) => self.require(sub, CONFIGURE_TOTP).await,
             (Step::Ask, Target::Subject { sub, .. }) => self.ask(sub).await,
             _ => Err(Outcome::Impossible {
                 why: "Keycloak has no call for this".to_owned(),
@@ -225,7 +230,7 @@ impl Provider for Keycloak {
             (Step::Revoke, Target::Subject { sub, .. }) => {
                 vec![("POST", vec!["users", sub, "logout"])]
             }
-            (Step::Password, Target::Subject { sub, .. }) => {
+            (Step::Password | Step::Mfa, Target::Subject { sub, .. }) => {
                 vec![("GET", vec!["users", sub]), ("PUT", vec!["users", sub])]
             }
             (Step::Ask, Target::Subject { sub, .. }) => {
@@ -239,8 +244,13 @@ impl Provider for Keycloak {
             Some(format!("{method} {}", url.path()))
         };
         let mut shown: Vec<_> = calls.into_iter().map(show).collect::<Option<_>>()?;
-        if let (Step::Password, Some(last)) = (step, shown.last_mut()) {
-            last.push_str(" with requiredActions UPDATE_PASSWORD");
+        let required = match step {
+            Step::Password => Some(UPDATE_PASSWORD),
+            Step::Mfa => Some(CONFIGURE_TOTP),
+            _ => None,
+        };
+        if let (Some(required), Some(last)) = (required, shown.last_mut()) {
+            last.push_str(&format!(" with requiredActions {required}"));
         }
         Some(shown)
     }

@@ -11,6 +11,8 @@ use crate::domain::incident::{Incident, Refusal};
 pub(super) struct Known {
     /// The level that was told; nothing was told yet without one.
     pub(super) told: Option<Level>,
+    /// It was told as one of many.
+    pub(super) of_many: bool,
     pub(super) actionable: bool,
     pub(super) targets: Vec<String>,
     pub(super) refusals: Vec<Refusal>,

@@ -45,6 +45,27 @@ impl Provider for Writer {
     }
 }
 
+/// A provider that hears of risks and sets up second factors, beside what is urgent.
+#[derive(Debug)]
+struct Later(Arc<str>);
+
+impl Provider for Later {
+    fn name(&self) -> &Arc<str> {
+        &self.0
+    }
+    fn answers_for(&self, _: &str) -> bool {
+        true
+    }
+    fn calls(&self, step: Step, target: &Target) -> Option<Vec<String>> {
+        let able = matches!(step, Step::Password | Step::Risk | Step::Mfa);
+        let able = able && matches!(target, Target::Subject { .. });
+        able.then(|| vec![step.name().to_owned()])
+    }
+    fn carry_out<'a>(&'a self, _: &'a Action) -> Attempt<'a> {
+        Box::pin(async { Outcome::Done })
+    }
+}
+
 impl Case {
     fn planned(&mut self, provider: impl Provider + 'static, step: Step) -> Vec<Action> {
         let providers: [Arc<dyn Provider>; 1] = [Arc::new(provider)];
@@ -129,4 +150,35 @@ fn who_is_forced_gets_no_mail_of_the_same_provider_and_a_mail_is_never_made_twic
     );
     case.policy.ask = Mode::Observe;
     assert_eq!(case.planned(Writer("okta".into(), true), Step::Ask), []);
+}
+
+#[test]
+fn what_outlives_the_theft_waits_for_a_person_while_the_urgent_goes_ahead() {
+    let standing = |case: &mut Case, step| {
+        let planned = case.planned(Later("idp".into()), step);
+        let standing = planned.iter().map(|action| action.standing);
+        standing.collect::<Vec<_>>()
+    };
+    for step in [Step::Risk, Step::Mfa] {
+        let mut case = enforce();
+        assert_eq!(standing(&mut case, step), [Standing::Wait]);
+        assert_eq!(standing(&mut case, Step::Password), [Standing::Go]);
+        case.policy.risk = Mode::Enforce;
+        case.policy.mfa = Mode::Enforce;
+        assert_eq!(standing(&mut case, step), [Standing::Go]);
+        // Both hurt, so a protected subject is spared, and the budget counts.
+        case.policy.budget.subjects_per_minute_max = 0;
+        case.breaker = Breaker::default();
+        assert_eq!(standing(&mut case, step), [Standing::Wait]);
+        case.policy.protected_subjects = vec![glob::Pattern::new("ali*").unwrap()];
+        assert_eq!(standing(&mut case, step), []);
+    }
+    let mut case = enforce();
+    (case.policy.risk, case.policy.mfa) = (Mode::Observe, Mode::Observe);
+    let plan = case.plan();
+    let gates: Vec<_> = plan.refusals.iter().map(|refusal| &refusal.gate).collect();
+    assert_eq!(
+        gates, [""; 0],
+        "what is merely proposed is missed by nobody"
+    );
 }

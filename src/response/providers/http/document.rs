@@ -30,6 +30,10 @@ pub(super) struct Document {
     #[serde(default)]
     pub(super) block: Targets,
     #[serde(default)]
+    pub(super) risk: Targets,
+    #[serde(default)]
+    pub(super) mfa: Targets,
+    #[serde(default)]
     pub(super) undo: Targets,
     #[serde(default)]
     pub(super) list: Targets,

@@ -122,6 +122,8 @@ impl Reader<'_> {
                 (Step::Password.name(), document.password),
                 (Step::Ask.name(), document.ask),
                 (Step::Block.name(), document.block),
+                (Step::Risk.name(), document.risk),
+                (Step::Mfa.name(), document.mfa),
                 (Step::Undo.name(), document.undo),
                 (LIST, document.list),
             ],
@@ -139,7 +141,7 @@ impl Reader<'_> {
 
     fn operations(
         &mut self,
-        steps: [(&'static str, Targets); 6],
+        steps: [(&'static str, Targets); 8],
         (urls, texts, credentials): (&Names, &Names, &BTreeMap<String, Credential>),
     ) -> BTreeMap<(&'static str, &'static str), Operation> {
         let mut operations = BTreeMap::new();
