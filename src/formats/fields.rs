@@ -327,8 +327,8 @@ impl<'e, 'a> Fields<'e, 'a> {
     }
 }
 
-/// What was issued under an id, and the id of the token in it. Okta writes `AT.` before the `jti` of a token as the token
-/// does, and `oar` and `RT.` before a refresh token; Kubernetes puts `JTI=` before it.
+/// What was issued under an id, and the id of the token in it. Okta writes `AT.` before the `jti` of a token, as the
+/// token does, and `oar` and `RT.` before a refresh token; Kubernetes puts `JTI=` before it.
 fn issued(id: Cow<'_, str>) -> (Option<Claim>, Cow<'_, str>) {
     if id.starts_with("AT.") {
         return (Some(Claim::Jti), id);

@@ -1,8 +1,8 @@
 //! Kubernetes' audit log: who asked the API server for what, with the id of the service account token.
 //!
 //! In: a line. Out: [`AccessEvent`], the verb as the method that it is sent with.
-//! Does not know: tokens. The API server logs none; of a service account's it names the `jti`, since version 1.30. A user's
-//! name alone is no token: certificates and all tokens of theirs have the same.
+//! Does not know: tokens. The API server logs none; of a service account's it names the `jti`, since version 1.30. A
+//! user's name alone is no token: certificates and all tokens of theirs have the same.
 //! Source: Kubernetes, "Auditing", <https://kubernetes.io/docs/tasks/debug/debug-cluster/audit/>; `audit.k8s.io/v1`
 //! (`sourceIPs`: all but the last can be set by the client); KEP-4193, "Bound service account token improvements".
 

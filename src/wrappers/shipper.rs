@@ -1,5 +1,5 @@
-//! The events of log shippers: Filebeat and Elastic Agent, Fluent Bit and Fluentd, Logstash, Vector, Promtail's JSON and
-//! what `logcli` prints, Datadog, Splunk (HEC), Graylog (GELF), Upsun's forwarding.
+//! The events of log shippers: Filebeat and Elastic Agent, Fluent Bit and Fluentd, Logstash, Vector, Promtail's JSON
+//! and what `logcli` prints, Datadog, Splunk (HEC), Graylog (GELF), Upsun's forwarding.
 //!
 //! In: a line of JSON whose `message` or `log` is the line. Out: that line.
 //! Does not know: an application's own JSON, which has a `message`, too: a shipper is known by what it adds, or by a
