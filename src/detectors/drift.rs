@@ -33,7 +33,7 @@ fn measure(look: &Look<'_>, facts: &mut Facts) {
         return;
     };
     let (here, bound) = (look.usage.context, &*bound.context);
-    if session.companion(look.key, here, look.usage.event.time) {
+    if look.is_companions(session) {
         return;
     }
     place_and_network(look, here, bound, facts);

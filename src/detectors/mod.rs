@@ -19,6 +19,7 @@ mod novelty;
 mod origin;
 mod pace;
 mod refresh;
+mod retinue;
 mod risk;
 mod sensitive;
 mod travel;
@@ -48,6 +49,7 @@ pub static ALL: &[&Detector] = &[
     &refresh::DETECTOR,
     &issuance::DETECTOR,
     &ending::DETECTOR,
+    &retinue::DETECTOR,
     &travel::DETECTOR,
     &drift::DETECTOR,
     &family::DETECTOR,
@@ -120,6 +122,9 @@ pub struct Look<'a> {
     pub foreign_audience: bool,
     /// True when an id of the token was planted for thieves.
     pub honeytoken: bool,
+    /// True when the context is new to its session and that of a companion as several people's sessions have, or of the
+    /// next step of an errand.
+    pub usual: bool,
     /// True when it repeats the session's current context, answer and token: nothing about the session is new.
     pub repeats: bool,
 }
@@ -151,6 +156,7 @@ impl<'a> Look<'a> {
             foreign_issuer: false,
             foreign_audience: false,
             honeytoken: false,
+            usual: false,
             repeats: false,
         }
     }
@@ -158,6 +164,12 @@ impl<'a> Look<'a> {
     /// The session, unless the use only repeats what was measured before.
     fn changed_session(&self) -> Option<&'a Session> {
         self.session.filter(|_| !self.repeats)
+    }
+
+    /// True when the use is of one that belongs to the session beside its holder.
+    fn is_companions(&self, session: &Session) -> bool {
+        let context = self.usage.context;
+        self.usual || session.companion(self.key, context, self.usage.event.time)
     }
 
     /// The bound context to compare with, unless this use stands in a bound context itself.

@@ -80,9 +80,10 @@ fn sides(session: &Session, look: &Look<'_>, blame: &mut Blame) {
     let Some(bound) = session.bound_for(blame.suspect.address) else {
         return;
     };
+    let (holder_key, holder) = holder(session, look, bound);
     let own = |context: &Context| {
-        let near = apart(&bound.context, context) != Some(true) || hands_over(bound, context);
-        one_device(&bound.context, context) && near
+        let near = apart(&holder, context) != Some(true) || hands_over(&holder, context);
+        one_device(&holder, context) && near
     };
     let stranger = session
         .visits
@@ -110,11 +111,11 @@ fn sides(session: &Session, look: &Look<'_>, blame: &mut Blame) {
         blame.stats = stats(visit);
     }
     blame.other = Some(match blame.suspect_key == look.key {
-        true => Arc::clone(&bound.context),
+        true => Arc::clone(&holder),
         false => Arc::clone(&blame.suspect),
     });
-    if blame.suspect_key != bound.key && !uncertain(&bound.context) {
-        blame.victim = Some(Arc::clone(&bound.context));
+    if blame.suspect_key != holder_key && !uncertain(&holder) {
+        blame.victim = Some(Arc::clone(&holder));
     }
     let legitimate = session
         .visits
@@ -123,10 +124,32 @@ fn sides(session: &Session, look: &Look<'_>, blame: &mut Blame) {
     blame.last_legitimate_use = legitimate.map(|visit| visit.last).max();
 }
 
-/// True for the bound phone behind a carrier of its country, whose gateway is anywhere in it.
-fn hands_over(bound: &Visit, context: &Context) -> bool {
-    let phones = is_phone(&bound.context) && is_phone(context);
-    phones && one_country_by_carrier(&bound.context, context)
+/// Whose session it is: of the context that it is bound to, unless the subject was never seen there before and is at
+/// home where somebody else uses it. Who takes a token on its way can use it first.
+fn holder(session: &Session, look: &Look<'_>, bound: &Visit) -> (ContextKey, Arc<Context>) {
+    let time = look.usage.event.time;
+    let home = |context: &Context| {
+        look.subject
+            .is_some_and(|subject| subject.is_at_home(context, time))
+    };
+    let bound_to = (bound.key, Arc::clone(&bound.context));
+    let strange = look.subject.zip(bound.context.network.as_ref());
+    if !strange.is_some_and(|(subject, network)| subject.is_settled_elsewhere(network.asn, time)) {
+        return bound_to;
+    }
+    let visits = session.visits.iter().filter(|visit| visit.accepted > 0);
+    let mut at_home = visits.filter(|visit| !visit.suspect && home(&visit.context));
+    match at_home.next() {
+        Some(visit) => (visit.key, Arc::clone(&visit.context)),
+        None if home(look.usage.context) => (look.key, Arc::clone(look.usage.context)),
+        None => bound_to,
+    }
+}
+
+/// True for the holder's phone behind a carrier of its country, whose gateway is anywhere in it.
+fn hands_over(holder: &Context, context: &Context) -> bool {
+    let phones = is_phone(holder) && is_phone(context);
+    phones && one_country_by_carrier(holder, context)
 }
 
 fn stats(visit: &Visit) -> SuspectStats {

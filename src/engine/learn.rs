@@ -1,15 +1,22 @@
 //! What a believed use teaches beside its session's and its subject's context: what its client is like, and which token
-//! its holder has.
+//! its holder has, who accompanies whom.
 //!
 //! In: a use that was recorded. Out: changed stores, and what they know of the next.
-//! Does not know: rules. A use that drifts, in a session where somebody is suspected, teaches nothing.
+//! Does not know: rules. A use that drifts, or in a session where somebody is suspected, teaches nothing but over which
+//! two lines it goes.
 
 use super::Engine;
 use super::prepare::{self, Prepared};
 use crate::domain::context::Context;
+use crate::domain::ids::IdKey;
 use crate::domain::token::Token;
-use crate::sessions::TokenEntry;
+use crate::domain::usage::TokenUse;
+use crate::sessions::companions::Shown;
+use crate::sessions::device::{is_server, two_lines};
 use crate::sessions::families::Line;
+use crate::sessions::session::{ContextKey, Session};
+use crate::sessions::subject::Subject;
+use crate::sessions::{Stores, TokenEntry};
 
 /// What a use may teach.
 #[derive(Clone, Copy, Debug)]
@@ -18,6 +25,19 @@ pub(super) struct Lesson {
     pub(super) begins: bool,
     /// Nothing about it is strange.
     pub(super) calm: bool,
+}
+
+/// How a use came into its session.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Arrival {
+    /// Its visit.
+    pub(super) index: u8,
+    /// As a companion that is known already.
+    pub(super) joins: bool,
+    /// For the first time, and nothing about it is strange.
+    pub(super) is_new: bool,
+    /// From the visit that the session was in, back to one that it had left.
+    pub(super) returns_from: Option<u8>,
 }
 
 impl Engine {
@@ -35,6 +55,7 @@ impl Engine {
             self.state.stores.clients.learn(client, token, context);
         }
         if lesson.begins {
+            self.state.stores.retinue.begin();
             self.learn_coverage(token);
         }
         if let Some(line) = Line::of(token, client).filter(|_| first) {
@@ -45,6 +66,92 @@ impl Engine {
         {
             self.state.stores.identity.learn_issuer(issuer);
         }
+    }
+
+    /// Learns who accompanies whom from how a use came into its session.
+    pub(super) fn learn_company(&mut self, token: &Token, context: &Context, arrival: Arrival) {
+        if arrival.joins {
+            self.learn_late(token, context);
+        } else if arrival.is_new {
+            self.learn_companions(token, arrival.index);
+        } else if let Some(left) = arrival.returns_from {
+            self.learn_lines(token, left, arrival.index);
+        }
+    }
+
+    /// Learns who accompanies a session from its first moments: what an arrival shows.
+    fn learn_companions(&mut self, token: &Token, index: u8) {
+        let Stores {
+            sessions, retinue, ..
+        } = &mut self.state.stores;
+        let session = sessions.get(token.session);
+        let Some((person, session)) = token.subject.zip(session) else {
+            return;
+        };
+        for shown in session.shown_by(index) {
+            match shown {
+                Shown::Backend(backend) => {
+                    if let Some(name) = backend_name(&self.settings.key, token, backend) {
+                        retinue.served(name, person);
+                    }
+                }
+                Shown::Lines(a, b) => {
+                    retinue.went_over(lines_name(&self.settings.key, a, b), person);
+                }
+            }
+        }
+    }
+
+    /// Counts a session that a backend joins late.
+    fn learn_late(&mut self, token: &Token, context: &Context) {
+        if let Some(name) = backend_name(&self.settings.key, token, context) {
+            self.state.stores.retinue.joined(name);
+        }
+    }
+
+    /// Learns over which two lines a session goes to and fro, whatever was said of that: two thieves are not found in
+    /// one office, between the same lines.
+    fn learn_lines(&mut self, token: &Token, left: u8, index: u8) {
+        let Stores {
+            sessions, retinue, ..
+        } = &mut self.state.stores;
+        let session = sessions.get(token.session);
+        let Some((person, session)) = token.subject.zip(session) else {
+            return;
+        };
+        if let Some(Shown::Lines(a, b)) = session.lines_between(left, index) {
+            retinue.went_over(lines_name(&self.settings.key, a, b), person);
+        }
+    }
+
+    /// True when a context that is new to its session is that of a companion as several people's sessions have, or of
+    /// the next step of an errand, whose subject has no other place.
+    pub(super) fn is_usual(
+        &self,
+        session: &Session,
+        subject: Option<&Subject>,
+        usage: &TokenUse<'_>,
+        key: ContextKey,
+    ) -> bool {
+        let (here, time) = (&**usage.context, usage.event.time);
+        if session.visit(key).is_some() {
+            return false;
+        }
+        let retinue = &self.state.stores.retinue;
+        let usual = if is_server(here) {
+            let settled = subject.zip(here.network.as_ref());
+            let settled = settled.is_some_and(|(s, n)| s.is_settled_elsewhere(n.asn, time));
+            let name = backend_name(&self.settings.key, usage.token, here);
+            session.runs_errands(here, time) && !settled
+                || name.is_some_and(|name| retinue.serves(name))
+        } else {
+            let key = &self.settings.key;
+            let mut bound = session.bound().map(|bound| &*bound.context);
+            bound.any(|bound| {
+                two_lines(bound, here) && retinue.are_one_routers(lines_name(key, bound, here))
+            })
+        };
+        session.joins(key, here, usual, time)
     }
 
     /// Counts a path that was forbidden to a session: distinct ones in ten minutes.
@@ -62,4 +169,28 @@ impl Engine {
         let forbidden = &mut self.state.stores.forbidden;
         forbidden.add(token.session, path, event.time.as_ms())
     }
+}
+
+/// What a backend is known by: whose tokens it brings, its program, its network and country. Clouds give it another
+/// address each day.
+fn backend_name(key: &IdKey, token: &Token, backend: &Context) -> Option<u128> {
+    let (client, network) = backend.client.as_ref().zip(backend.network.as_ref())?;
+    let country = backend.place.as_ref().map(|place| place.country);
+    let country = country.as_ref().map_or("", |country| country.as_str());
+    let issuer = token.issuer.as_deref().unwrap_or_default();
+    let parts = [
+        issuer.as_bytes(),
+        client.name.as_bytes(),
+        &network.asn.to_le_bytes(),
+        country.as_bytes(),
+    ];
+    Some(key.hash("backend", &parts))
+}
+
+/// What two lines are known by: their addresses but for what differs within each, in either order.
+fn lines_name(key: &IdKey, a: &Context, b: &Context) -> u128 {
+    let mut ends = [a, b].map(|end| end.prefix());
+    ends.sort_unstable();
+    let [a, b] = ends.map(|end| end.to_string());
+    key.hash("lines", &[a.as_bytes(), b.as_bytes()])
 }

@@ -55,6 +55,8 @@ impl Engine {
             told: self.told(token),
             login: self.login(token),
             without_login: self.lacks_login(token, usage.event.time),
+            usual: session
+                .is_some_and(|session| trusted && self.is_usual(session, subject, usage, key)),
             foreign_issuer: self.foreign(token),
             foreign_audience: self.issuers.is_foreign_audience(token),
             honeytoken: self.issuers.is_honeytoken(token),

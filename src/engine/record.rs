@@ -3,7 +3,8 @@
 //! In: the use and its facts. Out: changed stores, sightings.
 //! Does not know: rules. A use that is not believed moves nothing of its subject's.
 
-use super::learn::Lesson;
+use super::health::Health;
+use super::learn::{Arrival, Lesson};
 use super::prepare::{self, Prepared};
 use super::{Engine, Observation};
 use crate::detectors::OriginCounts;
@@ -113,20 +114,7 @@ impl Engine {
     ) {
         let time = usage.event.time;
         let asked = usage.event.kind == EventKind::Asked;
-        if !asked {
-            self.state.health.used(usage.provenance);
-            if believed && !entry.accepted {
-                self.state.stores.let_in(usage.token);
-            }
-        }
-        let readable = !matches!(
-            usage.place,
-            CredentialPlace::Header | CredentialPlace::Cookie | CredentialPlace::Field
-        );
-        if readable {
-            let path = prepare::path_key(&self.settings.key, usage.event);
-            entry.leak(time, path);
-        }
+        self.note_token(entry, usage, believed);
         if !believed {
             self.record_refusal(prepared, usage);
             return;
@@ -143,22 +131,20 @@ impl Engine {
             .stores
             .sessions
             .get_or_insert_with(token.session, new);
-        let before = session.last_seen;
+        let (before, left) = (session.last_seen, session.current);
         let index = session.record(prepared.context_key, &context, time);
+        let returns_from = (!arrives && session.current != left).then_some(left);
         if asked {
             session.await_line(index);
         } else {
             let (writes, bytes) = (usage.event.writes(), usage.event.bytes);
             session.count(index, Answer::Accepted, writes, bytes);
         }
-        match session.logout.as_deref() {
-            Some(logout) => self.state.health.used_after(logout.time, before, time),
-            None if prepared.path.logout => {
-                session.logout = Some(Box::new(Logout { time, visit: index }));
-                self.state.health.logout();
-            }
-            None => {}
+        let joins = facts.is(Fact::SessionUsualCompanion);
+        if joins {
+            session.accompany(index);
         }
+        note_logout(&mut self.state.health, session, prepared, index, before);
         let drifting = facts
             .get(Fact::DriftDimensions)
             .is_some_and(|count| count > 0.0);
@@ -173,12 +159,37 @@ impl Engine {
         }
         let lesson = Lesson { begins, calm };
         self.learn(entry, token, &context, lesson);
+        let arrival = Arrival {
+            index,
+            joins,
+            is_new: arrives && calm,
+            returns_from,
+        };
+        self.learn_company(token, &context, arrival);
         entry.accepted = true;
         // The line tells more than the question, so rules hear of it, too.
         if !asked {
             entry.judged = Some(prepared.context_key);
         }
         entry.provenance = usage.provenance;
+    }
+
+    /// Notes what a use says of its token: that it was let in, or stands where others can read it.
+    fn note_token(&mut self, entry: &mut TokenEntry, usage: &TokenUse<'_>, believed: bool) {
+        if usage.event.kind != EventKind::Asked {
+            self.state.health.used(usage.provenance);
+            if believed && !entry.accepted {
+                self.state.stores.let_in(usage.token);
+            }
+        }
+        let readable = !matches!(
+            usage.place,
+            CredentialPlace::Header | CredentialPlace::Cookie | CredentialPlace::Field
+        );
+        if readable {
+            let path = prepare::path_key(&self.settings.key, usage.event);
+            entry.leak(usage.event.time, path);
+        }
     }
 
     /// Counts a use for its subject, and learns from it where it `teaches`; `arrives` says that its session was never
@@ -275,6 +286,25 @@ impl Engine {
                     .copied()
             })
             .min()
+    }
+}
+
+/// Notes that a use ends its session, or comes after its end.
+fn note_logout(
+    health: &mut Health,
+    session: &mut Session,
+    prepared: &Prepared<'_>,
+    visit: u8,
+    before: Time,
+) {
+    let time = prepared.event.time;
+    match session.logout.as_deref() {
+        Some(logout) => health.used_after(logout.time, before, time),
+        None if prepared.path.logout => {
+            session.logout = Some(Box::new(Logout { time, visit }));
+            health.logout();
+        }
+        None => {}
     }
 }
 

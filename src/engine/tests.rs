@@ -15,6 +15,7 @@ use std::net::IpAddr;
 
 mod asked;
 mod counted;
+mod retinue;
 
 const ISSUER: &str = "https://idp.example.com/";
 const BROWSER: &str = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) \

@@ -1,9 +1,10 @@
-//! Who belongs to a session beside its holder: a backend that acts for a person, the other line of a router.
+//! Who belongs to a session beside its holder: a backend that acts for a person, the other line of a router, the next
+//! step of a build.
 //!
 //! In: [`Session`], a context. Out: whether it was there from the first moments, and whether its person still is.
 //! Does not know: what follows from it.
 
-use super::device::{apart, is_persons, is_server, same_network, two_lines};
+use super::device::{apart, is_errands, is_persons, is_server, same_network, two_lines};
 use super::session::{ContextKey, Session, Visit};
 use crate::domain::context::Context;
 use crate::domain::time::Time;
@@ -20,18 +21,82 @@ const SECOND_LINE_S_MAX: f64 = 300.0;
 /// (OWASP Session Management Cheat Sheet: 15 to 30 minutes for low-risk applications).
 const UNATTENDED_S_MAX: f64 = 1800.0;
 
+/// A build hands its token from step to step, each with a program of its own and in a cloud of its own, for as long as
+/// the token lives: an hour (GitHub: installation access tokens; GitLab: default timeout of a job).
+const ERRAND_S_MAX: f64 = 3600.0;
+
+/// A companion as an arrival shows it.
+#[derive(Clone, Copy, Debug)]
+pub enum Shown<'a> {
+    /// A server, which acts for a person.
+    Backend(&'a Context),
+    /// Two lines of one router.
+    Lines(&'a Context, &'a Context),
+}
+
 impl Session {
     /// True for a context that has been part of the session from its first moments: a backend that renders pages or
     /// forwards the browser's token, from whichever of its addresses, or the other line of a router that has two. Who
     /// came later is somebody else.
     pub fn companion(&self, key: ContextKey, context: &Context, time: Time) -> bool {
         let first = self.visit(key).map_or(time, |(_, visit)| visit.first);
-        self.began_with(key, context, first, time)
+        let usual = self.visit(key).is_some_and(|(_, visit)| visit.usual);
+        self.joins(key, context, usual, time) || self.began_with(key, context, first, time)
     }
 
     /// True when the visit is a companion's.
     pub fn accompanies(&self, visit: &Visit) -> bool {
-        self.began_with(visit.key, &visit.context, visit.first, self.last_seen)
+        let time = self.last_seen;
+        self.joins(visit.key, &visit.context, visit.usual, time)
+            || self.began_with(visit.key, &visit.context, visit.first, time)
+    }
+
+    /// True for a companion that other people's sessions have, too, and that may come late; a backend while the person
+    /// is about whom it serves.
+    pub fn joins(&self, key: ContextKey, context: &Context, usual: bool, time: Time) -> bool {
+        usual && self.is_no_holder(key) && (!is_server(context) || self.attended(time))
+    }
+
+    /// True for the next step of an errand: a session of programs in server networks, and of nobody else, that is not
+    /// older than a build gets.
+    pub fn runs_errands(&self, context: &Context, time: Time) -> bool {
+        let mut visits = self.visits.iter();
+        time.apart_s(self.first_seen) <= ERRAND_S_MAX
+            && is_errands(context)
+            && visits.all(|visit| is_errands(&visit.context))
+    }
+
+    fn is_no_holder(&self, key: ContextKey) -> bool {
+        self.bound().all(|bound| bound.key != key)
+    }
+
+    /// The companions that a visit shows which began just now: itself, or those that it meets.
+    pub fn shown_by(&self, index: u8) -> impl Iterator<Item = Shown<'_>> {
+        let here = self.visits.get(usize::from(index));
+        let others = self.visits.iter().filter(|visit| visit.accepted > 0);
+        here.into_iter().flat_map(move |here| {
+            let others = others.clone().filter(|visit| visit.key != here.key);
+            others.filter_map(|other| self.shown_of(here, other))
+        })
+    }
+
+    fn shown_of<'a>(&self, here: &'a Visit, other: &'a Visit) -> Option<Shown<'a>> {
+        let serves = |backend: &Visit, person: &Visit| {
+            self.began_beside(backend) && is_persons(&person.context)
+        };
+        let early = here.first.apart_s(self.first_seen) <= SECOND_LINE_S_MAX;
+        match (serves(here, other), serves(other, here)) {
+            (true, _) => Some(Shown::Backend(&here.context)),
+            (_, true) => Some(Shown::Backend(&other.context)),
+            _ => lines(other, here).filter(|_| early),
+        }
+    }
+
+    /// The two lines that a person's session went between, where they can be one router's.
+    pub fn lines_between(&self, left: u8, index: u8) -> Option<Shown<'_>> {
+        let end = |index: u8| self.visits.get(usize::from(index));
+        let (a, b) = end(left).zip(end(index))?;
+        lines(a, b).filter(|_| a.accepted > 0 && b.accepted > 0)
     }
 
     fn began_with(&self, key: ContextKey, context: &Context, first: Time, time: Time) -> bool {
@@ -41,7 +106,7 @@ impl Session {
             return served && self.attended(time);
         }
         age_s <= SECOND_LINE_S_MAX
-            && self.bound().all(|bound| bound.key != key)
+            && self.is_no_holder(key)
             && self.bound().any(|bound| two_lines(&bound.context, context))
     }
 
@@ -92,4 +157,12 @@ impl Session {
             && is_persons(context)
             && time.apart_s(self.first_seen) <= COMPANION_S_MAX
     }
+}
+
+/// Two visits that can be over two lines of one router.
+fn lines<'a>(a: &'a Visit, b: &'a Visit) -> Option<Shown<'a>> {
+    let lines = [a, b].iter().all(|visit| is_persons(&visit.context))
+        && a.context.prefix() != b.context.prefix()
+        && two_lines(&a.context, &b.context);
+    lines.then_some(Shown::Lines(&a.context, &b.context))
 }

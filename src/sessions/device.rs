@@ -107,10 +107,12 @@ pub fn one_fleet(a: &Context, b: &Context) -> bool {
 /// Two steps of one job: a build calls with curl here and with a library there, from wherever its cloud starts the next
 /// runner. No person's session begins so.
 fn scripts(a: &Context, b: &Context) -> bool {
-    let runs = |end: &&Context| {
-        end.client_kind() == ClientKind::Tool && end.network_kind() == NetworkKind::Hosting
-    };
-    [a, b].iter().all(runs) && same_network(a, b) == Some(true)
+    [a, b].iter().all(|end| is_errands(end)) && same_network(a, b) == Some(true)
+}
+
+/// True for a program that runs by itself in a network of servers.
+pub fn is_errands(context: &Context) -> bool {
+    context.client_kind() == ClientKind::Tool && context.network_kind() == NetworkKind::Hosting
 }
 
 /// True when a session that is in both contexts in turns is in two hands. Two programs behind one address are one
@@ -120,9 +122,11 @@ pub fn two_hands(a: &Context, b: &Context) -> bool {
 }
 
 /// True when the same program is seen through a VPN's exit and past it: one person who switches it on and off, or two.
+/// Over the other family of addresses it says nothing: many tunnels take one family and leave the other outside.
 pub fn past_a_vpn(a: &Context, b: &Context) -> bool {
     let exits = [a, b].map(|end| end.network_kind() == NetworkKind::Vpn);
-    exits[0] != exits[1]
+    let families = [a, b].map(|end| end.address.to_canonical().is_ipv4());
+    exits[0] != exits[1] && families[0] == families[1]
 }
 
 /// Whether two contexts are in one network; `None` when that is unknown.

@@ -7,7 +7,7 @@ pub mod bindings;
 pub mod bounded;
 pub mod clients;
 pub mod commons;
-mod companions;
+pub mod companions;
 pub mod device;
 pub mod families;
 pub mod habits;
@@ -15,6 +15,7 @@ pub mod identity;
 pub mod issued;
 pub mod misfits;
 pub mod population;
+pub mod retinue;
 pub mod session;
 pub mod source;
 pub mod subject;
@@ -32,6 +33,7 @@ use identity::Identity;
 use issued::Issued;
 use misfits::Misfits;
 use population::Population;
+use retinue::Retinue;
 use serde::{Deserialize, Serialize};
 use session::{ContextKey, Session};
 use source::Origin;
@@ -173,6 +175,8 @@ pub struct Stores {
     pub bindings: Bindings,
     /// What clients are like.
     pub clients: Clients,
+    /// Who accompanies people's sessions.
+    pub retinue: Retinue,
     /// What was forbidden to sessions.
     pub forbidden: Forbidden,
     /// Tokens that a line shows to have been let in, by id and by `(iss, jti)`.
@@ -204,6 +208,7 @@ impl Stores {
             misfits: Misfits::default(),
             bindings: Bindings::default(),
             clients: Clients::default(),
+            retinue: Retinue::default(),
             forbidden: Forbidden::default(),
             answered: Bounded::new(limits.tokens),
             open_paths: Bounded::new(OPEN_PATHS_MAX),

@@ -59,6 +59,8 @@ pub struct Visit {
     pub sighted: Option<Box<Time>>,
     /// One of the accepted uses is only known from a gateway's question: its line will be counted in its place.
     pub awaited: bool,
+    /// True for a companion as several people's sessions have, and for the next step of an errand.
+    pub usual: bool,
 }
 
 /// The session went from one of its visits to another.
@@ -242,6 +244,13 @@ impl Session {
         self.bind(index);
     }
 
+    /// Marks a visit as that of a companion, however late it came.
+    pub fn accompany(&mut self, index: u8) {
+        if let Some(visit) = self.visits.get_mut(usize::from(index)) {
+            visit.usual = true;
+        }
+    }
+
     /// Marks the visit of a context as a suspect's: from now on its uses are looked at one by one.
     pub fn suspect(&mut self, key: ContextKey) {
         if let Some(visit) = self.visits.iter_mut().find(|visit| visit.key == key) {
@@ -300,6 +309,7 @@ impl Session {
             suspect: false,
             sighted: None,
             awaited: false,
+            usual: false,
         };
         if self.visits.len() < VISITS_MAX {
             self.visits.push(visit);

@@ -122,6 +122,19 @@ impl Subject {
         familiar(&self.networks, |&known| known == asn, time)
     }
 
+    /// True when the subject has had networks for a day or longer, and this is none of them.
+    pub fn is_settled_elsewhere(&self, asn: u32, time: Time) -> bool {
+        !self.familiar_network(asn, time) && familiar(&self.networks, |_| true, time)
+    }
+
+    /// True when both the network and the place are the subject's for a day or longer.
+    pub fn is_at_home(&self, context: &Context, time: Time) -> bool {
+        let network = context.network.as_ref();
+        let place = context.reference_place();
+        network.is_some_and(|network| self.familiar_network(network.asn, time))
+            && place.is_some_and(|place| self.familiar_place(place, time))
+    }
+
     /// True when the program on that system is known since at least a day before `time`.
     pub fn familiar_client(&self, name: &str, os: &str, time: Time) -> bool {
         familiar(

@@ -1,12 +1,13 @@
 //! How well a population's thefts are found, beside what others' rules make of the same requests.
 //!
 //! In: populations by seed. Out: tables, and floors. `TOKENTRIP_POPULATION=3000x7x3` runs 3,000 people over seven days
-//! with three seeds; `TOKENTRIP_SEED=n` moves the seeds; `--nocapture` shows the tables.
+//! with three seeds; `TOKENTRIP_SEED=n` moves the seeds; `--nocapture` shows the tables;
+//! `TOKENTRIP_KEEP=folder` keeps the log of each missed theft's victim there.
 //! Does not know: rules. Lines go in and incidents come out.
 
 use super::rivals::{self, Hit, Rivals};
 use super::thefts::Theft;
-use super::town::{self, Town};
+use super::town::{self, Crime, Town};
 use super::{Keys, Watcher};
 use crate::support::population::{self, Request, Shown, World};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -29,11 +30,13 @@ const SEED: u64 = 7001;
 const LINES_AT_ONCE: usize = 5000;
 
 /// Nothing in an address or an agent tells these from what their victims do themselves: the same browser on another
-/// line of the town, another browser behind the same router, the same browser after a flight.
-const TWINS: [&str; 3] = [
+/// line of the town, another browser behind the same router, the same browser after a flight, the same browser in a
+/// cloud, from login to logout.
+const TWINS: [&str; 4] = [
     "same city, same client",
     "on the victim's own Wi-Fi, other client",
     "far away, same agent, idle",
+    "phishing proxy only, several victims",
 ];
 
 #[derive(Default)]
@@ -236,6 +239,7 @@ fn score(town: &Town, judge: &Judge<'_>, incidents: &[Incident], result: &mut Re
         let progress = &judge.progress[number];
         let Some((requests, at_ms)) = progress.found else {
             let _ = writeln!(result.notes, "missed {} {}", crime.class, crime.sub);
+            keep(town, crime);
             continue;
         };
         class.found += 1;
@@ -244,6 +248,20 @@ fn score(town: &Town, judge: &Judge<'_>, incidents: &[Incident], result: &mut Re
             .seconds
             .push((at_ms - progress.first_ms) as f64 / 1000.0);
     }
+}
+
+/// Writes the log of a missed theft's victim where the environment says, for `tokentrip scan --explain`.
+fn keep(town: &Town, crime: &Crime) {
+    let Some(folder) = std::env::var_os("TOKENTRIP_KEEP") else {
+        return;
+    };
+    let own = |token: &Arc<str>| population::payload(token)["sub"] == *crime.sub;
+    let requests = town.requests.iter();
+    let requests = requests.filter(|request| request.token.as_ref().is_some_and(own));
+    let requests: Vec<Request> = requests.cloned().collect();
+    let name = format!("{} {}.log", crime.class, crime.sub).replace(['/', '|'], "-");
+    let text = population::text(&requests, false, Shown::Header);
+    std::fs::write(std::path::Path::new(&folder).join(name), text).unwrap();
 }
 
 /// Whom and which session a request belongs to, as a reader of whole tokens sees it.
@@ -417,7 +435,7 @@ fn thefts_in_a_population_are_found_and_its_everyday_life_is_left_alone() {
     }
     let rest = town::classes()
         .into_iter()
-        .filter(|class: &&Theft| class.found_percent_min >= 100);
+        .filter(|class: &&Theft| class.found_percent_min >= 90);
     let missed: Vec<_> = rest
         .filter_map(|class| Some((class.name, result.classes.get(class.name)?)))
         .filter(|(_, class)| class.found * 10 < class.thefts * 9)

@@ -279,7 +279,8 @@ fn conference(scene: &mut Scene<'_>) {
         let from_ms = start_ms + scene.rng.between(0, 20) * MINUTE_MS;
         let session = scene.session_of(Style::Sid, from_ms);
         scene.browse(&session, me.home, &me.desktop, from_ms, 20, 5);
-        let at_ms = start_ms + 20 * HOUR_MS + scene.rng.between(0, 30) * MINUTE_MS;
+        // Nobody comes from the other side of the world in less than a day and a half.
+        let at_ms = start_ms + 36 * HOUR_MS + scene.rng.between(0, 30) * MINUTE_MS;
         scene.browse(&session, hall, &me.desktop, at_ms, 30, 5);
     }
 }

@@ -11,10 +11,10 @@ use serde_json::json;
 use std::net::IpAddr;
 
 /// Regions of Amazon and of Microsoft.
-const FRANKFURT: [&str; 3] = ["3.64.9.0", "3.64.11.0", "3.66.9.0"];
-const DUBLIN: [&str; 2] = ["52.48.9.0", "52.49.3.0"];
-const AMAZON: u32 = 16509;
-const MICROSOFT: u32 = 8075;
+pub(super) const FRANKFURT: [&str; 3] = ["3.64.9.0", "3.64.11.0", "3.66.9.0"];
+pub(super) const DUBLIN: [&str; 2] = ["52.48.9.0", "52.49.3.0"];
+pub(super) const AMAZON: u32 = 16509;
+pub(super) const MICROSOFT: u32 = 8075;
 
 pub(super) static QUIET: &[Benign] = &[
     quiet("backend with many addresses", many_addressed_backend),
@@ -35,7 +35,7 @@ pub(super) static THEFTS: &[Theft] = &[
     ),
 ];
 
-fn any(scene: &mut Scene<'_>, asn: u32, bases: &[&str]) -> IpAddr {
+pub(super) fn any(scene: &mut Scene<'_>, asn: u32, bases: &[&str]) -> IpAddr {
     let base = *scene.rng.pick(bases);
     Net::new(asn, base).address(&mut scene.rng)
 }

@@ -47,7 +47,8 @@ pub(super) static ALL: &[Theft] = &[
         100,
     ),
     theft("hosting, same agent", hosting_same_agent, 100),
-    theft("hosting near, same agent", hosting_near_same_agent, 100),
+    // Some of these servers stand in a network of VPN exits, of which the person may have switched one on.
+    theft("hosting near, same agent", hosting_near_same_agent, 90),
     theft("tool elsewhere", tool_elsewhere, 100),
     theft("tool on the neighbour's line", tool_near, 100),
     theft("tool against an app", tool_against_app, 100),
@@ -61,9 +62,11 @@ pub(super) static ALL: &[Theft] = &[
     ),
     theft("victim on the phone, thief far", phone_far, 100),
     theft("after logout", after_logout, 100),
-    theft("leaked in URL", leaked_in_url, 100),
-    theft("leaked in Referer", leaked_in_referer, 100),
-    theft("one thief, many victims", many_victims, 100),
+    // Where one carrier has all lines and phones of a town or a country, a neighbour's line can be the person's next.
+    theft("leaked in URL", leaked_in_url, 90),
+    theft("leaked in Referer", leaked_in_referer, 95),
+    // Now and then the thief's line is one of a victim's own /24.
+    theft("one thief, many victims", many_victims, 95),
     theft("one thief, many, same agents", many_victims_same_agent, 80),
     theft("alg none accepted", alg_none, 100),
     theft("claims altered", claims_altered, 100),

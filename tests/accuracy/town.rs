@@ -6,7 +6,7 @@
 use super::benign::{self, Benign};
 use super::scene::Scene;
 use super::thefts::{self, Theft};
-use super::{crimes, oddities, outside};
+use super::{crimes, further, oddities, outside};
 use crate::support::population::{
     DAY_MS, HOUR_MS, Log, MINUTE_MS, MONDAY_MS, Person, Request, Rng, Session, Shown, Style, World,
 };
@@ -63,6 +63,7 @@ pub(super) fn classes() -> Vec<&'static Theft> {
         .iter()
         .chain(crimes::ALL)
         .chain(outside::THEFTS)
+        .chain(further::THEFTS)
         .filter(|theft| theft.shown == Shown::Header)
         .collect()
 }
@@ -73,6 +74,7 @@ pub(super) fn odd() -> Vec<&'static Benign> {
         .iter()
         .chain(oddities::ALL)
         .chain(outside::QUIET)
+        .chain(further::QUIET)
         .collect()
 }
 

@@ -1,0 +1,112 @@
+//! Who belongs to a session beside its holder, and whose session it is.
+
+use super::*;
+
+const BACKEND: &str = "axios/1.7.9";
+/// Ashburn, in a hosting network of the documentation.
+const CLOUD: &str = "198.51.100.130";
+/// Tokyo, at home.
+const FAR: &str = "203.0.113.100";
+const DAY_S: i64 = 86_400;
+
+fn token(sub: &str, sid: &str, at_s: i64) -> String {
+    let mut claims = claims(sub, sid, sid);
+    claims["iat"] = (T0 + at_s).into();
+    claims["exp"] = (T0 + at_s + 7200).into();
+    mint(&claims, "rsa-2048")
+}
+
+/// People whose first page a backend in the cloud renders.
+fn served(kit: &mut Kit, people: i64) {
+    for person in 0..people {
+        let (sub, at_s) = (format!("person{person}"), person * 60);
+        let token = token(&sub, &sub, at_s);
+        kit.line(at_s, LISBON, BROWSER, &token, 200);
+        kit.line(at_s + 1, CLOUD, BACKEND, &token, 200);
+        kit.line(at_s + 30, LISBON, BROWSER, &token, 200);
+    }
+}
+
+/// A backend in the cloud that first calls after twenty minutes.
+fn served_late(kit: &mut Kit, backend: &str) {
+    let token = token("late", "late", 0);
+    for at_s in [3600, 4200, 4790] {
+        kit.line(at_s, LISBON, BROWSER, &token, 200);
+    }
+    kit.line(4800, CLOUD, backend, &token, 200);
+    kit.line(4900, LISBON, BROWSER, &token, 200);
+    kit.line(4901, CLOUD, backend, &token, 200);
+}
+
+#[test]
+fn a_backend_that_serves_people_may_join_a_session_late() {
+    let mut kit = kit();
+    served(&mut kit, 8);
+    served_late(&mut kit, BACKEND);
+    assert!(kit.engine.incidents().is_empty(), "{:?}", kit.rules());
+}
+
+#[test]
+fn a_tool_that_serves_nobody_may_not_join_late_nor_one_whose_person_is_away() {
+    for (people, tool) in [(7, BACKEND), (8, TOOL)] {
+        let mut kit = kit();
+        served(&mut kit, people);
+        served_late(&mut kit, tool);
+        assert!(kit.found("tool_on_browser_session"), "{people} {tool}");
+    }
+    let mut kit = kit();
+    served(&mut kit, 8);
+    let token = token("away", "away", 0);
+    kit.line(3600, LISBON, BROWSER, &token, 200);
+    kit.line(3600 + 2400, CLOUD, BACKEND, &token, 200);
+    assert!(kit.found("tool_on_browser_session"));
+}
+
+#[test]
+fn a_build_goes_from_cloud_to_cloud_while_it_is_young_and_its_subject_has_no_other_place() {
+    // Ashburn and Tokyo.
+    let clouds = [("2001:db8:304::5", "curl/8.5.0"), ("2001:db8:300::5", TOOL)];
+    let mut kit = kit();
+    let build = token("build", "b1", 0);
+    for (nth, (cloud, tool)) in clouds.into_iter().enumerate() {
+        kit.line(nth as i64 * 300, cloud, tool, &build, 200);
+    }
+    assert!(kit.engine.incidents().is_empty(), "{:?}", kit.rules());
+    // A home is no cloud.
+    kit.line(900, LISBON, TOOL, &build, 200);
+    assert!(!kit.engine.incidents().is_empty());
+}
+
+#[test]
+fn who_is_at_home_is_not_blamed_for_the_stranger_who_came_first() {
+    let mut kit = kit();
+    for day in 0..2 {
+        let sid = format!("own{day}");
+        let own = token("alice", &sid, day * DAY_S);
+        for at_s in [0, 60, 120] {
+            kit.line(day * DAY_S + at_s, LISBON, BROWSER, &own, 200);
+        }
+    }
+    let taken = token("alice", "s9", 2 * DAY_S);
+    kit.line(2 * DAY_S, FAR, BROWSER, &taken, 200);
+    kit.line(2 * DAY_S + 60, FAR, BROWSER, &taken, 200);
+    kit.line(2 * DAY_S + 300, LISBON, BROWSER, &taken, 200);
+    kit.line(2 * DAY_S + 360, FAR, BROWSER, &taken, 200);
+    let incidents = kit.engine.incidents();
+    let suspects: Vec<_> = incidents.iter().flat_map(|i| &i.suspect.ips).collect();
+    assert_eq!(suspects, [&FAR.parse::<IpAddr>().unwrap()]);
+    assert!(incidents[0].victim.is_some());
+}
+
+#[test]
+fn of_somebody_without_a_past_the_first_place_is_the_holders() {
+    let mut kit = kit();
+    let taken = token("alice", "s9", 0);
+    kit.line(0, FAR, BROWSER, &taken, 200);
+    kit.line(300, LISBON, BROWSER, &taken, 200);
+    let incidents = kit.engine.incidents();
+    assert_eq!(
+        incidents[0].suspect.ips,
+        [LISBON.parse::<IpAddr>().unwrap()]
+    );
+}

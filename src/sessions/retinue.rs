@@ -1,0 +1,200 @@
+//! Who accompanies people's sessions again and again: the backends of a service, and the lines of its offices.
+//!
+//! In: companions, as sessions show them in their first moments. Out: whether a context is that of one that several
+//! people's sessions have: from then on it may join any session late.
+//! Does not know: what follows from that. What a thief could teach is little: with accounts of his own he would have to
+//! begin as many sessions as he means to enter, and a second line is known by the first, where only who is there can
+//! teach.
+
+use super::bounded::Bounded;
+use crate::domain::ids::SubjectId;
+use serde::{Deserialize, Serialize};
+use smallvec::SmallVec;
+
+/// Backends remembered: a service has a handful, in some regions of a cloud or two.
+const BACKENDS_MAX: usize = 4096;
+
+/// Pairs of lines remembered: a few for each office or home that has two.
+const LINES_MAX: usize = 65_536;
+
+/// So many people's sessions show that a companion is not one person's own. A household has fewer.
+const SERVED_MIN: usize = 8;
+
+/// So many people show that two lines are of one router: nobody takes over three people's sessions of one office or
+/// house, from one other line of the town and with the very build of each one's program.
+const ON_BOTH_MIN: usize = 3;
+
+/// A backend of the service's own serves at least one session in so many, be it for a rarely used page. Who registers
+/// accounts and serves them by himself would have to bring as many.
+const SHARE: u64 = 500;
+
+/// At so many sessions all counts are halved, so that a new backend need not outweigh all that ever was: some hours of
+/// a large service, and more than anybody has accounts of his own.
+const BEGUN_MAX: u64 = 20_000;
+
+/// Companions that people's sessions have.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Retinue {
+    backends: Bounded<u128, Backend>,
+    lines: Bounded<u128, SmallVec<[SubjectId; ON_BOTH_MIN]>>,
+    /// Sessions that began, and how often they were halved.
+    begun: u64,
+    era: u32,
+}
+
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+struct Backend {
+    served: SmallVec<[SubjectId; SERVED_MIN]>,
+    /// Sessions that it served, as of an era.
+    sessions: u64,
+    /// Sessions that it joined late.
+    joined: u64,
+    era: u32,
+}
+
+impl Backend {
+    /// Brings the counts to an era.
+    fn age(&mut self, era: u32) {
+        let halved = era.saturating_sub(std::mem::replace(&mut self.era, era));
+        for count in [&mut self.sessions, &mut self.joined] {
+            *count = count.checked_shr(halved).unwrap_or_default();
+        }
+    }
+}
+
+impl Default for Retinue {
+    fn default() -> Self {
+        Self {
+            backends: Bounded::new(BACKENDS_MAX),
+            lines: Bounded::new(LINES_MAX),
+            begun: 0,
+            era: 0,
+        }
+    }
+}
+
+impl Retinue {
+    /// Counts a session that begins.
+    pub fn begin(&mut self) {
+        self.begun += 1;
+        if self.begun >= BEGUN_MAX {
+            self.begun /= 2;
+            self.era = self.era.saturating_add(1);
+        }
+    }
+
+    /// Learns that a backend accompanied a session of this person from its first moments.
+    pub fn served(&mut self, backend: u128, person: SubjectId) {
+        let era = self.era;
+        let backend = self.backends.get_or_insert_with(backend, Backend::default);
+        backend.age(era);
+        backend.sessions += 1;
+        count(&mut backend.served, person, SERVED_MIN);
+    }
+
+    /// Counts a session that a backend joined late.
+    pub fn joined(&mut self, backend: u128) {
+        let era = self.era;
+        if let Some(backend) = self.backends.get_mut(backend) {
+            backend.age(era);
+            backend.joined += 1;
+        }
+    }
+
+    /// Learns that a session of this person went over two lines, in its first moments or to and fro.
+    pub fn went_over(&mut self, lines: u128, person: SubjectId) {
+        let people = self.lines.get_or_insert_with(lines, SmallVec::new);
+        count(people, person, ON_BOTH_MIN);
+    }
+
+    /// True for a backend that serves several people and enough of all sessions, most of them from the start.
+    pub fn serves(&self, backend: u128) -> bool {
+        self.backends.get(backend).is_some_and(|known| {
+            let mut backend = known.clone();
+            backend.age(self.era);
+            backend.served.len() >= SERVED_MIN
+                && backend.joined < backend.sessions
+                && backend.sessions.saturating_mul(SHARE) >= self.begun
+        })
+    }
+
+    /// True for two lines that several people's sessions go over.
+    pub fn are_one_routers(&self, lines: u128) -> bool {
+        let people = self.lines.get(lines);
+        people.is_some_and(|people| people.len() >= ON_BOTH_MIN)
+    }
+}
+
+fn count<const N: usize>(people: &mut SmallVec<[SubjectId; N]>, person: SubjectId, enough: usize)
+where
+    [SubjectId; N]: smallvec::Array<Item = SubjectId>,
+{
+    if people.len() < enough && !people.contains(&person) {
+        people.push(person);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::ids::IdKey;
+
+    fn person(name: &str) -> SubjectId {
+        SubjectId::of(&IdKey::public([0; 32]), &[name.as_bytes()])
+    }
+
+    fn serve(retinue: &mut Retinue, people: usize) {
+        for number in 0..people {
+            retinue.begin();
+            retinue.served(1, person(&number.to_string()));
+        }
+    }
+
+    #[test]
+    fn a_backend_is_known_once_eight_people_were_served() {
+        let mut retinue = Retinue::default();
+        serve(&mut retinue, 7);
+        retinue.served(1, person("0"));
+        assert!(!retinue.serves(1));
+        serve(&mut retinue, 8);
+        assert!(retinue.serves(1) && !retinue.serves(2));
+    }
+
+    #[test]
+    fn who_joins_more_sessions_than_he_serves_is_no_backend() {
+        let mut retinue = Retinue::default();
+        serve(&mut retinue, 8);
+        (0..8).for_each(|_| retinue.joined(1));
+        assert!(!retinue.serves(1));
+    }
+
+    #[test]
+    fn accounts_of_ones_own_do_not_make_a_backend_where_everybody_else_has_none() {
+        let mut retinue = Retinue::default();
+        (0..5000).for_each(|_| retinue.begin());
+        serve(&mut retinue, 8);
+        assert!(!retinue.serves(1));
+        serve(&mut retinue, 8);
+        assert!(retinue.serves(1));
+    }
+
+    #[test]
+    fn what_serves_nobody_any_more_is_forgotten() {
+        let mut retinue = Retinue::default();
+        serve(&mut retinue, 50);
+        assert!(retinue.serves(1));
+        (0..8 * BEGUN_MAX).for_each(|_| retinue.begin());
+        assert!(!retinue.serves(1));
+    }
+
+    #[test]
+    fn two_lines_are_one_routers_once_three_people_went_over_both() {
+        let mut retinue = Retinue::default();
+        for name in ["a", "b", "a"] {
+            retinue.went_over(7, person(name));
+        }
+        assert!(!retinue.are_one_routers(7));
+        retinue.went_over(7, person("c"));
+        assert!(retinue.are_one_routers(7));
+    }
+}
