@@ -255,6 +255,7 @@ fn thefts_are_found_and_everyday_life_is_left_alone() {
         .chain(crimes::ALL)
         .chain(outside::THEFTS)
         .chain(further::THEFTS)
+        .chain(further::THEFTS_ALONE)
         .enumerate()
         .filter(|(_, theft)| is_asked_for(theft.name))
     {
@@ -290,6 +291,7 @@ fn thefts_are_found_and_everyday_life_is_left_alone() {
         .chain(oddities::ALL)
         .chain(outside::QUIET)
         .chain(further::QUIET)
+        .chain(further::QUIET_ALONE)
         .enumerate()
         .filter(|(_, life)| is_asked_for(life.name))
     {

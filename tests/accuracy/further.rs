@@ -14,13 +14,6 @@ use std::net::IpAddr;
 
 pub(super) static QUIET: &[Benign] = &[
     quiet("build between clouds", build_between_clouds),
-    // Nobody knows the lines before three people's sessions went over both.
-    Benign {
-        name: "office on two providers for days",
-        tell: office_on_two_lines,
-        raised_percent_max: 60,
-    },
-    quiet("backend joins late", late_backend),
     quiet("Opera's own VPN", opera_vpn),
     quiet("company's own VPN", company_vpn),
     quiet("short tokens, parallel requests", short_tokens),
@@ -38,11 +31,26 @@ pub(super) static QUIET: &[Benign] = &[
     quiet("laptop wakes in another town each day", wandering_laptop),
 ];
 
+/// Stories of a whole organisation: a population is another one, in which its backend or its lines serve nearly nobody.
+pub(super) static QUIET_ALONE: &[Benign] = &[
+    // Nobody knows the lines before three people's sessions went over both.
+    Benign {
+        name: "office on two providers for days",
+        tell: office_on_two_lines,
+        raised_percent_max: 60,
+    },
+    quiet("backend joins late", late_backend),
+];
+
 pub(super) static THEFTS: &[Theft] = &[
     theft("service's token in another cloud", service_robbed, 100),
     // A desktop in a cloud, or a company's new way out, begins in the same way.
     theft("phishing proxy only, several victims", proxy_only, 0),
     theft("proxies all over the world, same agent", rotating, 100),
+];
+
+/// Thefts whose truth a population does not tell by itself: who is who, and whose backend it is.
+pub(super) static THEFTS_ALONE: &[Theft] = &[
     // Of two people in a session whose subject has no past, the first is taken for the holder.
     theft("comes first, other client", comes_first, 50),
     theft("late backend's office robbed", office_robbed, 100),
