@@ -18,6 +18,7 @@ pub(super) static DETECTOR: Detector = Detector {
         Fact::DriftNetwork,
         Fact::DriftPrefix,
         Fact::DriftHosting,
+        Fact::DriftOutside,
         Fact::DriftClient,
         Fact::DriftClientDowngrade,
         Fact::DriftTool,
@@ -70,6 +71,18 @@ fn place_and_network(look: &Look<'_>, here: &Context, bound: &Context, facts: &m
         Fact::DriftPrefix,
         a.is_ipv4() == b.is_ipv4() && here.prefix() != bound.prefix(),
     );
+    let time = look.usage.event.time;
+    let known =
+        |test: &dyn Fn(&crate::sessions::subject::Subject) -> bool| look.subject.is_some_and(test);
+    let asn_known = here
+        .network
+        .as_ref()
+        .is_some_and(|n| known(&|s| s.familiar_network(n.asn, time)));
+    let outside = !here.is_internal() && here.network.is_some();
+    facts.flag(
+        Fact::DriftOutside,
+        bound.is_internal() && outside && !asn_known,
+    );
     if [here, bound]
         .iter()
         .any(|context| context.network_kind().moves_by_nature())
@@ -77,9 +90,6 @@ fn place_and_network(look: &Look<'_>, here: &Context, bound: &Context, facts: &m
     {
         return;
     }
-    let time = look.usage.event.time;
-    let known =
-        |test: &dyn Fn(&crate::sessions::subject::Subject) -> bool| look.subject.is_some_and(test);
     let here_known = here
         .place
         .as_ref()
@@ -93,10 +103,6 @@ fn place_and_network(look: &Look<'_>, here: &Context, bound: &Context, facts: &m
             countries.is_some_and(|(a, b)| a.country != b.country),
         );
     }
-    let asn_known = here
-        .network
-        .as_ref()
-        .is_some_and(|n| known(&|s| s.familiar_network(n.asn, time)));
     if !asn_known && same_network(here, bound) == Some(false) {
         facts.flag(Fact::DriftNetwork, true);
         let hosting = |context: &Context| context.network_kind() == NetworkKind::Hosting;

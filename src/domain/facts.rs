@@ -55,6 +55,7 @@ facts! {
     DriftNetwork "drift.network" Flag "the autonomous system differs from the binding's";
     DriftPrefix "drift.prefix" Flag "the /24 or /64 differs from the binding's";
     DriftHosting "drift.hosting" Flag "the network is a hosting network and the binding's is not";
+    DriftOutside "drift.outside" Flag "the session belongs to addresses that are not routed, and this use comes from the Internet";
     DriftClient "drift.client" Flag "browser family or operating system differs from the binding's";
     DriftClientDowngrade "drift.client_downgrade" Flag "same family and system, lower major version than the binding's";
     DriftTool "drift.tool" Flag "the binding is a browser or an app and this is a command line tool or a library";
