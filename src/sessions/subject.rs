@@ -127,12 +127,14 @@ impl Subject {
         !self.familiar_network(asn, time) && familiar(&self.networks, |_| true, time)
     }
 
-    /// True when both the network and the place are the subject's for a day or longer.
+    /// True when network, place and program are the subject's for a day or longer. In a provider's network of a whole town
+    /// there are others, too.
     pub fn is_at_home(&self, context: &Context, time: Time) -> bool {
-        let network = context.network.as_ref();
+        let (network, client) = (context.network.as_ref(), context.client.as_ref());
         let place = context.reference_place();
         network.is_some_and(|network| self.familiar_network(network.asn, time))
             && place.is_some_and(|place| self.familiar_place(place, time))
+            && client.is_some_and(|client| self.familiar_client(&client.name, &client.os, time))
     }
 
     /// True when the program on that system is known since at least a day before `time`.
