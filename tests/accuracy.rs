@@ -239,6 +239,30 @@ fn count(truths: &[Truth], incidents: &[Incident], score: &mut Score) {
     }
 }
 
+/// Every theft that is told, with its number.
+fn all_thefts() -> impl Iterator<Item = (usize, &'static thefts::Theft)> {
+    let all = thefts::ALL
+        .iter()
+        .chain(crimes::ALL)
+        .chain(outside::THEFTS)
+        .chain(further::THEFTS)
+        .chain(further::THEFTS_ALONE);
+    let numbered = all.enumerate();
+    numbered.filter(|(_, theft)| is_asked_for(theft.name))
+}
+
+/// Everything that is no theft, with its number.
+fn all_lives() -> impl Iterator<Item = (usize, &'static benign::Benign)> {
+    let all = benign::ALL
+        .iter()
+        .chain(oddities::ALL)
+        .chain(outside::QUIET)
+        .chain(further::QUIET)
+        .chain(further::QUIET_ALONE);
+    let numbered = all.enumerate();
+    numbered.filter(|(_, life)| is_asked_for(life.name))
+}
+
 #[test]
 fn thefts_are_found_and_everyday_life_is_left_alone() {
     install_crypto();
@@ -250,15 +274,7 @@ fn thefts_are_found_and_everyday_life_is_left_alone() {
         "theft", "scenes", "found", "subject", "suspect", "false"
     );
     let mut notes = String::new();
-    for (index, theft) in thefts::ALL
-        .iter()
-        .chain(crimes::ALL)
-        .chain(outside::THEFTS)
-        .chain(further::THEFTS)
-        .chain(further::THEFTS_ALONE)
-        .enumerate()
-        .filter(|(_, theft)| is_asked_for(theft.name))
-    {
+    for (index, theft) in all_thefts() {
         let score = story(theft.tell, theft.shown, index as u64 + 1);
         let _ = writeln!(
             table,
@@ -286,15 +302,7 @@ fn thefts_are_found_and_everyday_life_is_left_alone() {
         "\n{:<42}{:>7}{:>7}",
         "everyday life", "scenes", "raised"
     );
-    for (index, life) in benign::ALL
-        .iter()
-        .chain(oddities::ALL)
-        .chain(outside::QUIET)
-        .chain(further::QUIET)
-        .chain(further::QUIET_ALONE)
-        .enumerate()
-        .filter(|(_, life)| is_asked_for(life.name))
-    {
+    for (index, life) in all_lives() {
         let score = story(life.tell, Shown::Header, index as u64 + 501);
         let raised = score.false_alarms.len();
         let _ = writeln!(table, "{:<42}{:>7}{:>7}", life.name, score.scenes, raised);
