@@ -325,7 +325,10 @@ async fn a_stolen_token_is_denied_revoked_and_told_within_a_second() {
         let incidents = house.daemon.incidents();
         let actions = incidents[0]["actions"].as_array().unwrap();
         let done = actions.iter().filter(|action| action["outcome"] == "done");
-        (done.count() == 4 && actions.len() == 4).then_some(incidents)
+        // A second factor is proposed, and waits for a person.
+        let proposed = |action: &Value| action["step"] == "mfa";
+        let proposed = actions.iter().filter(|action| proposed(action)).count();
+        (done.count() == 4 && proposed == 1 && actions.len() == 5).then_some(incidents)
     });
     assert_eq!(incidents.len(), 1);
     let incident = &incidents[0];

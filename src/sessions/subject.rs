@@ -127,8 +127,8 @@ impl Subject {
         !self.familiar_network(asn, time) && familiar(&self.networks, |_| true, time)
     }
 
-    /// True when network, place and program are the subject's for a day or longer. In a provider's network of a whole town
-    /// there are others, too.
+    /// True when network, place and program are the subject's for a day or longer. In a provider's network of a whole
+    /// town there are others, too.
     pub fn is_at_home(&self, context: &Context, time: Time) -> bool {
         let (network, client) = (context.network.as_ref(), context.client.as_ref());
         let place = context.reference_place();
