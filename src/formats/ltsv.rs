@@ -51,7 +51,7 @@ impl LineFormat for Ltsv {
             }
             let begin = at + label.len() + 1;
             at += pair.len() + 1;
-            let meaning = self.meaning(label, value);
+            let meaning = self.meaning(label, value, line);
             let value = match meaning.slot {
                 Slot::Time => out_of_brackets(value).into(),
                 _ => unescape(value),
@@ -63,19 +63,26 @@ impl LineFormat for Ltsv {
 }
 
 impl Ltsv {
-    fn meaning(&self, label: &str, value: &str) -> Meaning {
+    fn meaning(&self, label: &str, value: &str, line: &str) -> Meaning {
         if let Some(meaning) = self.0.override_of(label) {
             return meaning;
         }
-        // The specification's `host` is the remote one; many write the request's, and the remote one as `remote_addr`.
-        if label == "host" && last_hop(value).is_some() {
-            return Meaning {
-                slot: Slot::Remote,
-                rank: 0,
-            };
+        // The specification's `host` is the remote one; many write the request's, which its client chooses, and the
+        // remote one under another name.
+        if label == "host" && last_hop(value).is_some() && !self.names_client(line) {
+            return Meaning::of(Slot::Remote);
         }
         let own = LABELS.iter().find(|(own, _)| *own == label);
         own.map_or_else(|| self.0.meaning(label), |(_, slot)| Meaning::of(*slot))
+    }
+
+    /// True when a label other than `host` names an address of the client's.
+    fn names_client(&self, line: &str) -> bool {
+        let mut labels = line.split('\t').filter_map(|pair| pair.split_once(':'));
+        labels.any(|(label, _)| {
+            let slot = self.0.meaning(label).slot;
+            matches!(slot, Slot::Remote | Slot::Client | Slot::Peer)
+        })
     }
 }
 

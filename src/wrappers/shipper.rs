@@ -40,20 +40,15 @@ const SHAPES: [(&str, &[&str]); 5] = [
     ),
 ];
 
-/// Where the line of an event is that bears no mark, when that text is a request and nothing beside it tells of one.
-const TEXTS: [&str; 6] = ["message", "msg", "log", "line", "body", "@message"];
+/// Where the line of an event is that bears no mark, when that text is a request and nothing beside it tells of one. Not
+/// `body`: that is what a client sent.
+const TEXTS: [&str; 5] = ["message", "msg", "log", "line", "@message"];
 
-/// What tells of a request beside such a text: then the event is an access log of its own.
-const OF_REQUESTS: [&str; 9] = [
-    "status",
-    "statusCode",
-    "status_code",
-    "http",
-    "httpRequest",
-    "req",
-    "request",
-    "res",
-    "response",
+/// A name with one of these in it tells of a request: then the event is an access log of its own, and a text in it may
+/// be the client's.
+const OF_REQUESTS: [&str; 16] = [
+    "status", "code", "method", "verb", "uri", "url", "path", "remote", "client", "addr", "peer",
+    "http", "req", "resp", "query", "token",
 ];
 
 /// Where the time is.
@@ -83,7 +78,11 @@ fn peel<'a>(line: &'a str, _: &mut Around<'_>, entries: &mut Vec<Entry<'a>>) -> 
 
 /// The line in an event that anything may have made.
 fn unmarked(event: &Map<String, Value>) -> Option<&str> {
-    if OF_REQUESTS.iter().any(|name| event.contains_key(*name)) {
+    let of_request = |name: &String| {
+        let name = name.to_ascii_lowercase();
+        name == "ip" || name == "res" || OF_REQUESTS.iter().any(|part| name.contains(part))
+    };
+    if event.keys().any(of_request) {
         return None;
     }
     let mut texts = TEXTS.iter().filter_map(|name| event.get(*name)?.as_str());
