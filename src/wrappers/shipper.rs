@@ -40,8 +40,8 @@ const SHAPES: [(&str, &[&str]); 5] = [
     ),
 ];
 
-/// Where the line of an event is that bears no mark, when that text is a request and nothing beside it tells of one. Not
-/// `body`: that is what a client sent.
+/// Where the line of an event is that bears no mark, when that text is a request and nothing beside it tells of one.
+/// Not `body`: that is what a client sent.
 const TEXTS: [&str; 5] = ["message", "msg", "log", "line", "@message"];
 
 /// A name with one of these in it tells of a request: then the event is an access log of its own, and a text in it may
