@@ -17,6 +17,9 @@ const MASK: &str = "[token]";
 /// a word.
 const RUN_LENGTH_MIN: usize = 8;
 
+/// Characters of a token that are compared together: two registers of the smallest processor.
+const PLAIN_AT_ONCE: usize = 32;
+
 /// The text with every run that could be a token replaced by `[token]`; borrowed when there is
 /// none.
 pub fn mask(text: &str) -> Cow<'_, str> {
@@ -96,20 +99,57 @@ fn begins_word(bytes: &[u8], start: usize) -> bool {
 impl Opening {
     /// Where the run that began at `start` ends, if it is to be hidden.
     fn end(self, bytes: &[u8], start: usize, length_min: usize) -> Option<usize> {
-        let mut end = start + 3;
-        let mut part_length = 3;
-        let mut long_parts = 0;
-        while let Some(unit) = unit(bytes.get(end..)?) {
-            end += unit.length;
-            part_length = if unit.dot { 0 } else { part_length + 1 };
-            long_parts += usize::from(part_length == RUN_LENGTH_MIN);
-        }
+        let run = bytes.get(start..)?;
+        let length = run_length(run);
         let hidden = match self {
-            Self::Letter => end - start >= 3 + length_min,
-            Self::Rare => long_parts >= 2,
+            Self::Letter => length >= 3 + length_min,
+            Self::Rare => long_parts(run.get(..length)?) >= 2,
         };
-        hidden.then_some(end)
+        hidden.then_some(start + length)
     }
+}
+
+/// How long the characters of a token go on.
+fn run_length(bytes: &[u8]) -> usize {
+    let mut length = 0;
+    loop {
+        let rest = bytes.get(length..).unwrap_or_default();
+        let plain = plain_length(rest);
+        length += plain;
+        match rest.get(plain..).and_then(unit) {
+            Some(escaped) => length += escaped.length,
+            None => return length,
+        }
+    }
+}
+
+/// How many characters of a token stand there as they are. Tokens are long: most are compared many at a time.
+fn plain_length(bytes: &[u8]) -> usize {
+    let all_plain =
+        |chunk: &&[u8; PLAIN_AT_ONCE]| chunk.iter().fold(true, |all, b| all & is_plain(*b));
+    let (chunks, _) = bytes.as_chunks();
+    let length = chunks.iter().take_while(all_plain).count() * PLAIN_AT_ONCE;
+    let rest = bytes.get(length..).unwrap_or_default();
+    length + rest.iter().take_while(|byte| is_plain(**byte)).count()
+}
+
+/// Base64 of either alphabet, padding, or a dot: comparisons without branches, so that a compiler can make many of
+/// them one.
+fn is_plain(byte: u8) -> bool {
+    let is_letter = (byte | 0x20).wrapping_sub(b'a') < 26;
+    let is_digit_or_near = byte.wrapping_sub(b'-') <= b'9' - b'-'; // `-`, `.`, `/` and the digits
+    is_letter | is_digit_or_near | (byte == b'_') | (byte == b'=') | (byte == b'+')
+}
+
+/// Parts between dots, of a run of token characters, that are long enough to hold something.
+fn long_parts(run: &[u8]) -> usize {
+    let (mut at, mut part_length, mut long) = (0, 0, 0);
+    while let Some(unit) = run.get(at..).and_then(unit) {
+        at += unit.length;
+        part_length = if unit.dot { 0 } else { part_length + 1 };
+        long += usize::from(part_length == RUN_LENGTH_MIN);
+    }
+    long
 }
 
 /// One character of a token as written.
@@ -135,8 +175,7 @@ fn unit(rest: &[u8]) -> Option<Unit> {
         return of_code(code, length);
     }
     if first != b'%' {
-        let is_token = first.is_ascii_alphanumeric() || b"-_.=+/".contains(&first);
-        return is_token.then_some(Unit {
+        return is_plain(first).then_some(Unit {
             length: 1,
             dot: first == b'.',
         });
@@ -212,6 +251,19 @@ mod tests {
 
     fn is_token_character(byte: u8) -> bool {
         byte.is_ascii_alphanumeric() || b"-_.=+/".contains(&byte)
+    }
+
+    #[test]
+    fn every_byte_is_told_apart_wherever_it_stands() {
+        for byte in 0..=u8::MAX {
+            assert_eq!(is_plain(byte), is_token_character(byte), "{byte:#x}");
+            for at in 0..2 * PLAIN_AT_ONCE + 2 {
+                let mut bytes = vec![b'a'; 2 * PLAIN_AT_ONCE + 2];
+                bytes[at] = byte;
+                let length = if is_plain(byte) { bytes.len() } else { at };
+                assert_eq!(plain_length(&bytes), length, "{byte:#x} at {at}");
+            }
+        }
     }
 
     proptest! {

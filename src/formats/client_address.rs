@@ -8,11 +8,14 @@
 use super::text::hex;
 use crate::domain::event::AccessEvent;
 use ipnet::IpNet;
-use memchr::memrchr;
+use memchr::{memchr, memrchr};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// A longer chain is somebody playing: real ones have a handful of proxies.
 const HOPS_MAX: usize = 64;
+
+/// Longer than any address with brackets, zone and port. What is longer is an element of `Forwarded`, or no node.
+const ADDRESS_BYTES_MAX: usize = 64;
 
 /// The networks whose forwarding header is believed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -77,7 +80,12 @@ pub fn parse_hop(text: &str) -> Option<IpAddr> {
     if let Some(plain) = parse_plain(text) {
         return Some(plain);
     }
-    let text = forwarded_for(text.trim()).trim_matches('"');
+    let text = text.trim();
+    let head = text.as_bytes().get(..ADDRESS_BYTES_MAX);
+    if head.is_some_and(|head| memchr(b'=', head).is_none()) {
+        return None; // a text of some other kind, a token perhaps, is not read to its end for that
+    }
+    let text = forwarded_for(text).trim_matches('"');
     if let Some(plain) = parse_plain(text) {
         return Some(plain);
     }
@@ -307,6 +315,10 @@ mod tests {
         ] {
             assert_eq!(parse_hop(text), address.and_then(ip), "{text}");
         }
+        let host = "h".repeat(4 * ADDRESS_BYTES_MAX);
+        let element = format!("for=192.0.2.1;host={host}");
+        assert_eq!(parse_hop(&element), ip("192.0.2.1"));
+        assert_eq!(parse_hop(&format!("192.0.2.1:{host}")), None);
     }
 
     #[test]

@@ -208,7 +208,8 @@ impl<'e, 'a> Cut<'e, 'a> {
     }
 
     fn quoted_extra(&mut self, at: usize, text: &'a str) {
-        let first = text.split(',').next().unwrap_or(text);
+        let first = memchr(b',', text.as_bytes()).and_then(|comma| text.get(..comma));
+        let first = first.unwrap_or(text);
         // The first: addresses further behind are those of upstreams.
         let slot = if !self.fields.has_chain() && parse_hop(first).is_some() {
             Slot::Chain
@@ -239,7 +240,8 @@ impl<'a> Who<'a> {
             return Self::unusual(prefix, first, rest);
         };
         let (ident, user) = first_word(rest);
-        let (host, user) = match parse_hop(ident) {
+        let named = Some(ident).filter(|ident| *ident != "-");
+        let (host, user) = match named.and_then(parse_hop) {
             // lighttpd names the host where others name what nobody asks for any more (RFC 1413).
             None => (Some(ident).filter(|ident| ident.contains('.')), user),
             // The proxy behind a forwarding header that stands in the place of the client.

@@ -9,41 +9,41 @@
 //! As in W3C logs, `+` stands for a space inside headers, and times are UTC.
 
 use super::fields::Fields;
-use super::names::{FieldMap, Slot};
+use super::names::{Remembered, Slot};
 use super::{Format, LineFormat};
 use crate::domain::event::AccessEvent;
 use crate::domain::line::SkipReason;
-use memchr::memmem;
+use memchr::memchr;
+use memchr::memmem::Finder;
 use std::borrow::Cow;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 pub(super) static FORMAT: Format = Format {
     name: "iis_event",
     aliases: &["iis_etw", "iis_xml"],
     about: "Windows events of Microsoft-Windows-IIS-Logging, as XML",
-    open: |names| Arc::new(IisEvent(names.clone())),
+    open: |names| Arc::new(IisEvent(Remembered::new(names))),
 };
 
-struct IisEvent(FieldMap);
+struct IisEvent(Remembered);
 
-/// What stands before a field's name, and between it and its value.
-const OPENING: &str = "<Data Name=";
-const CLOSING: &str = "</Data>";
+/// Who writes such events.
+static PROVIDER: LazyLock<Finder<'static>> =
+    LazyLock::new(|| Finder::new("Microsoft-Windows-IIS-Logging"));
+
+/// What stands before a field's name.
+static OPENING: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("<Data Name="));
 
 /// More than IIS can log.
 const FIELDS_MAX: usize = 64;
 
 impl LineFormat for IisEvent {
     fn parse<'a>(&self, line: &'a str, event: &mut AccessEvent<'a>) -> Result<(), SkipReason> {
-        let provider = memmem::find(line.as_bytes(), b"Microsoft-Windows-IIS-Logging");
-        if !line.starts_with("<Event") || provider.is_none() {
+        if !line.starts_with("<Event") || PROVIDER.find(line.as_bytes()).is_none() {
             return Err(SkipReason::Malformed);
         }
         let mut fields = Fields::new(line, event);
-        for data in line.split(OPENING).skip(1).take(FIELDS_MAX) {
-            let Some((name, value)) = named(data) else {
-                continue;
-            };
+        for (name, value) in named(line) {
             let meaning = self.0.meaning(&name);
             let at = value.as_ptr() as usize - line.as_ptr() as usize;
             let value = match meaning.slot {
@@ -54,14 +54,23 @@ impl LineFormat for IisEvent {
             };
             fields.set(meaning, || name, at, unescaped(value));
         }
-        fields.finish()
+        fields.finish()?;
+        self.0.learn(named(line).map(|(name, _)| name));
+        Ok(())
     }
 }
 
+/// The names of a line's fields, and their values.
+fn named(line: &str) -> impl Iterator<Item = (Cow<'_, str>, &str)> {
+    let begins = OPENING.find_iter(line.as_bytes()).take(FIELDS_MAX);
+    begins.filter_map(|at| named_in(line.get(at + OPENING.needle().len()..)?))
+}
+
 /// `"c-ip">192.0.2.1</Data>`. Headers are called `csUser-Agent`.
-fn named(data: &str) -> Option<(Cow<'_, str>, &str)> {
+fn named_in(data: &str) -> Option<(Cow<'_, str>, &str)> {
     let (name, rest) = data.split_once('>')?;
-    let (value, _) = rest.split_once(CLOSING)?;
+    // A value's own `<` is escaped.
+    let value = rest.get(..memchr(b'<', rest.as_bytes())?)?;
     let name = name.trim().trim_matches(['"', '\'']);
     let header = name
         .strip_prefix("cs")

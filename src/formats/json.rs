@@ -13,14 +13,13 @@
 //! knows most of its names.
 
 use super::fields::{Fields, Telling};
-use super::names::{FieldMap, Meaning, Slot};
+use super::names::{FieldMap, Known, Meaning, Slot};
 use super::scan::{Name, Scalar, Sink, scan};
 use super::{Format, LineFormat};
 use crate::domain::event::{AccessEvent, EventKind};
 use crate::domain::line::SkipReason;
 use memchr::memmem;
 use std::borrow::Cow;
-use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
 
 pub(super) static FORMAT: Format = Format {
@@ -183,9 +182,6 @@ impl LineFormat for Json {
         Ok(())
     }
 }
-
-/// Meanings by name, as [`FieldMap::meaning`] gave them.
-type Known = HashMap<Box<str>, Meaning, foldhash::fast::FixedState>;
 
 struct Assign<'n, 'e, 'a> {
     names: &'n Names,

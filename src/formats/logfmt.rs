@@ -5,51 +5,26 @@
 //! Source: <https://brandur.org/logfmt>; Go's `log/slog` text handler quotes as Go strings do.
 
 use super::fields::Fields;
-use super::names::{FieldMap, Meaning};
+use super::names::Remembered;
 use super::text::{is_escaped, unescape};
 use super::{Format, LineFormat};
 use crate::domain::event::AccessEvent;
 use crate::domain::line::SkipReason;
-use foldhash::fast::FixedState;
 use memchr::{memchr_iter, memchr2};
 use std::borrow::Cow;
-use std::collections::HashMap;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 pub(super) static FORMAT: Format = Format {
     name: "logfmt",
     aliases: &[],
     about: "key=value pairs, values with spaces in quotes",
-    open: |names| {
-        Arc::new(Logfmt {
-            names: names.clone(),
-            known: OnceLock::new(),
-        })
-    },
+    open: |names| Arc::new(Logfmt(Remembered::new(names))),
 };
 
 /// As many as a JSON line may have.
 const PAIRS_MAX: usize = 512;
 
-struct Logfmt {
-    names: FieldMap,
-    /// What the names of the first line mean, as those of the next will be the same: only a cache.
-    known: OnceLock<HashMap<Box<str>, Meaning, FixedState>>,
-}
-
-impl Logfmt {
-    fn meaning(&self, name: &str) -> Meaning {
-        let known = self.known.get().and_then(|known| known.get(name));
-        known.copied().unwrap_or_else(|| self.names.meaning(name))
-    }
-
-    fn learn(&self, line: &str) {
-        let meant = |pair: Pair<'_>| (pair.name.into(), self.names.meaning(pair.name));
-        let pairs = Pairs { line, at: 0 }.flatten();
-        self.known
-            .get_or_init(|| pairs.take(PAIRS_MAX).map(meant).collect());
-    }
-}
+struct Logfmt(Remembered);
 
 impl LineFormat for Logfmt {
     fn parse<'a>(&self, line: &'a str, event: &mut AccessEvent<'a>) -> Result<(), SkipReason> {
@@ -64,12 +39,11 @@ impl LineFormat for Logfmt {
                 true => unescape(pair.value),
                 false => pair.value.into(),
             };
-            fields.set(self.meaning(pair.name), name, pair.at, value);
+            fields.set(self.0.meaning(pair.name), name, pair.at, value);
         }
         fields.finish()?;
-        if self.known.get().is_none() {
-            self.learn(line);
-        }
+        let pairs = Pairs { line, at: 0 }.flatten();
+        self.0.learn(pairs.map(|pair| pair.name));
         Ok(())
     }
 }

@@ -8,7 +8,7 @@
 
 use super::client_address::last_hop;
 use super::fields::Fields;
-use super::names::{FieldMap, Meaning, Slot};
+use super::names::{Meaning, Remembered, Slot};
 use super::text::{Unit, unescape};
 use super::{Format, LineFormat};
 use crate::domain::event::AccessEvent;
@@ -20,10 +20,10 @@ pub(super) static FORMAT: Format = Format {
     name: "ltsv",
     aliases: &[],
     about: "label:value pairs between tabs",
-    open: |names| Arc::new(Ltsv(names.clone())),
+    open: |names| Arc::new(Ltsv(Remembered::new(names))),
 };
 
-struct Ltsv(FieldMap);
+struct Ltsv(Remembered);
 
 /// As many as a JSON line may have.
 const PAIRS_MAX: usize = 512;
@@ -58,13 +58,19 @@ impl LineFormat for Ltsv {
             };
             fields.set(meaning, || Cow::Borrowed(label), begin, value);
         }
-        fields.finish()
+        fields.finish()?;
+        self.0.learn(pairs(line).map(|(label, _)| label));
+        Ok(())
     }
+}
+
+fn pairs(line: &str) -> impl Iterator<Item = (&str, &str)> {
+    line.split('\t').filter_map(|pair| pair.split_once(':'))
 }
 
 impl Ltsv {
     fn meaning(&self, label: &str, value: &str, line: &str) -> Meaning {
-        if let Some(meaning) = self.0.override_of(label) {
+        if let Some(meaning) = self.0.map.override_of(label) {
             return meaning;
         }
         // The specification's `host` is the remote one; many write the request's, which its client chooses, and the
@@ -78,8 +84,7 @@ impl Ltsv {
 
     /// True when a label other than `host` names an address of the client's.
     fn names_client(&self, line: &str) -> bool {
-        let mut labels = line.split('\t').filter_map(|pair| pair.split_once(':'));
-        labels.any(|(label, _)| {
+        pairs(line).any(|(label, _)| {
             let slot = self.0.meaning(label).slot;
             matches!(slot, Slot::Remote | Slot::Client | Slot::Peer)
         })

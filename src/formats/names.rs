@@ -10,8 +10,9 @@ use super::vocabulary::{
     CLAIM_PREFIXES, CLAIMS, CONTAINERS, COOKIE_PREFIXES, FIELDS, HEADER_PREFIXES, HEADERS, OURS,
 };
 use crate::domain::token::Claim;
+use foldhash::fast::FixedState;
 use std::collections::HashMap;
-use std::sync::LazyLock;
+use std::sync::{LazyLock, OnceLock};
 
 /// What a field is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,6 +86,9 @@ impl Meaning {
     }
 }
 
+/// As many names as a line may have.
+const REMEMBERED_MAX: usize = 512;
+
 /// Names longer than this mean nothing to us.
 const NAME_BYTES_MAX: usize = 96;
 
@@ -142,6 +146,38 @@ impl FieldMap {
             slot: *slot,
             rank: u8::MAX,
         })
+    }
+}
+
+/// Meanings by name, as [`FieldMap::meaning`] gave them.
+pub(super) type Known = HashMap<Box<str>, Meaning, FixedState>;
+
+/// What the names of a log mean, remembered from its first line, since the next will have the same. Only a cache.
+#[derive(Debug, Default)]
+pub(super) struct Remembered {
+    pub(super) map: FieldMap,
+    known: OnceLock<Known>,
+}
+
+impl Remembered {
+    pub(super) fn new(map: &FieldMap) -> Self {
+        Self {
+            map: map.clone(),
+            known: OnceLock::new(),
+        }
+    }
+
+    pub(super) fn meaning(&self, name: &str) -> Meaning {
+        let known = self.known.get().and_then(|known| known.get(name));
+        known.copied().unwrap_or_else(|| self.map.meaning(name))
+    }
+
+    /// Remembers the names of a line that could be read, unless an earlier one did.
+    pub(super) fn learn<N: AsRef<str>>(&self, names: impl Iterator<Item = N>) {
+        self.known.get_or_init(|| {
+            let meant = |name: N| (name.as_ref().into(), self.map.meaning(name.as_ref()));
+            names.take(REMEMBERED_MAX).map(meant).collect()
+        });
     }
 }
 
@@ -232,7 +268,7 @@ fn claim(name: &[u8], bare: bool) -> Option<Meaning> {
         .map(|(_, claim, _)| Meaning::of(Slot::Claim(*claim)))
 }
 
-type ByName = HashMap<&'static [u8], Meaning, foldhash::fast::FixedState>;
+type ByName = HashMap<&'static [u8], Meaning, FixedState>;
 
 static FIELDS_BY_NAME: LazyLock<ByName> = LazyLock::new(|| by_name(FIELDS));
 static HEADERS_BY_NAME: LazyLock<ByName> = LazyLock::new(|| by_name(HEADERS));

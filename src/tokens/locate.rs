@@ -16,7 +16,8 @@ use crate::domain::ids::IdKey;
 use crate::domain::mask;
 use crate::domain::scrubbed::Scrubbed;
 use crate::domain::token::{Credential, CredentialPlace, Credentials, RawToken, Shape};
-use memchr::{memchr, memchr_iter, memchr2};
+use memchr::{memchr, memchr_iter, memchr3};
+use smallvec::SmallVec;
 use std::borrow::Cow;
 use std::mem;
 use std::ops::Range;
@@ -51,16 +52,14 @@ pub fn locate<'a>(event: &mut AccessEvent<'a>, key: &IdKey) -> Credentials<'a> {
     let mut told = Told::default();
     for carrier in mem::take(&mut event.carriers) {
         match carrier.kind {
-            CarrierKind::Header => found.in_header(carrier),
+            CarrierKind::Header => found.in_value(carrier, CredentialPlace::Header),
             CarrierKind::Cookie => {
                 if let Some(hash) = cookie_sha256(&carrier.text) {
                     event.possession.get_or_insert_default().cookie_sha256 = Some(hash);
                 }
                 found.in_cookies(&carrier);
             }
-            CarrierKind::Field => {
-                found.in_text(&carrier.text, CredentialPlace::Field, carrier.name)
-            }
+            CarrierKind::Field => found.in_value(carrier, CredentialPlace::Field),
             CarrierKind::Claim(claim) => told.claim(claim, carrier),
             CarrierKind::Hash => told.hash(carrier),
         }
@@ -113,30 +112,32 @@ impl<'a> Found<'a, '_> {
         }
     }
 
-    /// A header value: nearly always a scheme and one token.
-    fn in_header(&mut self, carrier: Carrier<'a>) {
+    /// The value of a header, or of a field that may be one: nearly always a token alone, perhaps behind a scheme.
+    fn in_value(&mut self, carrier: Carrier<'a>, place: CredentialPlace) {
         let text = &carrier.text;
         let after_scheme = scheme_length(text.as_bytes());
         let start = after_scheme.unwrap_or(0);
-        self.dpop |= start > 0 && matches!(text.as_bytes(), [b'd' | b'D', ..]);
+        let is_header = place == CredentialPlace::Header;
+        self.dpop |= is_header && start > 0 && matches!(text.as_bytes(), [b'd' | b'D', ..]);
         let rest = text.as_bytes().get(start..).unwrap_or_default();
         if rest.first() == Some(&b'~') {
-            self.add_scrubbed(text, CredentialPlace::Header, &carrier.name);
+            self.add_scrubbed(text, place, &carrier.name);
             return;
         }
         // More dots than a token has are as good as five. At memory speed, for this is where most tokens of most logs
         // stand.
         let dots = memchr_iter(b'.', rest).take(5).count();
-        let alone = memchr2(b' ', b',', rest).is_none();
+        // A field that nobody named may be several things joined.
+        let alone = memchr3(b' ', b',', b';', rest).is_none()
+            && (is_header || memchr3(b'|', b'"', b'&', rest).is_none());
         let whole = matches!(dots, 1 | 2 | 4) && opens_object(rest);
-        // A broken token is a fact too, so what stands after a scheme in three parts counts
-        // whatever they hold.
-        let broken = || after_scheme.is_some() && dots == 2 && is_broken_token(rest);
+        // A broken token is a fact, too: what stands after a header's scheme in three parts counts whatever they hold.
+        let broken = || is_header && after_scheme.is_some() && dots == 2 && is_broken_token(rest);
         if alone && (whole || broken()) {
             let token = cut(text, start..text.len());
-            self.add_raw(token, CredentialPlace::Header, carrier.name);
+            self.add_raw(token, place, carrier.name);
         } else {
-            self.in_text(text, CredentialPlace::Header, carrier.name);
+            self.in_text(text, place, carrier.name);
         }
     }
 
@@ -329,7 +330,7 @@ pub(super) fn token_in(run: Cow<'_, str>, place: CredentialPlace) -> Option<Cow<
     } else {
         run
     };
-    let dots: Vec<usize> = memchr_iter(b'.', run.as_bytes()).take(6).collect();
+    let dots: SmallVec<[usize; 6]> = memchr_iter(b'.', run.as_bytes()).take(6).collect();
     // Frameworks sign cookies by one more part at the end, which is not the token's.
     let end = match dots.as_slice() {
         [] => return None,
@@ -570,6 +571,17 @@ mod tests {
         }
         let only_later = format!("a.1={second}; a.2={third}");
         assert!(found(event([carrier(CarrierKind::Cookie, "cookie", &only_later)])).is_empty());
+    }
+
+    #[test]
+    fn what_is_joined_to_a_token_in_a_field_is_none_of_it() {
+        let token = token("alice");
+        for behind in ["", " x", ",x", ";x", "|x", "\"", "&x=1"] {
+            let text = format!("Bearer {token}{behind}");
+            let event = event([carrier(CarrierKind::Field, "extra", &text)]);
+            let shown = (CredentialPlace::Field, "extra".to_owned(), token.clone());
+            assert_eq!(found(event), [shown], "{behind}");
+        }
     }
 
     #[test]
