@@ -8,6 +8,7 @@ use super::names::FieldMap;
 use super::{ALL, FormatFault, Parser, loose};
 use crate::domain::event::{AccessEvent, EventKind};
 use crate::domain::time::Time;
+use std::cmp::Reverse;
 
 /// Lines looked at: enough for a rare kind of line not to decide, and read in a millisecond.
 const LINES_MAX: usize = 200;
@@ -17,6 +18,9 @@ const CONFIDENCE_MIN: f64 = 0.2;
 
 /// So many whole requests are none by accident, however much else stands between them.
 const WHOLE_MIN: u32 = 3;
+
+/// Formats that a refusal names.
+const NEAREST: usize = 3;
 
 /// The format that fits best.
 #[derive(Clone, Debug)]
@@ -139,12 +143,19 @@ pub(super) fn shape(event: &AccessEvent<'_>) -> f64 {
     parts.iter().filter(|part| **part).count() as f64 / parts.len() as f64
 }
 
+/// What came nearest, best first; most formats read nothing of another's lines.
 fn tried(judged: &[Detection]) -> String {
-    let each = judged.iter().map(|one| {
+    let mut nearest: Vec<_> = judged.iter().filter(|one| one.parsed > 0).collect();
+    nearest.sort_by_key(|one| Reverse(one.parsed));
+    let each = nearest.iter().take(NEAREST).map(|one| {
         let percent = 100 * one.parsed / one.lines.max(1);
-        format!("{} {percent} %", one.parser.name())
+        format!("{} reads {percent} %", one.parser.name())
     });
-    each.collect::<Vec<_>>().join(", ")
+    let said = each.collect::<Vec<_>>().join(", ");
+    match said.is_empty() {
+        true => format!("none of {} reads any", judged.len()),
+        false => said,
+    }
 }
 
 #[cfg(test)]
@@ -208,7 +219,7 @@ mod tests {
         ] {
             let fault = detect(lines, &FieldMap::default()).unwrap_err().to_string();
             assert!(
-                fault.contains("combined") && fault.contains("--format"),
+                fault.contains("reads") && fault.contains("--format"),
                 "{fault}"
             );
         }

@@ -385,13 +385,13 @@ pub enum FormatFault {
     UnknownDirective(String),
     /// No format fits the lines.
     #[error(
-        "no known format fits these {lines} lines (tried {tried}): name one with --format, or give the \
-         gateway's log_format string"
+        "no known format fits these {lines} lines ({tried}): name one with --format, or give the gateway's \
+         log_format string"
     )]
     Undetected {
         /// How many lines there were that were not blank or comments.
         lines: usize,
-        /// What was tried, and the share of lines each could read.
+        /// What came nearest, and the share of lines each could read.
         tried: String,
     },
 }

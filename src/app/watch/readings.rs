@@ -14,7 +14,7 @@ use crate::ingest::open;
 use crate::metrics::Metrics;
 use crate::wrappers::{Memory, Peeler};
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io::Read;
 use std::path::Path;
 use tracing::{error, info, warn};
@@ -25,6 +25,8 @@ pub(super) struct Readings {
     known: HashMap<Source, (Reading, Peeler)>,
     /// What a daemon before this one remembered of sources that gave nothing yet, and what is to be remembered.
     remembered: Remembered,
+    /// Those of which it was said that nothing recognises them: what else is written into them would say it again.
+    strange: HashSet<Source>,
 }
 
 /// What must be known of the sources to go on in the middle of them.
@@ -89,8 +91,13 @@ impl Readings {
         let headed = described.as_deref().map(|line| headed(line, lines));
         let (mut reading, confidence) = wanted
             .reading(headed.as_ref().unwrap_or(lines), clock)
-            .inspect_err(|error| warn!(source = &*source.0, %error, "format not recognised"))
+            .inspect_err(|error| {
+                if self.strange.insert(source.clone()) {
+                    warn!(source = &*source.0, %error, "format not recognised; lines are skipped and counted until one is");
+                }
+            })
             .ok()?;
+        self.strange.remove(source);
         self.remembered.pieces.remove(source);
         described
             .iter()
@@ -128,6 +135,7 @@ impl Readings {
     pub(super) fn forget(&mut self, changed: impl Fn(&Source) -> bool) {
         self.remembered = self.memory();
         self.known.retain(|source, _| !changed(source));
+        self.strange.retain(|source| !changed(source));
     }
 
     /// The event time that a source has come to.
@@ -157,8 +165,8 @@ impl Readings {
     /// Goes on with what was remembered.
     pub(super) fn resume(remembered: Remembered) -> Self {
         Self {
-            known: HashMap::new(),
             remembered,
+            ..Self::default()
         }
     }
 }

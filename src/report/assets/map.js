@@ -118,7 +118,8 @@ function journeyMap(stops) {
     land(),
     all.map((each) => svg("path", { class: `radius ${each.side}`, d: pathOf(circle(each.place)) })),
     going.map(({ from, to }) => svg("path", { class: `arc ${to.side}`, d: pathOf(greatCircle(from.place, to.place)) })));
-  const spots = all.map((each, i) => spot(each, view, all.slice(0, i)));
+  const names = namesOf(all, view);
+  const spots = all.map((each, i) => spot(each, view, names[i]));
   return h("figure", { class: "map" }, h("div", { class: "sheet" }, picture, spots), h("figcaption", {}, legend(all, going)));
 }
 
@@ -127,16 +128,37 @@ function at([lon, lat], view) {
   return [(100 * (x - view.x)) / view.width, (100 * (y - view.y)) / view.height];
 }
 
-/** A mark with its name, which gives way to marks before it. */
-function spot(each, view, before) {
+/** A letter and a line of a name, a mark and what is between both, in hundredths of the smallest map. */
+const LETTER = 1.7, LINE = 9.5, MARK = 3, GAP = 2;
+const LINE_EM = 1.3;
+const DOWNS = [0, 1, -1, 2, -2, 3, -3];
+
+const overlap = (a, b) => a.left < b.left + b.width && b.left < a.left + a.width && Math.abs(a.middle - b.middle) < (a.height + b.height) / 2;
+
+/** Where the name of each mark stands: beside it, or higher or lower where something stands already; null where nothing is free. */
+function namesOf(all, view) {
+  const marks = all.map((each) => at([each.place.longitude, each.place.latitude], view));
+  const taken = marks.map(([x, y]) => ({ left: x - MARK / 2, width: MARK, middle: y, height: MARK }));
+  return all.map((each, i) => {
+    const [x, y] = marks[i];
+    const width = LETTER * townOf(each).length + GAP;
+    const sides = x > 72 ? ["left", "right"] : ["right", "left"];
+    for (const down of DOWNS) for (const side of sides) {
+      const name = { left: side === "right" ? x + GAP : x - GAP - width, width, middle: y + down * LINE, height: LINE };
+      const inside = name.left >= 0 && name.left + width <= 100 && name.middle > 2 && name.middle < 98;
+      if (!inside || taken.some((box) => overlap(name, box))) continue;
+      taken.push(name);
+      return { side, down };
+    }
+    return null;
+  });
+}
+
+/** A mark with its name. */
+function spot(each, view, name) {
   const [x, y] = at([each.place.longitude, each.place.latitude], view);
-  const near = before.filter((other) => {
-    const [ox, oy] = at([other.place.longitude, other.place.latitude], view);
-    return Math.abs(ox - x) < 14 && Math.abs(oy - y) < 12;
-  }).length;
-  const side = x > 72 ? "left" : "right";
   return h("span", { class: `spot ${each.side}`, style: { left: `${x}%`, top: `${y}%` }, "aria-hidden": "true" },
-    near < 3 && h("span", { class: `town ${side}`, style: { "--down": `${near * 1.25}em` } }, townOf(each)));
+    name && h("span", { class: `town ${name.side}`, style: { "--down": `${name.down * LINE_EM}em` } }, townOf(each)));
 }
 
 function legend(all, going) {

@@ -107,8 +107,11 @@ function eventLanes(incident, axis) {
 
 const STEPS_S = [1, 5, 15, 30, 60, 300, 900, 1800, 3600, 7200, 14400, 43200, 86400, 172800, 604800, 2592000];
 
+/** As many as fit beside each other on the smallest screen. */
+const TICKS_MAX = 5;
+
 function ticks(axis) {
-  const step = 1000 * (STEPS_S.find((s) => (axis.end - axis.begin) / 1000 / s <= 7) ?? STEPS_S.at(-1));
+  const step = 1000 * (STEPS_S.find((s) => (axis.end - axis.begin) / 1000 / s <= TICKS_MAX) ?? STEPS_S.at(-1));
   const shown = [];
   for (let t = Math.ceil(axis.begin / step) * step; t < axis.end; t += step) shown.push(t);
   const text = (t) => {
