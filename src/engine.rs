@@ -8,6 +8,7 @@ mod blame;
 mod bound;
 mod correlate;
 pub mod examine;
+mod flood;
 pub mod follow;
 mod health;
 mod identity;
@@ -41,6 +42,7 @@ use crate::domain::usage::TokenUse;
 use crate::incidents::Incidents;
 use crate::rules::RuleSet;
 use crate::sessions::bounded::Bounded;
+use crate::sessions::source::Tally;
 use crate::sessions::{Limits, Stores, TokenEntry};
 use crate::tokens::verify::Issuers;
 use correlate::Windows;
@@ -140,6 +142,8 @@ struct State {
     windows: Windows,
     incidents: Incidents,
     health: Health,
+    /// Forged tokens of all networks.
+    forged: Tally,
     /// What was denied, by keyed hash of its kind, issuer and name, and since when.
     revoked: Bounded<u128, Time>,
     /// How often something was denied: an entry that counted fewer must look again.
@@ -157,6 +161,7 @@ impl State {
             windows: Windows::default(),
             incidents: Incidents::default(),
             health: Health::new(settings.protects),
+            forged: Tally::default(),
             revoked: Bounded::new(REVOKED_MAX),
             revocations: 0,
             keys_version: 1,
@@ -291,12 +296,20 @@ impl Engine {
         if event.kind == EventKind::Note {
             return self.mentioned(prepared, out);
         }
+        let mut deferred = 0;
         for credential in &prepared.credentials {
-            if self.follows_each()
-                || !(self.settings.fast_path && self.settle(prepared, credential))
+            if !self.follows_each() && self.settings.fast_path && self.settle(prepared, credential)
             {
-                self.credential(prepared, credential, out);
+                continue;
             }
+            if self.defers(prepared, credential.digest) {
+                deferred += 1;
+                continue;
+            }
+            self.credential(prepared, credential, out);
+        }
+        if deferred == prepared.credentials.len() {
+            self.judge_bare_event(prepared, out);
         }
     }
 

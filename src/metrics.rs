@@ -138,6 +138,8 @@ metrics! {
         "Messages and connections that a listener did not take, by reason.";
     Counter events(format) "events_total" "Requests understood, by log format.";
     Counter uses(provenance) "uses_total" "Uses of tokens, by why they may be believed.";
+    Counter deferred() "uses_deferred_total"
+        "Refused uses of unknown tokens that were not looked at in a flood of forged ones.";
     Counter findings(rule, level) "findings_total" "Findings, by rule and level.";
     Counter findings_excepted(rule) "findings_excepted_total"
         "Findings that an exception of the configuration explains, by rule.";
@@ -265,7 +267,7 @@ mod tests {
     /// The contract's names; those of checks, orphans, messages and an unwritable state came later.
     const CONTRACT: &str = "lines_read_total bytes_read_total lines_skipped_total orphans_total \
         messages_received_total messages_dropped_total events_total \
-        uses_total findings_total findings_excepted_total shadow_findings_total incidents_total incidents_open actions_total alerts_total \
+        uses_total uses_deferred_total findings_total findings_excepted_total shadow_findings_total incidents_total incidents_open actions_total alerts_total \
         event_lag_seconds watermark_timestamp_seconds clock_ahead_seconds late_lines_total held_back_lines_total detection_latency_seconds containment_latency_seconds backlog_bytes \
         gap_bytes_total identified_ratio breach_reports_total index_bytes sessions state_bytes state_unwritten unstored source_faults evictions_total outbox_depth \
         dead_letters breaker_open denylist_size mirror_behind checks_total presented_total revocation_drift_total \

@@ -204,6 +204,13 @@ impl Page<'_> {
             );
             self.labelled("skipped", &format!("{} lines: {reasons}", number(skipped)))?;
         }
+        if summary.deferred > 0 {
+            let text = format!(
+                "{} refused uses of unknown tokens, in a flood of forged ones",
+                number(summary.deferred)
+            );
+            self.labelled("not looked at", &text)?;
+        }
         if summary.gaps_bytes > 0 {
             self.labelled("lost", &format!("{} bytes", number(summary.gaps_bytes)))?;
         }

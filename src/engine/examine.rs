@@ -5,6 +5,7 @@
 //! made anew from the line.
 
 use super::Engine;
+use super::flood::FORGED_EACH_MAX;
 use super::prepare::Prepared;
 use crate::context::Surroundings;
 use crate::context::tables::Tables;
@@ -37,7 +38,9 @@ pub struct Examiner {
     key: IdKey,
     issuers: Arc<Issuers>,
     surroundings: Surroundings,
-    tokens: Bounded<Digest, Option<(Arc<Token>, Verdict)>>,
+    tokens: Bounded<Digest, Option<Arc<Token>>>,
+    /// True for a forged one. Only what names somebody and was not refused is checked.
+    forged: Bounded<Digest, bool>,
     contexts: Bounded<u64, Option<Arc<Context>>>,
     readings: Vec<Rereading>,
     places: BTreeMap<Prefix, Place>,
@@ -63,6 +66,8 @@ struct Place {
     subjects: BTreeMap<SubjectId, Seen>,
     /// There were more subjects.
     is_full: bool,
+    /// Forged tokens that came from here.
+    forged: u32,
 }
 
 /// Somebody's token that came from a suspect's network.
@@ -106,6 +111,7 @@ impl Examiner {
             issuers,
             surroundings: Surroundings::new(tables),
             tokens: Bounded::new(HELD_MAX),
+            forged: Bounded::new(HELD_MAX),
             contexts: Bounded::new(HELD_MAX),
             readings,
             places,
@@ -142,23 +148,23 @@ impl Examiner {
         prefix: Prefix,
         found: &mut Found,
     ) {
-        let (Some((token, verdict)), Some(context)) =
-            (self.token(credential), self.context(prepared))
-        else {
+        let (Some(token), Some(context)) = (self.token(credential), self.context(prepared)) else {
             return;
         };
+        let names = self.names_somebody(prepared, credential, prefix, &token);
         let usage = TokenUse {
             event: &prepared.event,
             token: &token,
             place: credential.place,
             context: &context,
-            verdict,
+            // Nothing here asks for it, beside whom the token names.
+            verdict: Verdict::NotConfigured,
             provenance: Provenance::Claimed,
         };
         let Some(place) = self.places.get_mut(&prefix) else {
             return;
         };
-        if prepared.event.kind == EventKind::Request {
+        if names {
             let is_room = self.subjects_count < SUBJECTS_IN_ALL_MAX;
             self.subjects_count += usize::from(place.see(&usage, &token, is_room));
         }
@@ -176,12 +182,39 @@ impl Examiner {
         }
     }
 
-    fn token(&mut self, credential: &Credential<'_>) -> Option<(Arc<Token>, Verdict)> {
-        let (key, issuers) = (&self.key, &self.issuers);
+    /// True when a use is its subject's word: nobody refused it, and the token is not forged. In a flood of forged ones,
+    /// nobody is named by what was not let in.
+    fn names_somebody(
+        &mut self,
+        prepared: &Prepared<'_>,
+        credential: &Credential<'_>,
+        prefix: Prefix,
+        token: &Token,
+    ) -> bool {
+        let event = &prepared.event;
+        let says = event.kind == EventKind::Request && !event.refused();
+        if !says || token.subject.is_none() || token.header.alg_none {
+            return false;
+        }
+        if let Some(forged) = self.forged.get(credential.digest) {
+            return !forged;
+        }
+        let Some(place) = self.places.get_mut(&prefix) else {
+            return false;
+        };
+        if place.forged >= FORGED_EACH_MAX && !event.succeeded() {
+            return false;
+        }
+        let forged = judge(credential, token, &self.issuers).forged();
+        place.forged += u32::from(forged);
+        self.forged.insert(credential.digest, forged);
+        !forged
+    }
+
+    fn token(&mut self, credential: &Credential<'_>) -> Option<Arc<Token>> {
+        let key = &self.key;
         let known = self.tokens.get_or_insert_with(credential.digest, || {
-            let token = decode(credential, key).ok()?;
-            let verdict = judge(credential, &token, issuers);
-            Some((Arc::new(token), verdict))
+            decode(credential, key).ok().map(Arc::new)
         });
         known.clone()
     }
@@ -278,11 +311,9 @@ impl Examiner {
 }
 
 impl Place {
-    /// Remembers whose token came from here, unless nobody vouches for it. True for somebody new.
+    /// Remembers whose token came from here. True for somebody new.
     fn see(&mut self, usage: &TokenUse<'_>, token: &Arc<Token>, is_room: bool) -> bool {
-        let refused = usage.event.refused();
-        let forged = usage.verdict.forged() || token.header.alg_none;
-        let (Some(id), false, false) = (token.subject, refused, forged) else {
+        let Some(id) = token.subject else {
             return false;
         };
         let is_new = !self.subjects.contains_key(&id);

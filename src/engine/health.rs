@@ -37,6 +37,8 @@ pub struct Totals {
     pub subjects: u64,
     /// Credentials that nothing could be made of.
     pub undecodable: u64,
+    /// Uses that were not looked at in a flood of forged tokens.
+    pub deferred: u64,
     /// Entries forgotten for want of room, by store.
     pub evicted: Vec<(&'static str, u64)>,
 }
@@ -156,6 +158,7 @@ pub(super) struct Health {
     current: usize,
     uses: [u64; 5],
     undecodable: u64,
+    deferred: u64,
     protects: bool,
 }
 
@@ -233,6 +236,10 @@ impl Health {
         self.undecodable += 1;
     }
 
+    pub(super) fn deferred(&mut self) {
+        self.deferred += 1;
+    }
+
     pub(super) fn totals(&self, stores: &Stores) -> Totals {
         Totals {
             events: self.sources.iter().map(|source| source.events).sum(),
@@ -241,6 +248,7 @@ impl Health {
             sessions: stores.sessions.len() as u64 + stores.sessions.evicted(),
             subjects: stores.subjects.len() as u64 + stores.subjects.evicted(),
             undecodable: self.undecodable,
+            deferred: self.deferred,
             evicted: stores.evicted().to_vec(),
         }
     }

@@ -56,6 +56,7 @@ impl Engine {
                 0
             },
             forged: if forgery {
+                self.state.forged.add(time);
                 origin.odd_mut().forged.add(time)
             } else {
                 0
@@ -88,7 +89,9 @@ impl Engine {
     pub(super) fn mentioned(&mut self, prepared: &Prepared<'_>, out: &mut Observation) {
         for credential in &prepared.credentials {
             if prepared.event.client.is_some() {
-                self.credential(prepared, credential, out);
+                if !self.defers(prepared, credential.digest) {
+                    self.credential(prepared, credential, out);
+                }
                 continue;
             }
             let Some(mut entry) = self.known_or_decoded(credential, out) else {

@@ -15,6 +15,7 @@ use std::net::IpAddr;
 
 mod asked;
 mod counted;
+mod flood;
 mod retinue;
 
 const ISSUER: &str = "https://idp.example.com/";

@@ -55,21 +55,40 @@ impl Tally {
     /// Counts one event; the count of the window that ends with it is returned.
     pub fn add(&mut self, time: Time) -> u32 {
         let minute = time.as_ms().div_euclid(60_000);
-        let passed = minute - self.newest_minute;
-        if passed > 0 {
-            for step in 1..=passed.min(10) {
-                self.minutes[(self.newest_minute + step).rem_euclid(10) as usize] = 0;
-            }
-            self.newest_minute = minute;
-        }
+        self.turn(minute);
         // A line more than ten minutes late belongs to no window that is still kept.
-        if passed > -10 {
+        if self.newest_minute - minute < 10 {
             let slot = &mut self.minutes[minute.rem_euclid(10) as usize];
             *slot = slot.saturating_add(1);
         }
+        self.sum()
+    }
+
+    /// How many events are in the window that ends at `time`, or in the newest when that is later.
+    pub fn count(&self, time: Time) -> u32 {
+        let minute = time.as_ms().div_euclid(60_000);
+        if minute <= self.newest_minute {
+            return self.sum();
+        }
+        // What is ten minutes old by then stands in the places of the minutes that have passed.
+        let mut then = self.clone();
+        then.turn(minute);
+        then.sum()
+    }
+
+    fn sum(&self) -> u32 {
         self.minutes
             .iter()
             .fold(0, |sum, &count| sum.saturating_add(count))
+    }
+
+    /// Forgets what is in no window any more when this minute has come.
+    fn turn(&mut self, minute: i64) {
+        let passed = minute.saturating_sub(self.newest_minute);
+        for step in 1..=passed.min(10) {
+            self.minutes[(self.newest_minute + step).rem_euclid(10) as usize] = 0;
+        }
+        self.newest_minute = self.newest_minute.max(minute);
     }
 }
 

@@ -43,6 +43,9 @@ pub struct Summary {
     pub uses: u64,
     /// Lines that gave none, by reason.
     pub skipped: BTreeMap<&'static str, u64>,
+    /// Uses that were not looked at in a flood of forged tokens.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub deferred: u64,
     /// Distinct tokens.
     pub tokens: u64,
     /// Distinct sessions.

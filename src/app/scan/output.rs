@@ -213,6 +213,7 @@ pub(super) fn summary(
         events: totals.events,
         uses: totals.all_uses(),
         skipped,
+        deferred: totals.deferred,
         tokens: totals.tokens,
         sessions: totals.sessions,
         subjects: totals.subjects,

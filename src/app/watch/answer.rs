@@ -57,6 +57,7 @@ pub(super) struct Answer {
     denied: HashSet<Target>,
     evicted: HashMap<&'static str, u64>,
     uses: [u64; 5],
+    deferred: u64,
     prune_at: Instant,
     unstored: Unstored,
     /// It was said that the database takes nothing.
@@ -79,6 +80,7 @@ impl Answer {
             denied: listed(shared).map_err(Error::shown)?.into_keys().collect(),
             evicted: HashMap::new(),
             uses: [0; 5],
+            deferred: 0,
             prune_at: Instant::now(),
             unstored: Unstored::default(),
             says_unstored: false,
@@ -331,6 +333,8 @@ impl Answer {
             metrics.uses(provenance, new);
         }
         self.uses = totals.uses;
+        metrics.deferred(totals.deferred.saturating_sub(self.deferred));
+        self.deferred = totals.deferred;
         for (store, count) in &totals.evicted {
             let before = self.evicted.insert(store, *count).unwrap_or_default();
             metrics.evictions(store, "full", count.saturating_sub(before));
