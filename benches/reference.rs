@@ -6,8 +6,17 @@
 //! `cargo bench --bench reference -- --instructions` counts those alone; it fails beyond the bound, or without valgrind.
 //! `cargo bench --bench reference -- --state` tells what the state of a session takes, alone: it writes two logs, of as many
 //! sessions as lines are asked for and of a tenth.
+//! `cargo bench --bench reference -- --forged` puts as many lines with distinct forged tokens, refused, between signed ones,
+//! with the issuer's key configured: from one network, and from 512. It fails when they take longer than other lines would.
 //! `TOKENTRIP_BENCH_LINES` says how many lines (1,000,000). Programs that are not installed are named and left out.
 
+#[path = "../tests/support/mint.rs"]
+#[allow(
+    dead_code,
+    clippy::unwrap_used,
+    reason = "it is for tests, which use more of it"
+)]
+mod mint;
 mod traffic;
 
 use std::fs::{self, File};
@@ -56,6 +65,10 @@ fn main() -> io::Result<ExitCode> {
     if std::env::args().any(|argument| argument == "--state") {
         table.state()?;
         return Ok(ExitCode::SUCCESS);
+    }
+    if std::env::args().any(|argument| argument == "--forged") {
+        let within = table.forged()?;
+        return Ok(exit_code(within));
     }
     let json = written("json", || Traffic::new(lines), lines)?;
     let combined = written("combined", || Traffic::new(lines).combined(), lines)?;
@@ -179,6 +192,59 @@ impl Table {
             self.out,
             "state of one more session: {each} bytes; {more} sessions took {of_more} MB in all"
         )
+    }
+
+    /// Prints what forged tokens cost; false when they slow real ones by more than a fifth.
+    fn forged(&mut self) -> io::Result<bool> {
+        let settings = Path::new(env!("CARGO_TARGET_TMPDIR")).join("forged.toml");
+        let keys = concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/tests/fixtures/keys/public.jwks.json"
+        );
+        let issuer = "https://id.example.com";
+        fs::write(
+            &settings,
+            format!("[[issuer]]\nissuer = {issuer:?}\njwks = {keys:?}\n"),
+        )?;
+        let sign = |claims: &str| {
+            let claims = serde_json::from_str(claims).expect("claims are JSON");
+            mint::mint(&claims, traffic::SIGNED_BY)
+        };
+        let lines = self.lines;
+        let real = |lines: usize| move || Traffic::new(lines).signed(sign);
+        let mut wall_s = Vec::new();
+        for (name, log, lines) in [
+            ("signed", written("signed", real(lines), lines)?, lines),
+            (
+                "signed, twice as many",
+                written("signed", real(lines * 2), lines * 2)?,
+                lines * 2,
+            ),
+            (
+                "signed and forged, 1 network",
+                written("forged-1", || real(lines)().with_forged(1), lines)?,
+                lines * 2,
+            ),
+            (
+                "signed and forged, 512 networks",
+                written("forged-512", || real(lines)().with_forged(512), lines)?,
+                lines * 2,
+            ),
+        ] {
+            self.lines = lines;
+            self.head(name, &log)?;
+            let mut scan = scan("2", &log);
+            let cost = run(scan.arg("--config").arg(&settings))?.ok_or(io::ErrorKind::NotFound)?;
+            wall_s.push(cost.wall_s);
+            self.row("tokentrip scan --jobs 2", cost)?;
+        }
+        let slower = wall_s[2] / wall_s[1] - 1.0;
+        let percent = slower * 100.0;
+        writeln!(
+            self.out,
+            "\nforged tokens of one network slow the line by {percent:.0} %, at most 20 %"
+        )?;
+        Ok(slower <= 0.2)
     }
 
     /// Prints how many instructions one more line costs; false when they are too many.

@@ -244,11 +244,6 @@ impl Engine {
         self.state.incidents.finish()
     }
 
-    /// Event time of the newest event; `None` before the first.
-    pub fn newest(&self) -> Option<Time> {
-        Some(self.state.newest).filter(|newest| *newest != Time::default())
-    }
-
     /// When a subject was first seen, in event time.
     pub fn subject_since(&self, issuer: &str, sub: &str) -> Option<Time> {
         let parts = [issuer.as_bytes(), sub.as_bytes()];
@@ -258,16 +253,6 @@ impl Engine {
             .subjects
             .get(id)
             .map(|subject| subject.first_seen)
-    }
-
-    /// What was counted.
-    pub fn totals(&self) -> Totals {
-        self.state.health.totals(&self.state.stores)
-    }
-
-    /// What each source looks like.
-    pub fn sources(&self) -> &[SourceHealth] {
-        self.state.health.sources()
     }
 
     fn tick(&mut self, time: Time) {

@@ -1,7 +1,8 @@
 //! A made-up log: one hour at a gateway, always the same.
 //!
 //! In: a number of lines. Out: lines of nginx, as JSON (about 850 bytes) or combined, with tokens of 439, of 45,000 sessions
-//! of 50,000 users; a few tokens are stolen. Signatures are random: nobody is configured to check them.
+//! of 50,000 users; a few tokens are stolen. Signatures are random, unless they are asked for. Between the lines may stand others
+//! with forged tokens.
 //! Does not know: what is done with it.
 
 #![allow(
@@ -21,6 +22,10 @@ const STOLEN_EVERY: usize = 5_000;
 /// 2026-05-04T10:00:00Z.
 const BEGIN_S: u64 = 1_777_888_800;
 const HOUR_S: u64 = 3_600;
+/// The key of `tests/fixtures/keys` that signs, where somebody signs.
+pub(crate) const SIGNED_BY: &str = "p-256";
+/// Bytes of scope that make a signed token about as long as the others.
+const FILLING: usize = 60;
 /// As long as an access token with a session, a scope and a few claims of the application.
 const TOKEN_BYTES: usize = 439;
 
@@ -89,7 +94,13 @@ pub(crate) fn claims(session: usize, filling: usize) -> String {
 
 /// The token of a session.
 pub(crate) fn token(session: usize) -> String {
-    let header = BASE64URL_NOPAD.encode(br#"{"alg":"ES256","typ":"JWT","kid":"2026-05"}"#);
+    unfit(session, "2026-05")
+}
+
+/// A token with a signature that fits no key.
+fn unfit(session: usize, kid: &str) -> String {
+    let header = format!(r#"{{"alg":"ES256","typ":"JWT","kid":"{kid}"}}"#);
+    let header = BASE64URL_NOPAD.encode(header.as_bytes());
     let mut random = Random::new(session as u64);
     let signature: Vec<u8> = (0..64).map(|_| random.below(256) as u8).collect();
     let signature = BASE64URL_NOPAD.encode(&signature);
@@ -108,6 +119,8 @@ pub(crate) struct Traffic {
     next: usize,
     combined: bool,
     once: bool,
+    /// From how many networks forged tokens come; 0 for none.
+    forgers: usize,
 }
 
 impl Traffic {
@@ -125,6 +138,28 @@ impl Traffic {
             next: 0,
             combined: false,
             once: false,
+            forgers: 0,
+        }
+    }
+
+    /// The same with tokens that `sign` makes of their claims.
+    pub(crate) fn signed(self, sign: impl Fn(&str) -> String) -> Self {
+        let sessions = 0..self.tokens.len();
+        Self {
+            tokens: sessions
+                .map(|session| sign(&claims(session, FILLING)))
+                .collect(),
+            ..self
+        }
+    }
+
+    /// Behind each line, another with a token that nobody has seen and that fits no key, refused, from one network of so
+    /// many.
+    pub(crate) fn with_forged(self, forgers: usize) -> Self {
+        Self {
+            lines: self.lines * 2,
+            forgers,
+            ..self
         }
     }
 
@@ -149,6 +184,11 @@ impl Traffic {
         if self.next == self.lines {
             return false;
         }
+        if self.forgers > 0 && !self.next.is_multiple_of(2) {
+            self.write_forged(text);
+            self.next += 1;
+            return true;
+        }
         let session = match self.once {
             true => self.next,
             false => self.random.below(self.tokens.len()),
@@ -163,6 +203,28 @@ impl Traffic {
         self.write(text, session, second, &address, agent);
         self.next += 1;
         true
+    }
+
+    fn write_forged(&mut self, text: &mut String) {
+        let (nth, second) = (self.next / 2, self.next * HOUR_S as usize / self.lines);
+        let network = nth % self.forgers;
+        let written = writeln!(
+            text,
+            concat!(
+                r#"{{"time_iso8601":"2026-05-04T{:02}:{:02}:{:02}+00:00","remote_addr":"198.{}.{}.9","#,
+                r#""request_method":"GET","request_uri":"/api/v1/orders","host":"api.example.com","#,
+                r#""status":"401","body_bytes_sent":"31","request_time":"0.001","#,
+                r#""http_user_agent":"python-requests/2.32.3","http_accept_language":"pt-PT","#,
+                r#""http_authorization":"Bearer {}"}}"#
+            ),
+            10 + second / 3_600,
+            second / 60 % 60,
+            second % 60,
+            18 + network / 256 % 2,
+            network % 256,
+            unfit(SESSIONS + nth, SIGNED_BY)
+        );
+        written.expect("a string grows");
     }
 
     fn write(

@@ -169,7 +169,6 @@ impl Page<'_> {
 
     fn summary(&mut self, summary: &Summary) -> io::Result<()> {
         let number = grouped;
-        let skipped: u64 = summary.skipped.values().sum();
         let rate = if summary.seconds > 0.0 {
             (summary.lines as f64 / summary.seconds) as u64
         } else {
@@ -195,25 +194,7 @@ impl Page<'_> {
                 number(summary.subjects)
             ),
         )?;
-        if skipped > 0 {
-            let reasons = counts(
-                summary
-                    .skipped
-                    .iter()
-                    .map(|(reason, count)| (*reason, *count)),
-            );
-            self.labelled("skipped", &format!("{} lines: {reasons}", number(skipped)))?;
-        }
-        if summary.deferred > 0 {
-            let text = format!(
-                "{} refused uses of unknown tokens, in a flood of forged ones",
-                number(summary.deferred)
-            );
-            self.labelled("not looked at", &text)?;
-        }
-        if summary.gaps_bytes > 0 {
-            self.labelled("lost", &format!("{} bytes", number(summary.gaps_bytes)))?;
-        }
+        self.left_out(summary)?;
         for source in &summary.sources {
             self.after_logout(source)?;
         }
@@ -292,6 +273,32 @@ impl Page<'_> {
             )?;
         }
         writeln!(self.out)
+    }
+
+    /// What was read in vain, and what was not read.
+    fn left_out(&mut self, summary: &Summary) -> io::Result<()> {
+        let number = grouped;
+        let skipped: u64 = summary.skipped.values().sum();
+        if skipped > 0 {
+            let reasons = counts(
+                summary
+                    .skipped
+                    .iter()
+                    .map(|(reason, count)| (*reason, *count)),
+            );
+            self.labelled("skipped", &format!("{} lines: {reasons}", number(skipped)))?;
+        }
+        if summary.deferred > 0 {
+            let text = format!(
+                "{} refused uses of unknown tokens, in a flood of forged ones",
+                number(summary.deferred)
+            );
+            self.labelled("not looked at", &text)?;
+        }
+        if summary.gaps_bytes > 0 {
+            self.labelled("lost", &format!("{} bytes", number(summary.gaps_bytes)))?;
+        }
+        Ok(())
     }
 
     fn labelled(&mut self, label: &str, text: &str) -> io::Result<()> {

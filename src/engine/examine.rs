@@ -182,8 +182,8 @@ impl Examiner {
         }
     }
 
-    /// True when a use is its subject's word: nobody refused it, and the token is not forged. In a flood of forged ones,
-    /// nobody is named by what was not let in.
+    /// True when a use is its subject's word: nobody refused it, and the token is not forged. In a flood of forged
+    /// ones, nobody is named by what was not let in.
     fn names_somebody(
         &mut self,
         prepared: &Prepared<'_>,

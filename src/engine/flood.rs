@@ -1,7 +1,7 @@
 //! What waits while somebody sends forged tokens in great numbers, so that nobody else has to.
 //!
-//! In: a credential that nothing is known of, the gateway's answer, how many forged tokens came from its network and from
-//! all of them. Out: whether it is looked at now. That depends on earlier lines alone, so a replay decides the same.
+//! In: a credential that nothing is known of, the gateway's answer, how many forged tokens came from its network and
+//! from all of them. Out: whether it is looked at now. That depends on earlier lines alone, so a replay decides the same.
 //! Does not know: load. A signature costs a hundred times what a line costs, whoever sends it and however idle we are.
 //! Source: RFC 8725, section 2.7 (work that an attacker can ask for).
 
@@ -27,9 +27,10 @@ const COUNTED: [Fact; 3] = [
 ];
 
 impl Engine {
-    /// True when a use waits: nobody has shown its token before, the gateway did not let it in, and its network sent, or all
-    /// together sent, more forged tokens than are checked. Nothing is concluded from such a use, neither that it was
-    /// genuine nor that it was forged: the token is looked at as soon as it is let in anywhere, or the flood is over.
+    /// True when a use waits: nobody has shown its token before, the gateway did not let it in, and its network, or all
+    /// of them together, sent more forged tokens than are checked. Nothing is concluded from such a use, neither that
+    /// it was genuine nor that it was forged: the token is looked at as soon as it is let in anywhere, or the flood is
+    /// over.
     pub(super) fn defers(&mut self, prepared: &prepare::Prepared<'_>, digest: Digest) -> bool {
         let event = &prepared.event;
         let time = event.time;

@@ -259,6 +259,21 @@ impl Health {
 }
 
 impl Engine {
+    /// Event time of the newest event; `None` before the first.
+    pub fn newest(&self) -> Option<Time> {
+        Some(self.state.newest).filter(|newest| *newest != Time::default())
+    }
+
+    /// What was counted.
+    pub fn totals(&self) -> Totals {
+        self.state.health.totals(&self.state.stores)
+    }
+
+    /// What each source looks like.
+    pub fn sources(&self) -> &[SourceHealth] {
+        self.state.health.sources()
+    }
+
     /// Sources in which one address stands for many people: a proxy that nobody configured. With its share of the
     /// events.
     pub fn hidden_clients(&self) -> impl Iterator<Item = (&SourceHealth, IpAddr, f64)> {
