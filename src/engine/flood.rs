@@ -1,7 +1,7 @@
 //! What waits while somebody sends forged tokens in great numbers, so that nobody else has to.
 //!
 //! In: a credential that nothing is known of, the gateway's answer, how many forged tokens came from its network and
-//! from all of them. Out: whether it is looked at now. That depends on earlier lines alone, so a replay decides the same.
+//! from all of them. Out: whether it is looked at now: that depends on earlier lines alone, so a replay does the same.
 //! Does not know: load. A signature costs a hundred times what a line costs, whoever sends it and however idle we are.
 //! Source: RFC 8725, section 2.7 (work that an attacker can ask for).
 
