@@ -2,13 +2,11 @@
 //!
 //! A life is a schedule of writes to two logs, partial writes, rotations by rename and by copy, truncation, deletion,
 //! recreation, compression by gzip and zstd, late writers, crashes at any byte of the journal, and restarts. The
-//! engine is
-//! a list of lines, its finding is every line; its memory goes through real snapshots and its order through a real
-//! journal.
+//! engine is a list of lines, its finding is every line; its memory goes through real snapshots and its order through a
+//! real journal.
 //!
 //! Held in the end: every line of which a copy was there to be read has its finding, no line was fed twice into one
-//! memory,
-//! and what is missing was destroyed unread, with a gap to say so where the file had been followed.
+//! memory, and what is missing was destroyed unread, with a gap to say so where the file had been followed.
 //! `TOKENTRIP_SEED=n cargo test --lib t60_model` runs one life and tells it.
 
 mod daemon;
