@@ -16,8 +16,13 @@ use crate::domain::time::Time;
 /// rule that asks for more gets what it asks for.
 pub(super) const FORGED_EACH_MAX: u32 = 100;
 
-/// The same of all networks together: 0.2 s of one core in ten minutes, at the 0.1 ms of the slowest algorithm.
-const FORGED_ALL_MAX: u32 = 2_000;
+/// So many of all networks together are a flood from many: each is then checked as far as rules ask, so that
+/// each is found out, and no further.
+const FORGED_MANY: u32 = 2_000;
+
+/// Beyond these of all networks together, no more are checked: 2 s of one core in ten minutes, at the 0.1 ms of the
+/// slowest algorithm.
+const FORGED_ALL_MAX: u32 = 20_000;
 
 /// Counters that only stand still while uses are deferred, when no rule asks for more.
 const COUNTED: [Fact; 3] = [
@@ -49,21 +54,21 @@ impl Engine {
 
     fn is_flooded(&self, prefix: Prefix, time: Time) -> bool {
         let all = self.state.forged.count(time);
-        if all < FORGED_EACH_MAX {
-            return false;
-        }
-        if all >= FORGED_ALL_MAX {
-            return true;
-        }
+        let each = match all {
+            ..FORGED_EACH_MAX => return false,
+            FORGED_ALL_MAX.. => return true,
+            FORGED_MANY.. => 1,
+            _ => FORGED_EACH_MAX,
+        };
         let origin = self.state.stores.claimants.get(prefix);
         let odd = origin.and_then(|origin| origin.odd());
-        odd.is_some_and(|odd| f64::from(odd.forged.count(time)) >= self.checked_each())
+        odd.is_some_and(|odd| f64::from(odd.forged.count(time)) >= self.or_as_asked(each))
     }
 
-    /// Forged tokens of one network that are checked.
-    fn checked_each(&self) -> f64 {
+    /// What is checked of one network: as many as this, or as the rule that asks for most.
+    pub(super) fn or_as_asked(&self, each: u32) -> f64 {
         let asked = COUNTED.iter().flat_map(|fact| self.rules.thresholds(*fact));
-        asked.fold(f64::from(FORGED_EACH_MAX), |most, asked| most.max(*asked))
+        asked.fold(f64::from(each), |most, asked| most.max(*asked))
     }
 
     fn knows(&self, digest: Digest) -> bool {

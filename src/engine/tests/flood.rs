@@ -88,14 +88,24 @@ fn what_waits_touches_nobody_and_is_still_a_request() {
 }
 
 #[test]
-fn a_flood_from_everywhere_is_bounded_in_all() {
+fn in_a_flood_from_everywhere_each_network_is_found_out_and_all_is_bounded() {
     let mut kit = keyed();
     for n in 0..30 {
         flood(&mut kit, &format!("203.0.{n}.9"), 0);
     }
+    let asked = kit.engine.or_as_asked(1) as u64;
     let totals = kit.engine.totals();
     assert_eq!(totals.all_uses() + totals.deferred, 3_000);
-    assert_eq!(totals.all_uses(), 2_000);
+    assert_eq!(totals.all_uses(), 2_000 + 10 * asked);
+    let bursts = kit.rules();
+    let bursts = bursts.iter().filter(|rule| *rule == "forgery_burst");
+    assert_eq!(bursts.count(), 30);
+    for _ in 0..20_000 {
+        let time = Time::from_ms((T0 + 1) * 1000).unwrap();
+        kit.engine.state.forged.add(time);
+    }
+    kit.line(2, LISBON, TOOL, &forged("the first from here"), 401);
+    assert_eq!(kit.engine.totals().deferred, totals.deferred + 1);
 }
 
 #[test]
