@@ -18,6 +18,7 @@ use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
+use std::time::Duration;
 use tempfile::TempDir;
 use tokentrip::domain::action::{Outcome, Step};
 use tokentrip::domain::ids::{IdKey, IncidentId};
@@ -371,6 +372,28 @@ fn stream(folder: &Path, how: &str, store: &Arc<Store>) -> Arc<dyn Provider> {
     crate::providers::configured_for(&text, &folder.join("tokentrip.toml"), &case)
 }
 
+/// The event that a receiver is given which waits for one, while `happens`; it acknowledges it.
+async fn next_event(base: &str, happens: impl Future<Output = Outcome>) -> String {
+    let caller = Caller::new().unwrap();
+    let poll = |said: Value| {
+        let request = caller.client().post(format!("{base}/ssf/poll"));
+        let request = request.bearer_auth("poll-s3cret").body(said.to_string());
+        async { request.send().await.unwrap().bytes().await.unwrap() }
+    };
+    let later = async {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        happens.await
+    };
+    let (given, outcome) = tokio::join!(poll(json!({})), later);
+    assert_eq!(outcome, Outcome::Done);
+    let given: Value = serde_json::from_slice(&given).unwrap();
+    let (jti, set) = given["sets"].as_object().unwrap().iter().next().unwrap();
+    let acknowledged = poll(json!({"ack": [jti], "maxEvents": 0})).await;
+    let acknowledged: Value = serde_json::from_slice(&acknowledged).unwrap();
+    assert_eq!(acknowledged, json!({"sets": {}, "moreAvailable": false}));
+    set.as_str().unwrap().to_owned()
+}
+
 #[tokio::test(flavor = "multi_thread")]
 #[allow(clippy::too_many_lines, reason = "one story, told in its order")]
 async fn a_security_event_token_is_verified_with_the_keys_that_are_published_pushed_and_polled() {
@@ -411,9 +434,6 @@ async fn a_security_event_token_is_verified_with_the_keys_that_are_published_pus
         "poll_token_file = \"secret\"\ndialect = \"subject\"",
         &store,
     );
-    for step in [Step::Password, Step::Revoke, Step::Revoke] {
-        assert_eq!(act(&*poll, step, subject()).await, Outcome::Done);
-    }
     let parts = Parts {
         metrics: Arc::new(Metrics::new().unwrap()),
         readiness: Arc::new(Readiness::waiting_for(&[])),
@@ -431,10 +451,21 @@ async fn a_security_event_token_is_verified_with_the_keys_that_are_published_pus
     let base = format!("http://{}", server.addresses()[0]);
     let (_stop, stopped) = tokio::sync::watch::channel(false);
     tokio::spawn(server.run(stopped));
+    let risk = next_event(&base, act(&*poll, Step::Risk, subject())).await;
+    for step in [Step::Password, Step::Revoke, Step::Revoke] {
+        assert_eq!(act(&*poll, step, subject()).await, Outcome::Done);
+    }
     let script =
         Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/providers/caep/receiver.mjs");
     let mut command = node();
-    command.args(["--input-type=module", "-", &base, "poll-s3cret", &pushed]);
+    command.args([
+        "--input-type=module",
+        "-",
+        &base,
+        "poll-s3cret",
+        &pushed,
+        &risk,
+    ]);
     let output = tokio::task::spawn_blocking(move || {
         command
             .stdin(Stdio::from(File::open(script).unwrap()))
@@ -477,6 +508,12 @@ async fn a_security_event_token_is_verified_with_the_keys_that_are_published_pus
     for (name, expected) in flags.as_object().unwrap() {
         assert_eq!(&report[name], expected, "{name}: {report}");
     }
+    let at_risk = "https://schemas.openid.net/secevent/caep/event-type/risk-level-change";
+    let risk = &report["risk"]["payload"];
+    assert_eq!(risk["sub_id"]["format"], "iss_sub");
+    let said = ["principal", "current_level", "initiating_entity"];
+    let said = said.map(|name| risk["events"][at_risk][name].as_str());
+    assert_eq!(said, [Some("USER"), Some("HIGH"), Some("policy")]);
     let polled = report["polled"]["payload"]["events"].as_object().unwrap();
     let inside = polled.values().next().unwrap();
     assert_eq!(

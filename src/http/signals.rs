@@ -18,9 +18,20 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json as object};
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::Semaphore;
+use tokio::time::{Instant, sleep};
 
 /// Events of one answer, whatever is asked for: a quarter of a megabyte.
 const EVENTS_MAX: usize = 100;
+
+/// How long a poll without `returnImmediately` waits for an event, and how often it looks: proxies give up on what is
+/// silent for longer than half a minute, and an event may be a second late.
+const WAIT: Duration = Duration::from_secs(20);
+const LOOK: Duration = Duration::from_secs(1);
+
+/// Polls that wait at a time, of all receivers. More are answered at once.
+const WAITING_MAX: usize = 32;
 
 /// A poll acknowledges what the last one gave.
 const BODY_BYTES_MAX: usize = 64 << 10;
@@ -28,6 +39,7 @@ const BODY_BYTES_MAX: usize = 64 << 10;
 struct Signals {
     streams: Vec<(Stream, Option<Viewer>)>,
     store: Arc<Store>,
+    waiting: Semaphore,
 }
 
 /// What a receiver may ask. What it does not say has the RFC's meaning.
@@ -35,6 +47,7 @@ struct Signals {
 #[serde(rename_all = "camelCase", default)]
 struct Poll {
     max_events: Option<usize>,
+    return_immediately: bool,
     ack: Vec<String>,
     set_errs: BTreeMap<String, Value>,
 }
@@ -52,6 +65,7 @@ pub(super) fn routes(streams: Vec<Stream>, store: Arc<Store>) -> Router {
     let signals = Signals {
         streams: streams.collect(),
         store,
+        waiting: Semaphore::new(WAITING_MAX),
     };
     Router::new()
         .route("/.well-known/ssf-configuration", get(configuration))
@@ -112,7 +126,7 @@ async fn poll(
         .map(|(stream, _)| stream.name.clone())
         .ok_or_else(unknown)?;
     let asked: Poll = serde_json::from_slice(&body).map_err(|_| {
-        let hint = "a poll is JSON with `ack`, `maxEvents`, `setErrs`: RFC 8936, section 2.2";
+        let hint = "a poll is JSON with `ack`, `maxEvents`, `returnImmediately`, `setErrs`: RFC 8936, section 2.2";
         Fault::new(StatusCode::BAD_REQUEST, "this is no poll", hint)
     })?;
     for jti in asked.set_errs.keys() {
@@ -125,22 +139,17 @@ async fn poll(
         );
     }
     let limit = asked.max_events.unwrap_or(EVENTS_MAX).min(EVENTS_MAX);
-    let store = signals.store.clone();
     let refused = asked.set_errs.into_keys();
     let settled: Vec<String> = asked.ack.into_iter().chain(refused).collect();
-    let given = tokio::task::spawn_blocking(move || store.poll(&name, &settled, limit)).await;
-    let failed = || {
-        let hint = "the daemon's log says why";
-        Fault::new(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "the store does not answer",
-            hint,
-        )
-    };
-    let (sets, more) = given.map_err(|_| failed())?.map_err(|error| {
-        tracing::error!(%error, "the store does not answer");
-        failed()
-    })?;
+    let (mut sets, mut more) = look(&signals.store, &name, settled, limit).await?;
+    // A poll for no events only acknowledges (RFC 8936, section 2.4.2).
+    let waits = limit > 0 && !asked.return_immediately;
+    let place = signals.waiting.try_acquire().ok().filter(|_| waits);
+    let until = Instant::now() + WAIT;
+    while place.is_some() && sets.is_empty() && Instant::now() < until {
+        sleep(LOOK).await;
+        (sets, more) = look(&signals.store, &name, Vec::new(), limit).await?;
+    }
     let sets: Map<_, _> = sets
         .into_iter()
         .map(|(jti, set)| (jti, set.into()))
@@ -149,4 +158,27 @@ async fn poll(
         StatusCode::OK,
         &object!({"sets": sets, "moreAvailable": more}),
     ))
+}
+
+/// Forgets what is settled, and gives what is left with whether there is more.
+async fn look(
+    store: &Arc<Store>,
+    stream: &Arc<str>,
+    settled: Vec<String>,
+    limit: usize,
+) -> Result<(Vec<(String, String)>, bool), Fault> {
+    let (store, stream) = (store.clone(), stream.clone());
+    let given = tokio::task::spawn_blocking(move || store.poll(&stream, &settled, limit)).await;
+    let failed = || {
+        let hint = "the daemon's log says why";
+        Fault::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "the store does not answer",
+            hint,
+        )
+    };
+    given.map_err(|_| failed())?.map_err(|error| {
+        tracing::error!(%error, "the store does not answer");
+        failed()
+    })
 }

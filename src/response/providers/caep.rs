@@ -145,7 +145,11 @@ impl Caep {
             _ => return None,
         };
         let now_s = now().as_s();
-        let since_s = incident.map_or(now_s, |incident| incident.updated.as_s());
+        // When it happened (CAEP 1.0, section 2): the end of a session is now, the theft was before.
+        let since_s = match (event, incident) {
+            (RISK_LEVEL_CHANGE, Some(incident)) => incident.updated.as_s(),
+            _ => now_s,
+        };
         let mut inside = json!({
             "event_timestamp": since_s,
             "initiating_entity": "policy",
