@@ -257,8 +257,7 @@ fn all_lives() -> impl Iterator<Item = (usize, &'static benign::Benign)> {
         .iter()
         .chain(oddities::ALL)
         .chain(outside::QUIET)
-        .chain(further::QUIET)
-        .chain(further::QUIET_ALONE);
+        .chain(further::QUIET);
     let numbered = all.enumerate();
     numbered.filter(|(_, life)| is_asked_for(life.name))
 }

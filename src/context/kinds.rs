@@ -66,6 +66,19 @@ const FIXED_RADIUS_KM: f32 = 20.0;
 /// gateway's.
 const MOBILE_RADIUS_KM: f32 = 200.0;
 
+/// Secure web gateways, by the names that their operators register networks under: whole companies leave through them,
+/// from whichever of their cities is free.
+const SECURITY_PROXIES: [&str; 8] = [
+    "zscaler",
+    "netskope",
+    "iboss",
+    "opendns",
+    "forcepoint",
+    "cato networks",
+    "menlo security",
+    "palo alto networks",
+];
+
 impl Class {
     /// The class that a word of `asn_kinds.csv` means.
     pub fn from_word(word: &str) -> Option<Self> {
@@ -122,7 +135,11 @@ impl Class {
                 .any(|word| wanted.contains(&word))
         };
         let holds = |wanted: &[&str]| wanted.iter().any(|part| name.contains(part));
-        if holds(&["mobile", "cellular"]) || has_word(&["gsm", "lte", "pcs", "movil", "movel"]) {
+        if holds(&SECURITY_PROXIES) {
+            Self::SecurityProxy
+        } else if holds(&["mobile", "cellular"])
+            || has_word(&["gsm", "lte", "pcs", "movil", "movel"])
+        {
             Self::Mobile
         } else if holds(&["satellite"]) || has_word(&["vsat"]) {
             Self::Satellite
@@ -208,5 +225,7 @@ mod tests {
         assert_eq!(kind("T-Mobile Polska S.A."), NetworkKind::Mobile);
         assert_eq!(kind("Hostelería del Norte"), NetworkKind::Unknown);
         assert_eq!(kind("Observer Media"), NetworkKind::Unknown);
+        assert_eq!(kind("Cisco OpenDNS, LLC"), NetworkKind::Corporate);
+        assert_eq!(kind("Forcepoint Cloud Ltd"), NetworkKind::Corporate);
     }
 }

@@ -1,6 +1,7 @@
 //! Drift: in what a use differs from the context its session is bound to.
 //!
-//! In: a use's context and the session's binding. Out: `drift.*`, with the count of independent dimensions.
+//! In: a use's context and the session's binding. Out: `drift.*`, with the count of independent dimensions; for a server
+//! that answers the person, `session.answers` in their place.
 //! Does not know: which difference matters. Unknown is not different; what moves by nature excuses place and network,
 //! never the client; a place or network the subject has known for a day is no difference.
 //! Source: signals that Elastic's and Okta's published rules compare, with the guards that their users asked for.
@@ -25,6 +26,7 @@ pub(super) static DETECTOR: Detector = Detector {
         Fact::DriftJa4,
         Fact::DriftLanguage,
         Fact::DriftDimensions,
+        Fact::SessionAnswers,
     ],
     measure,
 };
@@ -37,6 +39,24 @@ fn measure(look: &Look<'_>, facts: &mut Facts) {
     if look.is_companions(session) {
         return;
     }
+    if !look.answers(session) {
+        return differences(look, here, bound, facts);
+    }
+    // What differs is what differs between any backend and its person: said once, and held against nobody until a use
+    // answers nobody. A backend that several people have is theirs, and needs no word.
+    let mut drift = Facts::default();
+    differences(look, here, bound, &mut drift);
+    let elsewhere = [
+        Fact::DriftPlace,
+        Fact::DriftNetwork,
+        Fact::DriftPrefix,
+        Fact::DriftHosting,
+    ];
+    let other = drift.is(Fact::DriftClient) && elsewhere.iter().any(|&fact| drift.is(fact));
+    facts.flag(Fact::SessionAnswers, other && !look.serves_people);
+}
+
+fn differences(look: &Look<'_>, here: &Context, bound: &Context, facts: &mut Facts) {
     place_and_network(look, here, bound, facts);
     program(look, here, bound, facts);
     let same_version = |a: &Client, b: &Client| a.same_program(b) && a.version == b.version;

@@ -125,6 +125,8 @@ pub struct Look<'a> {
     /// True when the context is new to its session and that of a companion as several people's sessions have, or of the
     /// next step of an errand.
     pub usual: bool,
+    /// True when the context is that of a backend that several people's sessions had from the start.
+    pub serves_people: bool,
     /// True when it repeats the session's current context, answer and token: nothing about the session is new.
     pub repeats: bool,
 }
@@ -157,6 +159,7 @@ impl<'a> Look<'a> {
             foreign_audience: false,
             honeytoken: false,
             usual: false,
+            serves_people: false,
             repeats: false,
         }
     }
@@ -170,6 +173,11 @@ impl<'a> Look<'a> {
     fn is_companions(&self, session: &Session) -> bool {
         let context = self.usage.context;
         self.usual || session.companion(self.key, context, self.usage.event.time)
+    }
+
+    /// True when the use is of a server that never called but right after the session's holder did.
+    fn answers(&self, session: &Session) -> bool {
+        session.answers(self.key, self.usage.context, self.usage.event.time)
     }
 
     /// The bound context to compare with, unless this use stands in a bound context itself.

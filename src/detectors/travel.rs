@@ -37,7 +37,7 @@ fn measure(look: &Look<'_>, facts: &mut Facts) {
         return; // an unknown place, a relay or a satellite is no place to travel from or to
     };
     let time = look.usage.event.time;
-    if look.is_companions(session) {
+    if look.is_companions(session) || look.answers(session) {
         return; // a server that forwards the holder's token does not travel with them
     }
     // Both ends known for a day or more: the subject lives in two places, or in one that tables move.

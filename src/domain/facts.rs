@@ -73,6 +73,7 @@ facts! {
     SessionBoundLost "session.bound_lost" Flag "the session showed the key that its token is bound to, and this use does not";
     SessionWeakerAuth "session.weaker_auth" Flag "a new token of the session was issued for a password alone, an earlier one for more (amr, RFC 8176)";
     SessionUsualCompanion "session.usual_companion" Flag "new to the session, and a backend or a second line that several people's sessions have, or the next step of a build";
+    SessionAnswers "session.answers" Flag "a server with another program and network that came late, and whose every use follows within two seconds on one of the person's, as that of a backend does";
     SessionRequests "session.requests" Counter "uses of the session so far";
     NovelPlace "novel.place" Flag "no session of this subject was ever within 100 km of here";
     NovelNetwork "novel.network" Flag "no session of this subject ever used this autonomous system";

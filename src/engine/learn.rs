@@ -154,6 +154,14 @@ impl Engine {
         session.joins(key, here, usual, time)
     }
 
+    /// True for a backend that several people's sessions had from the start.
+    pub(super) fn serves_people(&self, usage: &TokenUse<'_>) -> bool {
+        let here = &**usage.context;
+        let name = is_server(here).then(|| backend_name(&self.settings.key, usage.token, here));
+        let retinue = &self.state.stores.retinue;
+        name.flatten().is_some_and(|name| retinue.knows(name))
+    }
+
     /// Counts a path that was forbidden to a session: distinct ones in ten minutes.
     pub(super) fn count_forbidden(
         &mut self,

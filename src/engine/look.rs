@@ -57,6 +57,7 @@ impl Engine {
             without_login: self.lacks_login(token, usage.event.time),
             usual: session
                 .is_some_and(|session| trusted && self.is_usual(session, subject, usage, key)),
+            serves_people: trusted && self.serves_people(usage),
             foreign_issuer: self.foreign(token),
             foreign_audience: self.issuers.is_foreign_audience(token),
             honeytoken: self.issuers.is_honeytoken(token),

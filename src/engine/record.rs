@@ -148,9 +148,10 @@ impl Engine {
             session.accompany(index);
         }
         note_logout(&mut self.state.health, session, prepared, index, before);
-        let drifting = facts
-            .get(Fact::DriftDimensions)
-            .is_some_and(|count| count > 0.0);
+        let drifting = facts.is(Fact::SessionAnswers)
+            || facts
+                .get(Fact::DriftDimensions)
+                .is_some_and(|count| count > 0.0);
         let strange = session.visits.iter().any(|visit| visit.suspect);
         if self.settings.sightings {
             sight(session, index, prepared, usage, &mut out.sightings);

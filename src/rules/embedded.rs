@@ -66,6 +66,7 @@ pub const ALL: &[(&str, &str)] = &[
     ("revoked_retry", include_str!("../../rules/revoked_retry.yml")),
     ("scope_probing", include_str!("../../rules/scope_probing.yml")),
     ("sensitive_after_drift", include_str!("../../rules/sensitive_after_drift.yml")),
+    ("server_answers_browser", include_str!("../../rules/server_answers_browser.yml")),
     ("service_token_outside", include_str!("../../rules/service_token_outside.yml")),
     ("switching", include_str!("../../rules/switching.yml")),
     ("tls_changed", include_str!("../../rules/tls_changed.yml")),

@@ -25,6 +25,17 @@ const UNATTENDED_S_MAX: f64 = 1800.0;
 /// the token lives: an hour (GitHub: installation access tokens; GitLab: default timeout of a job).
 const ERRAND_S_MAX: f64 = 3600.0;
 
+/// How soon after a person's request the server calls that makes the page: half of all sites begin to answer within
+/// 0.8 s, and 1.8 s is poor (web.dev, Time to First Byte). Logs that know only seconds add one to neither end.
+const ANSWER_S_MAX: f64 = 2.0;
+
+/// How long a page goes on being made, with as many calls as it takes: then gateways give it up (nginx:
+/// `proxy_read_timeout`).
+const ANSWER_GOES_ON_S_MAX: f64 = 60.0;
+
+/// Programs of the command line, which answer nobody but who types. Pages are made with libraries.
+const BY_HAND: [&str; 4] = ["curl", "wget", "httpie", "postman"];
+
 /// A companion as an arrival shows it.
 #[derive(Clone, Copy, Debug)]
 pub enum Shown<'a> {
@@ -47,8 +58,33 @@ impl Session {
     /// True when the visit is a companion's.
     pub fn accompanies(&self, visit: &Visit) -> bool {
         let time = self.last_seen;
-        self.joins(visit.key, &visit.context, visit.usual, time)
+        visit.answers
+            || self.joins(visit.key, &visit.context, visit.usual, time)
             || self.began_with(visit.key, &visit.context, visit.first, time)
+    }
+
+    /// True for a server that never called but right after the person did, as one that makes the person's pages. A thief
+    /// does not know when that is: the first use that answers nobody ends it for the rest of the session.
+    pub fn answers(&self, key: ContextKey, context: &Context, time: Time) -> bool {
+        if !is_server(context) || is_by_hand(context) {
+            return false;
+        }
+        let here = self.visit(key).map(|(_, visit)| visit);
+        let persons = self
+            .visits
+            .iter()
+            .filter(|visit| visit.accepted > 0 && visit.key != key && is_persons(&visit.context));
+        let asked = persons.map(|visit| visit.last).max();
+        asked.is_some_and(|asked| {
+            let called = here.is_some_and(|visit| visit.last >= asked);
+            let within_s = match called {
+                true => ANSWER_GOES_ON_S_MAX,
+                false => ANSWER_S_MAX,
+            };
+            here.is_none_or(|visit| visit.answers)
+                && self.is_no_holder(key)
+                && time.apart_s(asked) <= within_s
+        })
     }
 
     /// True for a companion that other people's sessions have, too, and that may come late; a backend while the person
@@ -141,7 +177,14 @@ impl Session {
 
     /// True when the session is where a backend would be that goes on although its person left long ago.
     pub fn unattended(&self, time: Time) -> bool {
-        self.may_be_unattended() && !self.attended(time)
+        self.may_be_unattended() && (!self.attended(time) || self.answers_no_more(time))
+    }
+
+    /// True when the session is where a server answered the person until now, and this use answers nobody.
+    fn answers_no_more(&self, time: Time) -> bool {
+        let answers = |visit: &&Visit| visit.answers && !visit.usual;
+        let here = self.current().filter(answers);
+        here.is_some_and(|here| !self.answers(here.key, &here.context, time))
     }
 
     /// True when the session is where a backend would be, and was elsewhere.
@@ -157,6 +200,16 @@ impl Session {
             && is_persons(context)
             && time.apart_s(self.first_seen) <= COMPANION_S_MAX
     }
+}
+
+/// True for a program of the command line.
+fn is_by_hand(context: &Context) -> bool {
+    let begins = |name: &str, program: &str| {
+        let start = name.get(..program.len());
+        start.is_some_and(|start| start.eq_ignore_ascii_case(program))
+    };
+    let client = context.client.as_ref();
+    client.is_some_and(|client| BY_HAND.iter().any(|program| begins(&client.name, program)))
 }
 
 /// Two visits that can be over two lines of one router.

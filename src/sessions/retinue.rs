@@ -118,6 +118,16 @@ impl Retinue {
         })
     }
 
+    /// True for a backend that several people's sessions had from the start, however few those are among all sessions:
+    /// enough where the backend shows in the session itself that it serves its person.
+    pub fn knows(&self, backend: u128) -> bool {
+        self.backends.get(backend).is_some_and(|known| {
+            let mut backend = known.clone();
+            backend.age(self.era);
+            backend.served.len() >= SERVED_MIN && backend.joined <= backend.sessions
+        })
+    }
+
     /// True for two lines that several people's sessions go over.
     pub fn are_one_routers(&self, lines: u128) -> bool {
         let people = self.lines.get(lines);

@@ -61,6 +61,8 @@ pub struct Visit {
     pub awaited: bool,
     /// True for a companion as several people's sessions have, and for the next step of an errand.
     pub usual: bool,
+    /// True for a server that came late and whose every use so far answers the person's.
+    pub answers: bool,
 }
 
 /// The session went from one of its visits to another.
@@ -171,11 +173,13 @@ impl Session {
     /// Records a use from a context. The index of its visit is returned.
     pub fn record(&mut self, key: ContextKey, context: &Arc<Context>, time: Time) -> u8 {
         self.requests += 1;
+        let answers = self.answers(key, context, time);
         let index = match self.visits.iter().position(|visit| visit.key == key) {
             Some(index) => index,
             None => self.arrive(key, context, time),
         };
         let visit = &mut self.visits[index];
+        visit.answers &= answers;
         visit.first = visit.first.min(time);
         visit.last = visit.last.max(time);
         let index = index as u8;
@@ -310,6 +314,7 @@ impl Session {
             sighted: None,
             awaited: false,
             usual: false,
+            answers: true,
         };
         if self.visits.len() < VISITS_MAX {
             self.visits.push(visit);

@@ -29,10 +29,6 @@ pub(super) static QUIET: &[Benign] = &[
     quiet("service of hourly tokens", hourly_service),
     quiet("two browsers on one machine", two_browsers),
     quiet("laptop wakes in another town each day", wandering_laptop),
-];
-
-/// Stories of a whole organisation: a population is another one, in which its backend or its lines serve nearly nobody.
-pub(super) static QUIET_ALONE: &[Benign] = &[
     // Nobody knows the lines before three people's sessions went over both.
     Benign {
         name: "office on two providers for days",
@@ -40,6 +36,12 @@ pub(super) static QUIET_ALONE: &[Benign] = &[
         raised_percent_max: 60,
     },
     quiet("backend joins late", late_backend),
+    // It cannot be told from a script in the page that tells a thief of every request, who is logged out by a person.
+    Benign {
+        name: "backend that only joins late",
+        tell: only_late_backend,
+        raised_percent_max: 100,
+    },
 ];
 
 pub(super) static THEFTS: &[Theft] = &[
@@ -154,6 +156,26 @@ fn late_backend(scene: &mut Scene<'_>) {
             200,
             token,
         );
+    }
+}
+
+/// A page that few people open, and only late in their sessions: its backend is never there from the start.
+fn only_late_backend(scene: &mut Scene<'_>) {
+    let server = any(scene, AMAZON, &FRANKFURT);
+    let me = scene.me.clone();
+    let start_ms = scene.start_ms;
+    let session = scene.session(start_ms);
+    scene.browse(&session, me.home, &me.desktop, start_ms, 20, 8);
+    for page in 0..4 {
+        let at_ms = start_ms + (21 + page * 3) * MINUTE_MS;
+        let token = Some(session.token(at_ms));
+        let (home, desktop) = (me.home, &me.desktop);
+        scene.send(at_ms, home, desktop, "GET", "/export", 200, token.clone());
+        for call in 0..3 {
+            let at_ms = at_ms + 300 + call * scene.rng.between(200, 1500);
+            let token = token.clone();
+            scene.send(at_ms, server, BACKEND, "GET", "/api/export", 200, token);
+        }
     }
 }
 

@@ -46,6 +46,73 @@ fn a_backend_that_serves_people_may_join_a_session_late() {
     assert!(kit.engine.incidents().is_empty(), "{:?}", kit.rules());
 }
 
+/// A large service, whose sessions mostly have no backend.
+fn crowd(kit: &mut Kit, people: i64) {
+    for person in 0..people {
+        let sub = format!("other{person}");
+        kit.line(person, LISBON, BROWSER, &token(&sub, &sub, person), 200);
+    }
+}
+
+/// A person at home over an hour, in a session of their own.
+fn at_home(kit: &mut Kit) -> String {
+    let token = token("late", "late", 0);
+    for at_s in [3600, 4200, 4790] {
+        kit.line(at_s, LISBON, BROWSER, &token, 200);
+    }
+    token
+}
+
+/// The person asks for a page, which takes the backend's calls.
+fn page(kit: &mut Kit, at_s: i64, token: &str) {
+    kit.line(at_s, LISBON, BROWSER, token, 200);
+    for call in [0, 1, 5] {
+        kit.line(at_s + 1 + call, CLOUD, BACKEND, token, 200);
+    }
+}
+
+#[test]
+fn a_backend_of_few_among_many_may_join_late_where_it_answers_its_person() {
+    let mut kit = kit();
+    served(&mut kit, 8);
+    crowd(&mut kit, 5000);
+    let token = at_home(&mut kit);
+    for at_s in [4800, 4900, 5000] {
+        page(&mut kit, at_s, &token);
+    }
+    assert!(kit.engine.incidents().is_empty(), "{:?}", kit.rules());
+    // Whoever goes on alone is no backend.
+    kit.line(5100, CLOUD, BACKEND, &token, 200);
+    assert!(kit.found("tool_on_browser_session"), "{:?}", kit.rules());
+}
+
+#[test]
+fn an_unknown_server_that_answers_the_person_is_told_and_logs_nobody_out() {
+    let mut kit = kit();
+    let token = at_home(&mut kit);
+    for at_s in [4800, 4900, 5000, 5100] {
+        page(&mut kit, at_s, &token);
+    }
+    let incidents = kit.engine.incidents();
+    assert_eq!(incidents.len(), 1);
+    assert_eq!(incidents[0].suspect.ips, [CLOUD.parse::<IpAddr>().unwrap()]);
+    let rules: Vec<_> = incidents[0].rules.keys().map(|rule| &**rule).collect();
+    assert_eq!(rules, ["server_answers_browser"]);
+    // Two minutes after the person's last request, it answers nobody.
+    kit.line(5230, CLOUD, BACKEND, &token, 200);
+    assert!(kit.found("tool_on_browser_session"));
+}
+
+#[test]
+fn a_command_line_answers_nobody_nor_does_who_comes_ten_seconds_later() {
+    for (tool, after_s) in [("curl/8.5.0", 1), (TOOL, 10)] {
+        let mut kit = kit();
+        let token = at_home(&mut kit);
+        kit.line(4790 + after_s, CLOUD, tool, &token, 200);
+        assert!(kit.found("tool_on_browser_session"), "{tool}");
+    }
+}
+
 #[test]
 fn a_tool_that_serves_nobody_may_not_join_late_nor_one_whose_person_is_away() {
     for (people, tool) in [(7, BACKEND), (8, TOOL)] {
