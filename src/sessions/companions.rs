@@ -25,8 +25,8 @@ const UNATTENDED_S_MAX: f64 = 1800.0;
 /// the token lives: an hour (GitHub: installation access tokens; GitLab: default timeout of a job).
 const ERRAND_S_MAX: f64 = 3600.0;
 
-/// How soon after a person's request the server calls that makes the page: half of all sites begin to answer within
-/// 0.8 s, and 1.8 s is poor (web.dev, Time to First Byte). Logs that know only seconds add one to neither end.
+/// How soon after a person's request the server calls that makes the page: a page that begins to come after
+/// 1.8 s is a poor one (web.dev, Time to First Byte).
 const ANSWER_S_MAX: f64 = 2.0;
 
 /// How long a page goes on being made, with as many calls as it takes: then gateways give it up (nginx:
@@ -70,13 +70,17 @@ impl Session {
             return false;
         }
         let here = self.visit(key).map(|(_, visit)| visit);
-        let persons = self
-            .visits
-            .iter()
-            .filter(|visit| visit.accepted > 0 && visit.key != key && is_persons(&visit.context));
+        // Who is suspected asks for nothing here, nor does who sits in the server's own network.
+        let persons = self.visits.iter().filter(|visit| {
+            let own = visit.accepted > 0 && !visit.suspect && is_persons(&visit.context);
+            own && same_network(&visit.context, context) != Some(true)
+        });
         let asked = persons.map(|visit| visit.last).max();
         asked.is_some_and(|asked| {
-            let called = here.is_some_and(|visit| visit.last >= asked);
+            let called = |visit: &Visit| {
+                visit.answers && visit.last >= asked && one_backend(&visit.context, context)
+            };
+            let called = self.visits.iter().any(called);
             let within_s = match called {
                 true => ANSWER_GOES_ON_S_MAX,
                 false => ANSWER_S_MAX,
@@ -146,17 +150,11 @@ impl Session {
             && self.bound().any(|bound| two_lines(&bound.context, context))
     }
 
-    /// True when the context is one more address of a backend that was there from the start: its program, in its
-    /// network and place. Clouds give a backend as many addresses as it has instances.
+    /// True when the context is one more address of a backend that was there from the start.
     fn is_served_from(&self, context: &Context) -> bool {
         let early = |visit: &&Visit| visit.accepted > 0 && self.began_beside(visit);
-        let same = |visit: &Visit| {
-            let programs = visit.context.client.as_ref().zip(context.client.as_ref());
-            programs.is_some_and(|(a, b)| a.same_program(b))
-                && same_network(&visit.context, context) == Some(true)
-                && apart(&visit.context, context) != Some(true)
-        };
-        self.visits.iter().filter(early).any(same)
+        let mut early = self.visits.iter().filter(early);
+        early.any(|visit| one_backend(&visit.context, context))
     }
 
     /// True for a server that was there from the start: by it the later addresses of a backend are known.
@@ -200,6 +198,14 @@ impl Session {
             && is_persons(context)
             && time.apart_s(self.first_seen) <= COMPANION_S_MAX
     }
+}
+
+/// One program in one network and place: clouds give a backend as many addresses as it has instances.
+fn one_backend(a: &Context, b: &Context) -> bool {
+    let programs = a.client.as_ref().zip(b.client.as_ref());
+    programs.is_some_and(|(a, b)| a.same_program(b))
+        && same_network(a, b) == Some(true)
+        && apart(a, b) != Some(true)
 }
 
 /// True for a program of the command line.

@@ -109,23 +109,21 @@ impl Retinue {
 
     /// True for a backend that serves several people and enough of all sessions, most of them from the start.
     pub fn serves(&self, backend: u128) -> bool {
-        self.backends.get(backend).is_some_and(|known| {
-            let mut backend = known.clone();
-            backend.age(self.era);
-            backend.served.len() >= SERVED_MIN
-                && backend.joined < backend.sessions
-                && backend.sessions.saturating_mul(SHARE) >= self.begun
-        })
+        let known = self.known(backend);
+        known.is_some_and(|known| known.sessions.saturating_mul(SHARE) >= self.begun)
     }
 
-    /// True for a backend that several people's sessions had from the start, however few those are among all sessions:
-    /// enough where the backend shows in the session itself that it serves its person.
+    /// True for a backend that serves several people, most of their sessions from the start, however few those are
+    /// among all: enough where the session itself shows that the backend answers its person.
     pub fn knows(&self, backend: u128) -> bool {
-        self.backends.get(backend).is_some_and(|known| {
-            let mut backend = known.clone();
-            backend.age(self.era);
-            backend.served.len() >= SERVED_MIN && backend.joined <= backend.sessions
-        })
+        self.known(backend).is_some()
+    }
+
+    fn known(&self, backend: u128) -> Option<Backend> {
+        let mut known = self.backends.get(backend)?.clone();
+        known.age(self.era);
+        let is_theirs = known.served.len() >= SERVED_MIN && known.joined < known.sessions;
+        is_theirs.then_some(known)
     }
 
     /// True for two lines that several people's sessions go over.
@@ -182,8 +180,9 @@ mod tests {
     fn accounts_of_ones_own_do_not_make_a_backend_where_everybody_else_has_none() {
         let mut retinue = Retinue::default();
         (0..5000).for_each(|_| retinue.begin());
+        assert!(!retinue.knows(1));
         serve(&mut retinue, 8);
-        assert!(!retinue.serves(1));
+        assert!(retinue.knows(1) && !retinue.serves(1));
         serve(&mut retinue, 8);
         assert!(retinue.serves(1));
     }
