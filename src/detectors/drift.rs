@@ -1,7 +1,7 @@
 //! Drift: in what a use differs from the context its session is bound to.
 //!
-//! In: a use's context and the session's binding. Out: `drift.*`, with the count of independent dimensions; for a server
-//! that answers the person, `session.answers` in their place.
+//! In: a use's context and the session's binding. Out: `drift.*`, with the count of independent dimensions; for a
+//! server that answers the person, `session.answers` in their place.
 //! Does not know: which difference matters. Unknown is not different; what moves by nature excuses place and network,
 //! never the client; a place or network the subject has known for a day is no difference.
 //! Source: signals that Elastic's and Okta's published rules compare, with the guards that their users asked for.

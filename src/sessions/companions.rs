@@ -63,8 +63,8 @@ impl Session {
             || self.began_with(visit.key, &visit.context, visit.first, time)
     }
 
-    /// True for a server that never called but right after the person did, as one that makes the person's pages. A thief
-    /// does not know when that is: the first use that answers nobody ends it for the rest of the session.
+    /// True for a server that never called but right after the person did, as one that makes the person's pages. A
+    /// thief does not know when that is: the first use that answers nobody ends it for the rest of the session.
     pub fn answers(&self, key: ContextKey, context: &Context, time: Time) -> bool {
         if !is_server(context) || is_by_hand(context) {
             return false;
