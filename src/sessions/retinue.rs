@@ -109,21 +109,22 @@ impl Retinue {
 
     /// True for a backend that serves several people and enough of all sessions, most of them from the start.
     pub fn serves(&self, backend: u128) -> bool {
-        let known = self.known(backend);
-        known.is_some_and(|known| known.sessions.saturating_mul(SHARE) >= self.begun)
+        self.known(backend).is_some_and(|known| {
+            known.joined < known.sessions && known.sessions.saturating_mul(SHARE) >= self.begun
+        })
     }
 
-    /// True for a backend that serves several people, most of their sessions from the start, however few those are
-    /// among all: enough where the session itself shows that the backend answers its person.
+    /// True for a backend that several people's sessions had from the start, however few and however long ago, and that
+    /// does not join more than those: enough where the session itself shows that it answers its person.
     pub fn knows(&self, backend: u128) -> bool {
-        self.known(backend).is_some()
+        let known = self.known(backend);
+        known.is_some_and(|known| known.joined <= known.sessions)
     }
 
     fn known(&self, backend: u128) -> Option<Backend> {
         let mut known = self.backends.get(backend)?.clone();
         known.age(self.era);
-        let is_theirs = known.served.len() >= SERVED_MIN && known.joined < known.sessions;
-        is_theirs.then_some(known)
+        (known.served.len() >= SERVED_MIN).then_some(known)
     }
 
     /// True for two lines that several people's sessions go over.
@@ -193,7 +194,8 @@ mod tests {
         serve(&mut retinue, 50);
         assert!(retinue.serves(1));
         (0..8 * BEGUN_MAX).for_each(|_| retinue.begin());
-        assert!(!retinue.serves(1));
+        // It still is one where a session shows that it answers.
+        assert!(!retinue.serves(1) && retinue.knows(1));
     }
 
     #[test]
