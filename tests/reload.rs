@@ -69,6 +69,18 @@ impl Changing {
         until(subject, || self.subjects().contains(subject).then_some(()));
     }
 
+    /// Waits until the daemon has a log open no more, as it has until it has read it to its end.
+    fn let_go_of(&self, log: &str) {
+        let folder = format!("/proc/{}/fd", self.daemon.pid());
+        let log = self.at(log);
+        let is_open = || {
+            let open = fs::read_dir(&folder).unwrap().flatten();
+            let mut open = open.filter_map(|open| fs::read_link(open.path()).ok());
+            open.any(|open| open == log)
+        };
+        until("a log that is let go of", || (!is_open()).then_some(()));
+    }
+
     fn lines_read(&self) -> usize {
         self.daemon.metric("tokentrip_lines_read_total", &[]) as usize
     }
@@ -90,6 +102,7 @@ fn a_new_configuration_loses_no_line_and_forgets_no_session() {
     house.steal("new.log", "cyd", 30);
     house.reload(&house.sources(&["access.log"]), READ);
     house.saw("cyd");
+    house.let_go_of("new.log");
     house.steal("new.log", "dee", 45);
     house.steal("access.log", "eve", 60);
     house.saw("eve");
