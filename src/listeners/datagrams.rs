@@ -6,7 +6,7 @@
 //! Source: RFC 5426; unix(7).
 
 use super::framing::{MESSAGE_BYTES_MAX, trimmed};
-use super::{Place, kernel_drops, open_to_group};
+use super::{Ending, Place, kernel_drops, open_to_group};
 use socket2::{Domain, Protocol, Socket, Type};
 use std::io;
 use std::net::SocketAddr;
@@ -24,7 +24,11 @@ const KERNEL_BYTES: usize = 8 << 20;
 /// Between looks at what the kernel has dropped.
 const DROPS_EVERY: Duration = Duration::from_secs(2);
 
-pub(super) fn udp(address: SocketAddr, place: Place) -> io::Result<SocketAddr> {
+/// Datagrams that are still fetched when their listener ends: more than a socket has room for, and less than keeps one
+/// that is written into without end.
+const LEFT_MAX: usize = 65_536;
+
+pub(super) fn udp(address: SocketAddr, place: Place, ending: Ending) -> io::Result<SocketAddr> {
     let socket = Socket::new(
         Domain::for_address(address),
         Type::DGRAM,
@@ -55,23 +59,29 @@ pub(super) fn udp(address: SocketAddr, place: Place) -> io::Result<SocketAddr> {
         let mut buffer = vec![0; DATAGRAM_BYTES_MAX];
         loop {
             let received = tokio::select! {
-                () = place.stopped() => return,
+                () = place.stopped() => break,
                 received = socket.recv_from(&mut buffer) => received,
             };
             match received {
-                Ok((length, from)) if place.allows(from.ip()) => {
-                    take(&place, buffer.get(..length).unwrap_or_default());
-                }
-                Ok(_) => place.sender.dropped("sender", 1),
+                Ok((length, from)) => take(&place, &buffer, length, from),
                 // An ICMP answer to what this socket never sent; the next datagram is another matter.
                 Err(_) => tokio::task::yield_now().await,
             }
         }
+        // What was sent before the end lies in the socket, where nobody else will fetch it.
+        let Ok(left) = socket.into_std() else { return };
+        for _ in 0..LEFT_MAX {
+            let Ok((length, from)) = left.recv_from(&mut buffer) else {
+                break;
+            };
+            take(&place, &buffer, length, from);
+        }
+        drop(ending);
     });
     Ok(bound)
 }
 
-pub(super) fn unix(path: &Path, place: Place) -> io::Result<()> {
+pub(super) fn unix(path: &Path, place: Place, ending: Ending) -> io::Result<()> {
     let socket = UnixDatagram::bind(path)?;
     open_to_group(path)?;
     tokio::spawn(async move {
@@ -79,27 +89,42 @@ pub(super) fn unix(path: &Path, place: Place) -> io::Result<()> {
         let mut buffer = vec![0; MESSAGE_BYTES_MAX + 1];
         loop {
             let received = tokio::select! {
-                () = place.stopped() => return,
+                () = place.stopped() => break,
                 received = socket.recv(&mut buffer) => received,
             };
-            let length = received.unwrap_or_default();
-            if length > MESSAGE_BYTES_MAX {
-                place.sender.dropped("cut", 1);
-            }
-            // A sender waits while the socket is full, so here nothing need be dropped.
-            let bytes = buffer.get(..length.min(MESSAGE_BYTES_MAX));
-            let message = trimmed(bytes.unwrap_or_default()).to_vec();
-            if !message.is_empty() {
-                place.sender.send(message).await;
-            }
+            keep(&place, &buffer, received.unwrap_or_default()).await;
         }
+        let Ok(left) = socket.into_std() else { return };
+        for _ in 0..LEFT_MAX {
+            let Ok(length) = left.recv(&mut buffer) else {
+                break;
+            };
+            keep(&place, &buffer, length).await;
+        }
+        drop(ending);
     });
     Ok(())
 }
 
-fn take(place: &Place, datagram: &[u8]) {
-    let message = trimmed(datagram);
+/// A datagram over UDP, whose sender does not wait.
+fn take(place: &Place, buffer: &[u8], length: usize, from: SocketAddr) {
+    if !place.allows(from.ip()) {
+        return place.sender.dropped("sender", 1);
+    }
+    let message = trimmed(buffer.get(..length).unwrap_or_default());
     if !message.is_empty() {
         place.sender.offer(message.to_vec());
+    }
+}
+
+/// A datagram of this machine. A sender waits while the socket is full, so here nothing need be dropped.
+async fn keep(place: &Place, buffer: &[u8], length: usize) {
+    if length > MESSAGE_BYTES_MAX {
+        place.sender.dropped("cut", 1);
+    }
+    let bytes = buffer.get(..length.min(MESSAGE_BYTES_MAX));
+    let message = trimmed(bytes.unwrap_or_default()).to_vec();
+    if !message.is_empty() {
+        place.sender.send(message).await;
     }
 }

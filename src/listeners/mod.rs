@@ -19,12 +19,14 @@ mod tls;
 
 use ipnet::IpNet;
 use sender::Sender;
+use std::convert::Infallible;
 use std::fmt;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
+use std::time::Duration;
 use thiserror::Error;
 use tokio::sync::watch;
 
@@ -161,7 +163,15 @@ pub struct Listeners {
     senders: Vec<Sender>,
     addresses: Vec<SocketAddr>,
     sockets: Vec<PathBuf>,
+    /// Hears when nobody fetches datagrams any more.
+    ended: mpsc::Receiver<Infallible>,
 }
+
+/// Held by who still fetches datagrams.
+type Ending = mpsc::Sender<Infallible>;
+
+/// How long what lies in the sockets may take to be fetched at the end.
+const FETCHED_MAX: Duration = Duration::from_secs(2);
 
 impl Listeners {
     /// Binds all and begins to receive, until `stopped` says so.
@@ -174,10 +184,12 @@ impl Listeners {
         threads: Threads,
         stopped: watch::Receiver<bool>,
     ) -> Result<Self, ListenFault> {
+        let (ending, ended) = mpsc::channel();
         let mut all = Self {
             senders: Vec::new(),
             addresses: Vec::new(),
             sockets: Vec::new(),
+            ended,
         };
         for listener in listeners {
             let name = listener.listen.to_string();
@@ -189,7 +201,7 @@ impl Listeners {
                 threads,
                 stopped: stopped.clone(),
             };
-            let bound = place.bind(&listener.listen).await;
+            let bound = place.bind(&listener.listen, ending.clone()).await;
             let bind = |error| ListenFault::Bind {
                 listen: name.clone(),
                 error,
@@ -208,8 +220,10 @@ impl Listeners {
         &self.addresses
     }
 
-    /// Writes what still waits, and removes the sockets. Call it when `stopped` was said.
+    /// Fetches what lies in the sockets of datagrams, writes what still waits, and removes the sockets. Call it when
+    /// `stopped` was said.
     pub fn finish(self) {
+        let Err(_) = self.ended.recv_timeout(FETCHED_MAX);
         self.senders.into_iter().for_each(Sender::finish);
         for path in self.sockets {
             // It is gone already, or nobody can use it without us.
@@ -255,9 +269,9 @@ impl From<io::Error> for Fault {
 }
 
 impl Place {
-    async fn bind(self, listen: &Listen) -> Result<Bound, Fault> {
+    async fn bind(self, listen: &Listen, ending: Ending) -> Result<Bound, Fault> {
         Ok(match listen {
-            Listen::Udp(address) => Bound::Address(datagrams::udp(*address, self)?),
+            Listen::Udp(address) => Bound::Address(datagrams::udp(*address, self, ending)?),
             Listen::Tcp(address) => Bound::Address(streams::tcp(*address, None, self).await?),
             Listen::Tls(address, files) => {
                 let tls = tls::acceptor(files).map_err(Fault::Whole)?;
@@ -270,7 +284,7 @@ impl Place {
             }
             Listen::UnixDatagram(path) => {
                 free(path)?;
-                datagrams::unix(path, self)?;
+                datagrams::unix(path, self, ending)?;
                 Bound::Path(path.clone())
             }
             Listen::Stdin => {

@@ -103,6 +103,25 @@ async fn every_datagram_is_a_line_and_strangers_are_counted() {
     assert_eq!(house.end().await, ["<1>one", "<1>two#012lines", "<1>three"]);
 }
 
+#[tokio::test]
+async fn what_lies_in_a_socket_at_the_end_is_fetched() {
+    let udp = house(|_| Listen::Udp(local()), &[]).await.unwrap();
+    let unix = |folder: &Path| Listen::UnixDatagram(folder.join("d.sock"));
+    let unix = house(unix, &[]).await.unwrap();
+    let by_udp = std::net::UdpSocket::bind(local()).unwrap();
+    let by_path = std::os::unix::net::UnixDatagram::unbound().unwrap();
+    // Nothing here waits: nobody has fetched one of them when the end comes.
+    let sent: Vec<_> = (0..5).map(|n| format!("<1>{n}")).collect();
+    for message in &sent {
+        let to = udp.listeners.addresses()[0];
+        by_udp.send_to(message.as_bytes(), to).unwrap();
+        let path = &unix.listeners.sockets[0];
+        by_path.send_to(message.as_bytes(), path).unwrap();
+    }
+    assert_eq!(udp.end().await, sent);
+    assert_eq!(unix.end().await, sent);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_connection_may_count_octets_or_end_lines_and_its_last_message_needs_no_end() {
     let house = house(|_| Listen::Tcp(local()), &[]).await.unwrap();
