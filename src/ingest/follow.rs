@@ -251,8 +251,8 @@ impl Follower {
     }
 
     /// Follows what these patterns name instead, see [`Tailer::rename`].
-    pub fn rename(&mut self, patterns: Vec<OsString>, from_end: Vec<OsString>) {
-        self.tailer.rename(patterns, from_end);
+    pub fn rename(&mut self, patterns: Vec<OsString>, from_end: Vec<OsString>, now: Instant) {
+        self.tailer.rename(patterns, from_end, now);
     }
 
     /// Makes the next poll look sooner.

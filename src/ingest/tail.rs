@@ -86,7 +86,11 @@ impl Tailer {
 
     /// Follows what these patterns name instead. What they no longer name is read to its end and let go; what was
     /// followed before under them goes on where it was.
-    pub fn rename(&mut self, patterns: Vec<OsString>, from_end: Vec<OsString>) {
+    pub fn rename(&mut self, patterns: Vec<OsString>, from_end: Vec<OsString>, now: Instant) {
+        // What came since the last look round came under the old names. What keeps files from being followed is told
+        // at the next.
+        self.look_round(now, &mut Polled::default());
+        self.told.clear();
         let covered = |path: &Path| {
             let mut patterns = patterns.iter();
             patterns.any(|pattern| discover::covers(Path::new(pattern), path))

@@ -141,7 +141,7 @@ impl Line {
         self.surroundings.mirror_to(&receivers, &self.shared);
         self.surroundings.watch_rules(&new);
         self.answer.answer_by(receivers);
-        self.follower.rename(patterns, from_end);
+        self.follower.rename(patterns, from_end, Instant::now());
         let memory = self.engine.snapshot().map_err(Error::shown)?;
         self.engine = new.engine(self.fast_path, false);
         self.engine.restore(&memory).map_err(Error::shown)?;

@@ -328,6 +328,21 @@ fn t16_a_file_that_leaves_the_glob_and_comes_back_goes_on_where_it_was() {
 }
 
 #[test]
+fn what_came_under_a_name_before_it_is_given_up_is_read_and_what_comes_later_is_not() {
+    let mut bench = Bench::new("*.log", StartAt::Beginning);
+    bench.append("a.log", "one\n");
+    bench.poll();
+    bench.append("b.log", "two\n");
+    let wanted = vec![bench.path("a.log").into()];
+    bench.tailer.rename(wanted, Vec::new(), bench.now);
+    bench.saw(&["one", "two"]);
+    bench.append("b.log", "three\n");
+    bench.append("c.log", "four\n");
+    bench.append("a.log", "five\n");
+    bench.saw(&["one", "two", "five"]);
+}
+
+#[test]
 fn t05_t60_what_copytruncate_takes_while_a_crash_is_replayed_is_replayed_from_the_copy() {
     for packed in [false, true] {
         let mut bench = Bench::new("access.log", StartAt::Beginning);
