@@ -123,6 +123,11 @@ fn run_length(bytes: &[u8]) -> usize {
     }
 }
 
+/// True for a text of nothing but characters of a token, as they are.
+pub fn is_plain_run(bytes: &[u8]) -> bool {
+    plain_length(bytes) == bytes.len()
+}
+
 /// How many characters of a token stand there as they are. Tokens are long: most are compared many at a time.
 fn plain_length(bytes: &[u8]) -> usize {
     let all_plain =

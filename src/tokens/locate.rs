@@ -127,9 +127,11 @@ impl<'a> Found<'a, '_> {
         // More dots than a token has are as good as five. At memory speed, for this is where most tokens of most logs
         // stand.
         let dots = memchr_iter(b'.', rest).take(5).count();
-        // A field that nobody named may be several things joined.
-        let alone = memchr3(b' ', b',', b';', rest).is_none()
-            && (is_header || memchr3(b'|', b'"', b'&', rest).is_none());
+        let alone = match is_header {
+            true => memchr3(b' ', b',', b';', rest).is_none(),
+            // It may be several things joined by whatever somebody chose.
+            false => mask::is_plain_run(rest),
+        };
         let whole = matches!(dots, 1 | 2 | 4) && opens_object(rest);
         // A broken token is a fact, too: what stands after a header's scheme in three parts counts whatever they hold.
         let broken = || is_header && after_scheme.is_some() && dots == 2 && is_broken_token(rest);
@@ -576,7 +578,9 @@ mod tests {
     #[test]
     fn what_is_joined_to_a_token_in_a_field_is_none_of_it() {
         let token = token("alice");
-        for behind in ["", " x", ",x", ";x", "|x", "\"", "&x=1"] {
+        for behind in [
+            "", " x", ",x", ";x", "|x", "\"", "&x=1", "'", ")", "~x", "\u{e9}",
+        ] {
             let text = format!("Bearer {token}{behind}");
             let event = event([carrier(CarrierKind::Field, "extra", &text)]);
             let shown = (CredentialPlace::Field, "extra".to_owned(), token.clone());
