@@ -36,7 +36,7 @@ fn measure(look: &Look<'_>, facts: &mut Facts) {
     };
     let time = look.usage.event.time;
     distinct(look, session, time, facts);
-    let Some(now) = arrival(look, session) else {
+    let Some((now, is_new)) = arrival(look, session) else {
         return;
     };
     let recent: Vec<Switch> = session
@@ -44,7 +44,7 @@ fn measure(look: &Look<'_>, facts: &mut Facts) {
         .iter()
         .copied()
         .filter(|switch| (0.0..WINDOW_S).contains(&time.since_s(switch.time)))
-        .chain([now])
+        .chain(is_new.then_some(now))
         .collect();
     let returns = |vpn: bool| {
         let returns = recent.iter().enumerate().filter(|(index, switch)| {
@@ -68,13 +68,18 @@ fn measure(look: &Look<'_>, facts: &mut Facts) {
     }
 }
 
-/// The switch that this use makes, when it makes one that counts.
-fn arrival(look: &Look<'_>, session: &Session) -> Option<Switch> {
+/// The switch that brought the session here, when it is one that counts, and whether this use makes it. What came here
+/// first may have been answered in a way that says nothing, and is told of with the next.
+fn arrival(look: &Look<'_>, session: &Session) -> Option<(Switch, bool)> {
     let (to, there) = session.visit(look.key)?;
     let time = look.usage.event.time;
-    let moved = to != session.current && time >= session.last_seen;
+    if to == session.current {
+        let last = session.switches.last().filter(|last| last.to == to)?;
+        return Some((*last, false));
+    }
     let both = session.current()?.accepted > 0 && there.accepted > 0;
-    session.switch(to, time).filter(|_| moved && both)
+    let switch = session.switch(to, time)?;
+    (time >= session.last_seen && both).then_some((switch, true))
 }
 
 /// True when a switch leads to another network: two programs on one machine take turns all day.

@@ -1,12 +1,13 @@
 //! Novelty: what was never seen on this subject, and how much is known of it.
 //!
-//! In: the subject before this use. Out: `novel.place`, `novel.network`, `novel.client`, `subject.known_days`,
-//! `subject.known_sessions`.
+//! In: the subject before this use. Out: `novel.place`, `novel.network`, `novel.client`, `novel.address`,
+//! `subject.known_days`, `subject.known_sessions`.
 //! Does not know: how much must be known before novelty says anything (rules ask for maturity).
 
 use super::{Detector, Look};
 use crate::domain::facts::{Fact, Facts};
 use crate::sessions::device::places_apart;
+use crate::sessions::habits::Seen;
 use crate::sessions::subject::{Known, Program};
 
 pub(super) static DETECTOR: Detector = Detector {
@@ -15,6 +16,7 @@ pub(super) static DETECTOR: Detector = Detector {
         Fact::NovelPlace,
         Fact::NovelNetwork,
         Fact::NovelClient,
+        Fact::NovelAddress,
         Fact::SubjectKnownDays,
         Fact::SubjectKnownSessions,
     ],
@@ -53,4 +55,8 @@ fn measure(look: &Look<'_>, facts: &mut Facts) {
         let known = subject.clients.iter().any(same);
         facts.flag(Fact::NovelClient, !known && !subject.clients.is_empty());
     }
+    // A provider's network is a whole town's, so that it is known says little of a line in it.
+    let seen = Seen::of(context, None);
+    let known = subject.habits.knows_address(seen, look.usage.event.time);
+    facts.flag(Fact::NovelAddress, known == Some(false));
 }

@@ -78,6 +78,7 @@ facts! {
     NovelPlace "novel.place" Flag "no session of this subject was ever within 100 km of here";
     NovelNetwork "novel.network" Flag "no session of this subject ever used this autonomous system";
     NovelClient "novel.client" Flag "no session of this subject ever used this client family and system";
+    NovelAddress "novel.address" Flag "the subject is known elsewhere for a day, and not at this address (IPv6: /64)";
     RiskScore "risk.score" Number "how much likelier it is that somebody else is seen in this context than the subject is (Freeman et al., NDSS 2016)";
     SubjectKnownDays "subject.known_days" Number "days since the subject was first seen";
     SubjectKnownSessions "subject.known_sessions" Number "sessions of the subject so far";

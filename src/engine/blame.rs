@@ -124,8 +124,9 @@ fn sides(session: &Session, look: &Look<'_>, blame: &mut Blame) {
     blame.last_legitimate_use = legitimate.map(|visit| visit.last).max();
 }
 
-/// Whose session it is: of the context that it is bound to, unless the subject was never seen there before and is at
-/// home where somebody else uses it. Who takes a token on its way can use it first.
+/// Whose session it is: of the context that it is bound to, unless the subject was never seen there before, neither in
+/// that network nor with that program in that place, and is at home where somebody else uses it. Who takes a token on
+/// its way can use it first.
 fn holder(session: &Session, look: &Look<'_>, bound: &Visit) -> (ContextKey, Arc<Context>) {
     let time = look.usage.event.time;
     let home = |context: &Context| {
@@ -133,8 +134,10 @@ fn holder(session: &Session, look: &Look<'_>, bound: &Visit) -> (ContextKey, Arc
             .is_some_and(|subject| subject.is_at_home(context, time))
     };
     let bound_to = (bound.key, Arc::clone(&bound.context));
-    let strange = look.subject.zip(bound.context.network.as_ref());
-    if !strange.is_some_and(|(subject, network)| subject.is_settled_elsewhere(network.asn, time)) {
+    if !look
+        .subject
+        .is_some_and(|subject| subject.is_stranger(&bound.context, time))
+    {
         return bound_to;
     }
     let visits = session.visits.iter().filter(|visit| visit.accepted > 0);

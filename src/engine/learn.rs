@@ -9,6 +9,7 @@ use super::Engine;
 use super::prepare::{self, Prepared};
 use crate::domain::context::Context;
 use crate::domain::ids::IdKey;
+use crate::domain::time::Time;
 use crate::domain::token::Token;
 use crate::domain::usage::TokenUse;
 use crate::sessions::companions::Shown;
@@ -38,6 +39,35 @@ pub(super) struct Arrival {
     pub(super) is_new: bool,
     /// From the visit that the session was in, back to one that it had left.
     pub(super) returns_from: Option<u8>,
+    /// As a server that answered the person until now: whether it still does.
+    pub(super) serves: Option<bool>,
+}
+
+/// So long after its first call, what a server answers is another page.
+const NEXT_PAGE_S_MIN: f64 = 60.0;
+
+/// A visit that only answered its session's person, before one more use.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Serving {
+    first: Time,
+    last: Time,
+}
+
+impl Serving {
+    /// What the context did so far, where that was to answer.
+    pub(super) fn of(session: &Session, key: ContextKey) -> Option<Self> {
+        let (_, visit) = session.visit(key)?;
+        let (first, last) = (visit.first, visit.last);
+        visit.answers.then_some(Self { first, last })
+    }
+
+    /// False once it goes on alone, true the first time that it answers another page.
+    pub(super) fn goes_on(self, session: &Session, index: u8, time: Time) -> Option<bool> {
+        let visit = session.visits.get(usize::from(index))?;
+        let later = |time: Time| time.since_s(self.first) >= NEXT_PAGE_S_MIN;
+        let again = later(time) && !later(self.last);
+        (again || !visit.answers).then_some(visit.answers)
+    }
 }
 
 impl Engine {
@@ -74,8 +104,21 @@ impl Engine {
             self.learn_late(token, context);
         } else if arrival.is_new {
             self.learn_companions(token, arrival.index);
+        } else if let Some(answers) = arrival.serves {
+            self.learn_service(token, context, answers);
         } else if let Some(left) = arrival.returns_from {
             self.learn_lines(token, left, arrival.index);
+        }
+    }
+
+    /// Learns that a server which came late answers the person's pages, or goes on alone.
+    fn learn_service(&mut self, token: &Token, context: &Context, answers: bool) {
+        let name = backend_name(&self.settings.key, token, context);
+        let retinue = &mut self.state.stores.retinue;
+        match (name, token.subject) {
+            (Some(name), Some(person)) if answers => retinue.answers(name, person),
+            (Some(name), _) if !answers => retinue.went_on_alone(name),
+            _ => {}
         }
     }
 
@@ -96,7 +139,9 @@ impl Engine {
                     }
                 }
                 Shown::Lines(a, b) => {
-                    retinue.went_over(lines_name(&self.settings.key, a, b), person);
+                    if retinue.went_over(lines_name(&self.settings.key, a, b), person) {
+                        self.state.incidents.excuse_lines([a.prefix(), b.prefix()]);
+                    }
                 }
             }
         }
@@ -119,13 +164,15 @@ impl Engine {
         let Some((person, session)) = token.subject.zip(session) else {
             return;
         };
-        if let Some(Shown::Lines(a, b)) = session.lines_between(left, index) {
-            retinue.went_over(lines_name(&self.settings.key, a, b), person);
+        if let Some(Shown::Lines(a, b)) = session.lines_between(left, index)
+            && retinue.went_over(lines_name(&self.settings.key, a, b), person)
+        {
+            self.state.incidents.excuse_lines([a.prefix(), b.prefix()]);
         }
     }
 
-    /// True when a context that is new to its session is that of a companion as several people's sessions have, or of
-    /// the next step of an errand, whose subject has no other place.
+    /// True when a context is that of a companion as several people's sessions have, which its session had not known as
+    /// one, or of the next step of an errand, whose subject has no other place.
     pub(super) fn is_usual(
         &self,
         session: &Session,
@@ -134,7 +181,10 @@ impl Engine {
         key: ContextKey,
     ) -> bool {
         let (here, time) = (&**usage.context, usage.event.time);
-        if session.visit(key).is_some() {
+        let here_before = session.visit(key).map(|(_, visit)| visit);
+        // Which lines are one router's can become known while a session goes over them; a backend shows at first.
+        let known = here_before.is_some_and(|visit| visit.usual || is_server(here));
+        if known || session.bound().any(|bound| bound.key == key) {
             return false;
         }
         let retinue = &self.state.stores.retinue;

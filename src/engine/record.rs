@@ -4,7 +4,7 @@
 //! Does not know: rules. A use that is not believed moves nothing of its subject's.
 
 use super::health::Health;
-use super::learn::{Arrival, Lesson};
+use super::learn::{Arrival, Lesson, Serving};
 use super::prepare::{self, Prepared};
 use super::{Engine, Observation};
 use crate::detectors::OriginCounts;
@@ -135,7 +135,9 @@ impl Engine {
             .sessions
             .get_or_insert_with(token.session, new);
         let (before, left) = (session.last_seen, session.current);
+        let served = Serving::of(session, prepared.context_key);
         let index = session.record(prepared.context_key, &context, time);
+        let serves = served.and_then(|served| served.goes_on(session, index, time));
         let returns_from = (!arrives && session.current != left).then_some(left);
         if asked {
             session.await_line(index);
@@ -168,6 +170,7 @@ impl Engine {
             joins,
             is_new: arrives && calm,
             returns_from,
+            serves,
         };
         self.learn_company(token, &context, arrival);
         entry.accepted = true;

@@ -15,7 +15,7 @@ use super::text::{shown, shown_arc};
 use crate::domain::context::{Context, Prefix};
 use crate::domain::event::{EventKind, Told};
 use crate::domain::facts::Fact;
-use crate::domain::finding::Level;
+use crate::domain::finding::{Dimension, Level};
 use crate::domain::ids::{FindingId, IdKey, IncidentId, SessionId, SubjectId};
 use crate::domain::time::Time;
 use crate::domain::token::Provenance;
@@ -64,6 +64,15 @@ impl Key {
     }
 }
 
+/// Why what was said of a case is not so, as became known later.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Excuse {
+    /// What looked like forgery was a fault of the keys: nobody entered the account.
+    Keys,
+    /// The two sides are the two lines of one router, over which several people go.
+    Lines,
+}
+
 /// What is known about one subject and one suspect.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Case {
@@ -93,8 +102,8 @@ pub(super) struct Case {
     /// expired.
     pub(super) believable: Option<Provenance>,
     pub(super) accepted_forgery: bool,
-    /// What looked like forgery was a fault of the keys: nobody entered the account.
-    pub(super) excused: bool,
+    /// Why it was nobody's deed, once that is known.
+    pub(super) excused: Option<Excuse>,
     /// The subject is a program.
     pub(super) machine: bool,
     /// The suspect went for a password, mail, key or payment path.
@@ -145,7 +154,7 @@ impl Case {
             causes: Causes::default(),
             believable: None,
             accepted_forgery: report.accepted_forgery,
-            excused: false,
+            excused: None,
             machine: about_subject && token.is_machine(),
             sensitive: false,
             request_ids: Vec::new(),
@@ -186,7 +195,7 @@ impl Case {
         self.causes.hear(finding, &report.hints);
         self.sensitive |= finding.facts.contains_key(Fact::SensitiveAfterDrift.name());
         self.accepted_forgery |= report.accepted_forgery;
-        self.excused = false;
+        self.excused = None;
         self.suspect_since = self.suspect_since.min(report.suspect_since);
         self.last_legitimate_use = self.last_legitimate_use.max(report.last_legitimate_use);
         self.sessions_of_subject = self.sessions_of_subject.max(report.sessions_of_subject);
@@ -286,11 +295,23 @@ impl Case {
 
     /// How bad it is.
     pub(super) fn level(&self) -> Level {
-        if self.excused {
+        if self.excused.is_some() {
             return Level::Informational;
         }
         let raised = self.parent.is_some() || self.sensitive || self.accepted_forgery;
         self.score.level(self.key.scale(), raised)
+    }
+
+    /// True when all that it says is that a session went to and fro between these two networks.
+    pub(super) fn is_between(&self, lines: [Prefix; 2]) -> bool {
+        let moves = [Dimension::Network, Dimension::Time, Dimension::Habit];
+        let mut said = self.score.highest().keys();
+        let mut ends = self.suspect.prefixes();
+        ends.extend(self.victim.prefixes());
+        matches!(self.key.scale(), Scale::Theft)
+            && !self.sensitive
+            && said.all(|dimension| moves.contains(dimension))
+            && ends.iter().all(|end| lines.contains(end))
     }
 
     /// True when acting is justified. A forged token is no deciding event: nobody vouches for it,
@@ -298,6 +319,7 @@ impl Case {
     pub(super) fn actionable(&self) -> bool {
         matches!(self.key.scale(), Scale::Theft)
             && !self.accepted_forgery
+            && self.excused.is_none()
             && self.score.convinces()
             && self.believable >= Some(Provenance::Accepted)
     }

@@ -9,7 +9,7 @@
 //! about nobody's account.
 
 use super::Report;
-use super::case::{Case, Key, SILENCE_S_MAX};
+use super::case::{Case, Excuse, Key, SILENCE_S_MAX};
 use super::lifetime::{CASES_MAX, Evictions};
 use super::score::Scale;
 use super::shared_source::Shared;
@@ -147,7 +147,23 @@ impl Incidents {
                 && !case.closed
                 && !case.causes.is_made_up()
             {
-                case.excused = true;
+                case.excused = Some(Excuse::Keys);
+                self.touch(no);
+            }
+        }
+    }
+
+    /// Several people go over these two lines, so they are one router's: who was said to be two for going between them,
+    /// and for nothing else, was one.
+    pub fn excuse_lines(&mut self, lines: [Prefix; 2]) {
+        let about = lines.iter().filter_map(|line| self.by_suspect.get(line));
+        let about: BTreeSet<CaseNo> = about.flatten().copied().collect();
+        for no in about {
+            if let Some(case) = self.cases.get_mut(&no)
+                && case.excused.is_none()
+                && case.is_between(lines)
+            {
+                case.excused = Some(Excuse::Lines);
                 self.touch(no);
             }
         }
@@ -177,8 +193,12 @@ impl Incidents {
     pub fn finish(&self) -> Vec<Incident> {
         let now = self.now.unwrap_or_default();
         // At the end it is known what was said in error.
-        let excused = |no: CaseNo| self.cases.get(&no).is_some_and(|case| case.excused);
-        let cases = self.cases.values().filter(|case| !case.excused);
+        let excused = |no: CaseNo| {
+            self.cases
+                .get(&no)
+                .is_some_and(|case| case.excused.is_some())
+        };
+        let cases = self.cases.values().filter(|case| case.excused.is_none());
         let shared = self.shared.iter();
         let shared = shared.filter(|shared| !shared.numbers().all(excused));
         self.shown(cases, shared, now)

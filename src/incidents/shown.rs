@@ -133,8 +133,8 @@ fn live_until(targets: &Targets) -> Option<String> {
 
 fn level_of(case: &Case) -> Level {
     match case.excused {
-        true => Level::Informational,
-        false => case.score.level(case.key.scale(), true),
+        Some(_) => Level::Informational,
+        None => case.score.level(case.key.scale(), true),
     }
 }
 

@@ -7,7 +7,7 @@ use crate::domain::finding::{Dimension, Level};
 use crate::domain::incident::{Incident, Target};
 use crate::domain::token::{Provenance, Token, Verdict};
 use crate::domain::usage::TokenUse;
-use Dimension::{Client, Fault, Network, Place, Theft, Volume};
+use Dimension::{Client, Fault, Network, Place, Theft, Time, Volume};
 use std::sync::Arc;
 
 mod days;
@@ -332,4 +332,41 @@ fn a_forged_token_that_names_a_session_is_not_counted_as_a_use_of_it() {
         .map(|incident| incident.suspect.requests)
         .collect();
     assert_eq!(requests, [1, 1]);
+}
+
+#[test]
+fn who_only_went_between_two_lines_of_one_router_is_excused_when_that_becomes_known() {
+    let lines = [context(LISBON).prefix(), context(BERLIN).prefix()];
+    let turns = [(Network, 15), (Time, 60)];
+    let mut incidents = Incidents::default();
+    theft(&mut incidents, "alice", BERLIN, 1000, &turns);
+    // Another line, another distance, another deed: none of them is explained by it.
+    theft(&mut incidents, "bob", TOKYO, 1000, &turns);
+    theft(
+        &mut incidents,
+        "carol",
+        BERLIN,
+        1000,
+        &[(Place, 60), (Time, 60)],
+    );
+    assert_eq!(incidents.finish().len(), 3);
+    incidents.changed();
+    incidents.excuse_lines(lines);
+    let told = incidents.changed();
+    assert_eq!(told.len(), 1, "{told:#?}");
+    assert_eq!(
+        (told[0].level, told[0].actionable),
+        (Level::Informational, false)
+    );
+    assert!(
+        told[0].title.contains("two lines of one router"),
+        "{}",
+        told[0].title
+    );
+    let left = incidents.finish().into_iter().filter_map(|i| i.subject);
+    let left: std::collections::BTreeSet<_> = left.collect();
+    assert_eq!(left, ["bob".into(), "carol".into()].into());
+    // What comes after that is news again.
+    theft(&mut incidents, "alice", BERLIN, 1100, &[(Client, 60)]);
+    assert_eq!(incidents.finish().len(), 3);
 }

@@ -3,7 +3,7 @@
 //! In: a [`Case`]. Out: sentences.
 //! Does not know: sinks; the exact commands are those of the contract.
 
-use super::case::{Case, Key};
+use super::case::{Case, Excuse, Key};
 use super::sides::{client_words, place_words};
 use super::text::duration;
 use crate::domain::context::{ClientKind, Context, NetworkKind};
@@ -30,10 +30,7 @@ pub(super) fn title(case: &Case) -> String {
                 case.says.1
             )
         }
-        _ if case.excused => format!(
-            "no forgery: the keys at hand are not those that {} signs with",
-            case.issuer.as_deref().unwrap_or("the issuer")
-        ),
+        _ if case.excused.is_some() => no_theft(case),
         _ if case.accepted_forgery => {
             format!(
                 "a forged token let somebody in {place} into {}",
@@ -42,6 +39,21 @@ pub(super) fn title(case: &Case) -> String {
         }
         _ => theft(case, suspect),
     }
+}
+
+fn no_theft(case: &Case) -> String {
+    let lines = case.excused == Some(Excuse::Lines);
+    let ends = case.victim.first().zip(case.suspect.first());
+    if let Some((a, b)) = ends.filter(|_| lines) {
+        let (a, b) = (a.prefix(), b.prefix());
+        return format!(
+            "no theft: {a} and {b} are two lines of one router, over which several people go"
+        );
+    }
+    format!(
+        "no forgery: the keys at hand are not those that {} signs with",
+        case.issuer.as_deref().unwrap_or("the issuer")
+    )
 }
 
 fn theft(case: &Case, suspect: &Context) -> String {
@@ -100,8 +112,11 @@ pub(super) fn next(case: &Case) -> String {
             format!("Nothing is lost: block {prefix} at the edge if it goes on.")
         }
         Key::Gateway(_, host) => format!("Mend the token check of {host} (step 4)."),
-        _ if case.excused => {
+        _ if case.excused == Some(Excuse::Keys) => {
             "Nothing to do for this account: see the incident about the issuer's keys.".to_owned()
+        }
+        _ if case.excused == Some(Excuse::Lines) => {
+            "Nothing to do for this account; name the lines under [places] home.".to_owned()
         }
         _ if case.causes.is_planted() => {
             "Find out who read the place where the token was planted, and what else lay there; deny it (step 2)."

@@ -33,6 +33,10 @@ const ANSWER_S_MAX: f64 = 2.0;
 /// `proxy_read_timeout`).
 const ANSWER_GOES_ON_S_MAX: f64 = 60.0;
 
+/// How soon one call of a page follows on another: after as long, most who wait have left (web.dev, RAIL: 10 s), and a
+/// person who tries out what he took pauses as long.
+const NEXT_CALL_S_MAX: f64 = 10.0;
+
 /// Programs of the command line, which answer nobody but who types. Pages are made with libraries.
 const BY_HAND: [&str; 4] = ["curl", "wget", "httpie", "postman"];
 
@@ -77,17 +81,17 @@ impl Session {
         });
         let asked = persons.map(|visit| visit.last).max();
         asked.is_some_and(|asked| {
-            let called = |visit: &Visit| {
+            let called = self.visits.iter().filter(|visit| {
                 visit.answers && visit.last >= asked && one_backend(&visit.context, context)
-            };
-            let called = self.visits.iter().any(called);
-            let within_s = match called {
-                true => ANSWER_GOES_ON_S_MAX,
-                false => ANSWER_S_MAX,
-            };
+            });
+            let called = called.map(|visit| visit.last).max();
+            let goes_on = called.is_some_and(|called| {
+                let in_one_go = time.apart_s(called) <= NEXT_CALL_S_MAX;
+                in_one_go && time.apart_s(asked) <= ANSWER_GOES_ON_S_MAX
+            });
             here.is_none_or(|visit| visit.answers)
                 && self.is_no_holder(key)
-                && time.apart_s(asked) <= within_s
+                && (goes_on || time.apart_s(asked) <= ANSWER_S_MAX)
         })
     }
 

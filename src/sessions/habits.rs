@@ -186,6 +186,21 @@ impl Habits {
     }
 }
 
+impl Habits {
+    /// Whether the subject is known at the address for a day or longer; `None` where it is known at none, or the
+    /// address is one that moves by nature.
+    pub fn knows_address(&self, seen: Seen, time: Time) -> Option<bool> {
+        let [address, ..] = seen.network?;
+        let familiar = |kept: &&Kept| {
+            let since_min = kept.first_min.saturating_add(Model::OURS.familiar_min);
+            since_min <= minute(time)
+        };
+        let mut known = self.network.kept.iter().filter(familiar).peekable();
+        known.peek()?;
+        Some(known.any(|kept| kept.values[0] == address))
+    }
+}
+
 impl Feature {
     fn learn(&mut self, values: Values, at: u32, model: &Model) {
         self.total += 1;

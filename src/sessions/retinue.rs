@@ -28,6 +28,10 @@ const ON_BOTH_MIN: usize = 3;
 /// accounts and serves them by himself would have to bring as many.
 const SHARE: u64 = 500;
 
+/// A server that answers goes on without its person in one session of so many at most: who closes a page does not wait
+/// for it.
+const ALONE_SHARE: u64 = 10;
+
 /// At so many sessions all counts are halved, so that a new backend need not outweigh all that ever was: some hours of
 /// a large service, and more than anybody has accounts of his own.
 const BEGUN_MAX: u64 = 20_000;
@@ -49,6 +53,11 @@ struct Backend {
     sessions: u64,
     /// Sessions that it joined late.
     joined: u64,
+    /// People whom it answers, though it came late.
+    answered: SmallVec<[SubjectId; SERVED_MIN]>,
+    /// Sessions in which it answered one page after another, and those in which it ceased to.
+    answering: u64,
+    alone: u64,
     era: u32,
 }
 
@@ -56,7 +65,13 @@ impl Backend {
     /// Brings the counts to an era.
     fn age(&mut self, era: u32) {
         let halved = era.saturating_sub(std::mem::replace(&mut self.era, era));
-        for count in [&mut self.sessions, &mut self.joined] {
+        let counts = [
+            &mut self.sessions,
+            &mut self.joined,
+            &mut self.answering,
+            &mut self.alone,
+        ];
+        for count in counts {
             *count = count.checked_shr(halved).unwrap_or_default();
         }
     }
@@ -101,10 +116,31 @@ impl Retinue {
         }
     }
 
-    /// Learns that a session of this person went over two lines, in its first moments or to and fro.
-    pub fn went_over(&mut self, lines: u128, person: SubjectId) {
+    /// Learns that a server which came late to a session of this person answers them, page after page.
+    pub fn answers(&mut self, backend: u128, person: SubjectId) {
+        let era = self.era;
+        let backend = self.backends.get_or_insert_with(backend, Backend::default);
+        backend.age(era);
+        backend.answering += 1;
+        count(&mut backend.answered, person, SERVED_MIN);
+    }
+
+    /// Counts a session in which a server that seemed to answer went on alone.
+    pub fn went_on_alone(&mut self, backend: u128) {
+        let era = self.era;
+        if let Some(backend) = self.backends.get_mut(backend) {
+            backend.age(era);
+            backend.alone += 1;
+        }
+    }
+
+    /// Learns that a session of this person went over two lines, in its first moments or to and fro. True when from now
+    /// on they are known to be one router's.
+    pub fn went_over(&mut self, lines: u128, person: SubjectId) -> bool {
         let people = self.lines.get_or_insert_with(lines, SmallVec::new);
+        let before = people.len();
         count(people, person, ON_BOTH_MIN);
+        before < ON_BOTH_MIN && people.len() == ON_BOTH_MIN
     }
 
     /// True for a backend that serves several people and enough of all sessions, most of them from the start.
@@ -115,16 +151,31 @@ impl Retinue {
     }
 
     /// True for a backend that several people's sessions had from the start, however few and however long ago, and that
-    /// does not join more than those: enough where the session itself shows that it answers its person.
+    /// does not join more than those, and for one that answers several people: enough where the session itself shows
+    /// that it answers its person.
     pub fn knows(&self, backend: u128) -> bool {
-        let known = self.known(backend);
-        known.is_some_and(|known| known.joined <= known.sessions)
+        let began = self.known(backend);
+        began.is_some_and(|known| known.joined <= known.sessions) || self.only_answers(backend)
+    }
+
+    /// True for a server that answers several people and hardly ever went on without them. The first of them were told of.
+    fn only_answers(&self, backend: u128) -> bool {
+        let aged = self.aged(backend);
+        aged.is_some_and(|known| {
+            known.answered.len() >= SERVED_MIN
+                && known.alone.saturating_mul(ALONE_SHARE) <= known.answering
+        })
     }
 
     fn known(&self, backend: u128) -> Option<Backend> {
+        let known = self.aged(backend)?;
+        (known.served.len() >= SERVED_MIN).then_some(known)
+    }
+
+    fn aged(&self, backend: u128) -> Option<Backend> {
         let mut known = self.backends.get(backend)?.clone();
         known.age(self.era);
-        (known.served.len() >= SERVED_MIN).then_some(known)
+        Some(known)
     }
 
     /// True for two lines that several people's sessions go over.
@@ -199,13 +250,28 @@ mod tests {
     }
 
     #[test]
+    fn who_answers_eight_people_is_known_until_he_goes_on_alone() {
+        let mut retinue = Retinue::default();
+        for number in 0..8 {
+            assert!(!retinue.knows(1));
+            retinue.answers(1, person(&number.to_string()));
+            retinue.answers(1, person("0"));
+        }
+        assert!(retinue.knows(1) && !retinue.serves(1));
+        retinue.went_on_alone(1);
+        assert!(retinue.knows(1));
+        retinue.went_on_alone(1);
+        assert!(!retinue.knows(1));
+    }
+
+    #[test]
     fn two_lines_are_one_routers_once_three_people_went_over_both() {
         let mut retinue = Retinue::default();
         for name in ["a", "b", "a"] {
-            retinue.went_over(7, person(name));
+            assert!(!retinue.went_over(7, person(name)));
         }
         assert!(!retinue.are_one_routers(7));
-        retinue.went_over(7, person("c"));
-        assert!(retinue.are_one_routers(7));
+        assert!(retinue.went_over(7, person("c")));
+        assert!(retinue.are_one_routers(7) && !retinue.went_over(7, person("d")));
     }
 }

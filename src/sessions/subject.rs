@@ -130,10 +130,23 @@ impl Subject {
     /// True when network, place and program are the subject's for a day or longer. In a provider's network of a whole
     /// town there are others, too.
     pub fn is_at_home(&self, context: &Context, time: Time) -> bool {
-        let (network, client) = (context.network.as_ref(), context.client.as_ref());
-        let place = context.reference_place();
+        let network = context.network.as_ref();
         network.is_some_and(|network| self.familiar_network(network.asn, time))
-            && place.is_some_and(|place| self.familiar_place(place, time))
+            && self.is_as_usual(context, time)
+    }
+
+    /// True when the subject has had networks for a day or longer, this is none of them, and it is not a line in the
+    /// subject's own town, with their own program, either.
+    pub fn is_stranger(&self, context: &Context, time: Time) -> bool {
+        let network = context.network.as_ref();
+        network.is_some_and(|network| self.is_settled_elsewhere(network.asn, time))
+            && !self.is_as_usual(context, time)
+    }
+
+    /// True when place and program are the subject's for a day or longer.
+    fn is_as_usual(&self, context: &Context, time: Time) -> bool {
+        let (place, client) = (context.reference_place(), context.client.as_ref());
+        place.is_some_and(|place| self.familiar_place(place, time))
             && client.is_some_and(|client| self.familiar_client(&client.name, &client.os, time))
     }
 

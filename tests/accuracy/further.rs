@@ -29,12 +29,8 @@ pub(super) static QUIET: &[Benign] = &[
     quiet("service of hourly tokens", hourly_service),
     quiet("two browsers on one machine", two_browsers),
     quiet("laptop wakes in another town each day", wandering_laptop),
-    // Nobody knows the lines before three people's sessions went over both.
-    Benign {
-        name: "office on two providers for days",
-        tell: office_on_two_lines,
-        raised_percent_max: 60,
-    },
+    // Once three people's sessions went over both lines, what was told before is known to be nothing.
+    quiet("office on two providers for days", office_on_two_lines),
     quiet("backend joins late", late_backend),
     // It cannot be told from a script in the page that tells a thief of every request, who is logged out by a person.
     Benign {

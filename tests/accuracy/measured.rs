@@ -2,12 +2,12 @@
 //!
 //! In: populations by seed. Out: tables, and floors. `TOKENTRIP_POPULATION=3000x7x3` runs 3,000 people over seven days
 //! with three seeds; `TOKENTRIP_SEED=n` moves the seeds; `--nocapture` shows the tables;
-//! `TOKENTRIP_KEEP=folder` keeps the log of each missed theft's victim there.
+//! `TOKENTRIP_KEEP=folder` keeps there the log of each missed theft's victim, and of who was suspected for nothing.
 //! Does not know: rules. Lines go in and incidents come out.
 
 use super::rivals::{self, Hit, Rivals};
 use super::thefts::Theft;
-use super::town::{self, Crime, Town};
+use super::town::{self, Town};
 use super::{Keys, Watcher};
 use crate::support::population::{self, Request, Shown, World};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -45,6 +45,8 @@ struct Class {
     found: usize,
     named: usize,
     requests: Vec<usize>,
+    /// The thief's requests until his session would have been revoked, where it would.
+    answered: Vec<usize>,
     seconds: Vec<f64>,
 }
 
@@ -70,6 +72,8 @@ struct Progress {
     requests: usize,
     /// Requests so far and time when an incident about it was first shown.
     found: Option<(usize, i64)>,
+    /// Requests so far when one would first have revoked.
+    answered: Option<usize>,
 }
 
 /// One population in the making.
@@ -135,6 +139,9 @@ impl<'a> Judge<'a> {
             let progress = &mut self.progress[number];
             if progress.requests > 0 && progress.found.is_none() {
                 progress.found = Some((progress.requests, at_ms));
+            }
+            if progress.requests > 0 && progress.answered.is_none() && incident.actionable {
+                progress.answered = Some(progress.requests);
             }
         }
     }
@@ -210,27 +217,7 @@ fn score(town: &Town, judge: &Judge<'_>, incidents: &[Incident], result: &mut Re
         if right {
             continue;
         }
-        let life = incident
-            .suspect
-            .ips
-            .iter()
-            .find_map(|ip| doing.get(ip).copied());
-        let life = life
-            .filter(|life| !life.is_empty())
-            .unwrap_or("an ordinary day");
-        *result.wrong_by_life.entry(life).or_default() += 1;
-        result.revoked += usize::from(incident.actionable);
-        let rules: Vec<_> = incident.rules.keys().map(|rule| &**rule).collect();
-        let victim = incident
-            .victim
-            .as_ref()
-            .map(|victim| (&victim.networks, &victim.clients));
-        let suspect = (&incident.suspect.networks, &incident.suspect.clients);
-        let _ = writeln!(
-            result.notes,
-            "false {life} {:?} actionable {}: {rules:?} {victim:?} {suspect:?}",
-            incident.subject, incident.actionable
-        );
+        suspect_for_nothing(town, incident, &doing, result);
     }
     for (number, crime) in town.crimes.iter().enumerate() {
         let class = result.classes.entry(crime.class).or_default();
@@ -239,27 +226,61 @@ fn score(town: &Town, judge: &Judge<'_>, incidents: &[Incident], result: &mut Re
         let progress = &judge.progress[number];
         let Some((requests, at_ms)) = progress.found else {
             let _ = writeln!(result.notes, "missed {} {}", crime.class, crime.sub);
-            keep(town, crime);
+            keep(town, crime.class, &crime.sub);
             continue;
         };
         class.found += 1;
         class.requests.push(requests);
+        class.answered.extend(progress.answered);
         class
             .seconds
             .push((at_ms - progress.first_ms) as f64 / 1000.0);
     }
 }
 
-/// Writes the log of a missed theft's victim where the environment says, for `tokentrip scan --explain`.
-fn keep(town: &Town, crime: &Crime) {
+/// Notes an incident that tells of no theft.
+fn suspect_for_nothing(
+    town: &Town,
+    incident: &Incident,
+    doing: &HashMap<IpAddr, &'static str>,
+    result: &mut Result,
+) {
+    let life = incident
+        .suspect
+        .ips
+        .iter()
+        .find_map(|ip| doing.get(ip).copied());
+    let life = life
+        .filter(|life| !life.is_empty())
+        .unwrap_or("an ordinary day");
+    *result.wrong_by_life.entry(life).or_default() += 1;
+    if let Some(sub) = incident.subject.as_deref() {
+        keep(town, life, sub);
+    }
+    result.revoked += usize::from(incident.actionable);
+    let rules: Vec<_> = incident.rules.keys().map(|rule| &**rule).collect();
+    let victim = incident
+        .victim
+        .as_ref()
+        .map(|victim| (&victim.networks, &victim.clients));
+    let suspect = (&incident.suspect.networks, &incident.suspect.clients);
+    let _ = writeln!(
+        result.notes,
+        "false {life} {:?} actionable {}: {rules:?} {victim:?} {suspect:?}",
+        incident.subject, incident.actionable
+    );
+}
+
+/// Writes a person's log where the environment says, for `tokentrip scan --explain`.
+fn keep(town: &Town, story: &str, sub: &str) {
     let Some(folder) = std::env::var_os("TOKENTRIP_KEEP") else {
         return;
     };
-    let own = |token: &Arc<str>| population::payload(token)["sub"] == *crime.sub;
+    let own = |token: &Arc<str>| population::payload(token)["sub"] == *sub;
     let requests = town.requests.iter();
     let requests = requests.filter(|request| request.token.as_ref().is_some_and(own));
     let requests: Vec<Request> = requests.cloned().collect();
-    let name = format!("{} {}.log", crime.class, crime.sub).replace(['/', '|'], "-");
+    let name = format!("{story} {sub}.log").replace(['/', '|'], "-");
     let text = population::text(&requests, false, Shown::Header);
     std::fs::write(std::path::Path::new(&folder).join(name), text).unwrap();
 }
@@ -340,23 +361,26 @@ impl Result {
 
     fn table(&self) -> String {
         let mut table = format!(
-            "{:<42}{:>7}{:>7}{:>8}{:>9}{:>9}\n",
-            "theft", "cases", "found", "named", "requests", "seconds"
+            "{:<42}{:>7}{:>7}{:>8}{:>9}{:>9}{:>9}{:>9}\n",
+            "theft", "cases", "found", "named", "requests", "seconds", "revoked", "requests"
         );
         let mut all = Class::default();
         for (name, class) in &self.classes {
             let _ = writeln!(
                 table,
-                "{name:<42}{:>7}{:>7}{:>8}{:>9}{:>9}",
+                "{name:<42}{:>7}{:>7}{:>8}{:>9}{:>9}{:>9}{:>9}",
                 class.thefts,
                 class.found,
                 class.named,
                 median(&class.requests),
-                median(&class.seconds)
+                median(&class.seconds),
+                class.answered.len(),
+                median(&class.answered)
             );
             all.found += class.found;
             all.named += class.named;
             all.requests.extend(&class.requests);
+            all.answered.extend(&class.answered);
             all.seconds.extend(&class.seconds);
         }
         let per = |wrong: usize| share(wrong * 10_000, self.user_days);
@@ -367,10 +391,12 @@ impl Result {
         );
         let _ = writeln!(
             table,
-            "median to detect: {} requests, {} s; suspect named {} of {} found; victim's address blamed {}; \
+            "median to detect: {} requests, {} s; to revoke, in {}: {} requests; suspect named {} of {} found; victim's address blamed {}; \
              would wrongly revoke {}; user-days {}\n",
             median(&all.requests),
             median(&all.seconds),
+            all.answered.len(),
+            median(&all.answered),
             all.named,
             all.found,
             self.victims_blamed,

@@ -105,6 +105,30 @@ fn an_unknown_server_that_answers_the_person_is_told_and_logs_nobody_out() {
 }
 
 #[test]
+fn a_server_that_answered_eight_people_late_is_theirs_until_it_goes_on_alone() {
+    let mut kit = kit();
+    for person in 0..9 {
+        let (sub, at_s) = (format!("person{person}"), person * 60);
+        let token = token(&sub, &sub, at_s);
+        for wait_s in [0, 600, 700] {
+            kit.line(at_s + wait_s, LISBON, BROWSER, &token, 200);
+        }
+        for wait_s in [800, 900] {
+            page(&mut kit, at_s + wait_s, &token);
+        }
+    }
+    let incidents = kit.engine.incidents();
+    let told: std::collections::BTreeSet<_> = incidents
+        .iter()
+        .filter_map(|i| i.subject.as_deref())
+        .collect();
+    assert!(
+        told.contains("person7") && !told.contains("person8"),
+        "{told:?}"
+    );
+}
+
+#[test]
 fn a_command_line_answers_nobody_nor_does_who_comes_ten_seconds_later() {
     for (tool, after_s) in [("curl/8.5.0", 1), (TOOL, 10)] {
         let mut kit = kit();
