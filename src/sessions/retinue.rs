@@ -158,7 +158,7 @@ impl Retinue {
         began.is_some_and(|known| known.joined <= known.sessions) || self.only_answers(backend)
     }
 
-    /// True for a server that answers several people and hardly ever went on without them. The first of them were told of.
+    /// True for a server that answers several people and hardly ever went on without them. The first few were told of.
     fn only_answers(&self, backend: u128) -> bool {
         let aged = self.aged(backend);
         aged.is_some_and(|known| {
