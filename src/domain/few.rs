@@ -38,8 +38,11 @@ impl<T> Few<T> {
 
     #[cold]
     fn spill(&mut self, item: T) {
-        let first = std::mem::take(self).into_iter();
-        self.0 = Inner::Many(first.chain([item]).collect());
+        // A line with a second claim has most of the others, too.
+        let mut items = Vec::with_capacity(8);
+        items.extend(std::mem::take(self));
+        items.push(item);
+        self.0 = Inner::Many(items);
     }
 }
 

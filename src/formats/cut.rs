@@ -4,8 +4,9 @@
 //! Does not know: what values mean.
 //! Source: see the formats that use it.
 
+use super::search::{Each, first_where};
 use super::text::is_escaped;
-use memchr::{memchr, memchr_iter, memrchr};
+use memchr::memrchr;
 
 /// A value and where it begins in the line.
 #[derive(Clone, Copy, Debug)]
@@ -20,12 +21,14 @@ pub(super) struct Value<'a> {
 pub(super) struct Cutter<'a> {
     line: &'a str,
     at: usize,
+    spaces: Each<'a>,
 }
 
 impl<'a> Cutter<'a> {
     /// Begins at byte `at`.
     pub(super) fn new(line: &'a str, at: usize) -> Self {
-        Self { line, at }
+        let spaces = Each::of(b' ', line.as_bytes());
+        Self { line, at, spaces }
     }
 
     pub(super) fn rest(&self) -> &'a str {
@@ -45,13 +48,19 @@ impl<'a> Cutter<'a> {
     }
 
     /// What stands before the next space.
+    #[inline]
     pub(super) fn word(&mut self) -> Option<Value<'a>> {
-        let rest = self.rest();
-        if rest.is_empty() {
+        let (at, length) = (self.at, self.line.len());
+        if at >= length {
             return None;
         }
-        let end = memchr(b' ', rest.as_bytes()).unwrap_or(rest.len());
-        self.take(0, end, end + 1, false)
+        let end = self.spaces.first_from(at).unwrap_or(length);
+        self.at = (end + 1).min(length);
+        Some(Value {
+            at,
+            text: self.line.get(at..end)?,
+            quoted: false,
+        })
     }
 
     /// What stands in quotes here, up to the first quote for which `ends` holds, given what follows it; an unbalanced
@@ -60,8 +69,8 @@ impl<'a> Cutter<'a> {
         let rest = self.rest();
         let inner = rest.strip_prefix('"')?.as_bytes();
         let is_end =
-            |at: &usize| !is_escaped(inner, *at) && ends(inner.get(at + 1..).unwrap_or_default());
-        match memchr_iter(b'"', inner).find(is_end) {
+            |at: usize| !is_escaped(inner, at) && ends(inner.get(at + 1..).unwrap_or_default());
+        match first_where(b'"', inner, is_end) {
             Some(end) => self.take(1, end, end + 3, true),
             None => self.take(1, inner.len(), rest.len(), true),
         }
@@ -77,8 +86,8 @@ impl<'a> Cutter<'a> {
     /// What stands in brackets here; a bracket inside is not followed by a space.
     pub(super) fn bracketed(&mut self) -> Option<Value<'a>> {
         let inner = self.rest().strip_prefix('[')?.as_bytes();
-        let is_end = |at: &usize| matches!(inner.get(at + 1), None | Some(b' '));
-        let end = memchr_iter(b']', inner).find(is_end)?;
+        let is_end = |at: usize| matches!(inner.get(at + 1), None | Some(b' '));
+        let end = first_where(b']', inner, is_end)?;
         self.take(1, end, end + 3, false)
     }
 

@@ -18,6 +18,7 @@ use crate::domain::line::SkipReason;
 use crate::domain::scrubbed;
 use crate::domain::time::Time;
 use crate::domain::token::Claim;
+use memchr::memchr_iter;
 use memchr::memmem::Finder;
 use std::borrow::Cow;
 use std::net::IpAddr;
@@ -26,14 +27,17 @@ use std::sync::LazyLock;
 /// How a JWS begins: `{"` in base64url (RFC 7515, section 3.1).
 static JWT: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"eyJ"));
 
-/// How that begins which `tokentrip scrub` leaves of one.
-static SCRUBBED: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(scrubbed::OPENING));
-
 /// Where the first of either begins.
 fn token_at(text: &[u8]) -> Option<usize> {
     let jwt = JWT.find(text);
     let before = jwt.and_then(|at| text.get(..at)).unwrap_or(text);
-    SCRUBBED.find(before).or(jwt)
+    scrubbed_at(before).or(jwt)
+}
+
+/// Where what `tokentrip scrub` leaves of one begins, with a byte that few lines have.
+fn scrubbed_at(text: &[u8]) -> Option<usize> {
+    let opening = scrubbed::OPENING.as_bytes();
+    memchr_iter(*opening.first()?, text).find(|at| text[*at..].starts_with(opening))
 }
 
 /// True when a token may stand in this text.
@@ -133,6 +137,9 @@ impl<'e, 'a> Fields<'e, 'a> {
             return;
         }
         let Meaning { slot, rank } = meaning;
+        if slot == Slot::Other && !self.may_hold_token(at, &value) {
+            return; // most of what a line has
+        }
         let (event, ranks) = (&mut *self.event, &mut self.ranks);
         match slot {
             Slot::Time if outranks(&mut ranks.time, rank) => self.time = Some(value),
@@ -170,7 +177,7 @@ impl<'e, 'a> Fields<'e, 'a> {
             Slot::Proof | Slot::Certificate | Slot::CertificateHash => {
                 self.set_possession(slot, value);
             }
-            slot => self.set_carrier(slot, name, at, value),
+            slot => self.set_carrier(slot, name, value),
         }
     }
 
@@ -203,17 +210,10 @@ impl<'e, 'a> Fields<'e, 'a> {
         &mut self,
         slot: Slot,
         name: impl FnOnce() -> Cow<'a, str>,
-        at: usize,
         mut value: Cow<'a, str>,
     ) {
         let kind = match slot {
-            Slot::Other => {
-                let holds_jwt = match &value {
-                    Cow::Borrowed(text) => self.holds_jwt(at, text.len()),
-                    Cow::Owned(text) => token_at(text.as_bytes()).is_some(),
-                };
-                holds_jwt.then_some(CarrierKind::Field)
-            }
+            Slot::Other => Some(CarrierKind::Field),
             Slot::Header => Some(CarrierKind::Header),
             Slot::Cookie => Some(CarrierKind::Cookie),
             Slot::Token => Some(CarrierKind::Field),
@@ -250,18 +250,33 @@ impl<'e, 'a> Fields<'e, 'a> {
         *place = Some(value);
     }
 
+    /// True when a token may stand in a value that begins at `at`.
+    #[inline(always)]
+    fn may_hold_token(&mut self, at: usize, value: &Cow<'_, str>) -> bool {
+        match value {
+            Cow::Borrowed(text) => self.holds_jwt(at, text.len()),
+            Cow::Owned(text) => token_at(text.as_bytes()).is_some(),
+        }
+    }
+
     /// True when a token begins in this part of the line. One pass over the line serves all fields, which come in its
     /// order.
+    #[inline(always)]
     fn holds_jwt(&mut self, at: usize, length: usize) -> bool {
         let next = match self.jwt_next {
             Some(next) if next >= at => next,
-            _ => {
-                let rest = self.line.as_bytes().get(at..).unwrap_or_default();
-                token_at(rest).map_or(usize::MAX, |found| at + found)
-            }
+            _ => self.find_jwt(at),
         };
-        self.jwt_next = Some(next);
         next < at + length
+    }
+
+    /// Finds where the next token begins.
+    #[cold]
+    fn find_jwt(&mut self, at: usize) -> usize {
+        let rest = self.line.as_bytes().get(at..).unwrap_or_default();
+        let next = token_at(rest).map_or(usize::MAX, |found| at + found);
+        self.jwt_next = Some(next);
+        next
     }
 
     /// Completes the event.

@@ -9,11 +9,12 @@
 //! As in W3C logs, `+` stands for a space inside headers, and times are UTC.
 
 use super::fields::Fields;
-use super::names::{Remembered, Slot};
+use super::names::{Meaning, Recall, Remembered, Slot};
+use super::search::{first, split_at_first};
+use super::text::plus_decoded;
 use super::{Format, LineFormat};
 use crate::domain::event::AccessEvent;
 use crate::domain::line::SkipReason;
-use memchr::memchr;
 use memchr::memmem::Finder;
 use std::borrow::Cow;
 use std::sync::{Arc, LazyLock};
@@ -43,60 +44,139 @@ impl LineFormat for IisEvent {
             return Err(SkipReason::Malformed);
         }
         let mut fields = Fields::new(line, event);
-        for (name, value) in named(line) {
-            let meaning = self.0.meaning(&name);
-            let at = value.as_ptr() as usize - line.as_ptr() as usize;
+        let mut data = Data::of(line, self.0.recall());
+        while let Some(field) = data.next() {
+            let Field {
+                head, at, value, ..
+            } = field;
+            let meaning = field.meaning.unwrap_or_else(|| self.meaning(head));
             let value = match meaning.slot {
                 Slot::UserAgent | Slot::Referer | Slot::Cookie | Slot::Header | Slot::Chain => {
-                    Cow::Owned(value.replace('+', " "))
+                    plus_decoded(value)
                 }
                 _ => Cow::Borrowed(value),
             };
-            fields.set(meaning, || name, at, unescaped(value));
+            fields.set(meaning, || name_of(head), at, unescaped(value));
         }
         fields.finish()?;
-        self.0.learn(named(line).map(|(name, _)| name));
+        self.learn(line);
         Ok(())
     }
 }
 
-/// The names of a line's fields, and their values.
-fn named(line: &str) -> impl Iterator<Item = (Cow<'_, str>, &str)> {
-    let begins = OPENING.find_iter(line.as_bytes()).take(FIELDS_MAX);
-    begins.filter_map(|at| named_in(line.get(at + OPENING.needle().len()..)?))
+impl IisEvent {
+    fn meaning(&self, head: &str) -> Meaning {
+        self.0.map.meaning(&name_of(head))
+    }
+
+    fn learn(&self, line: &str) {
+        let mut data = Data::of(line, Recall::default());
+        self.0.learn(std::iter::from_fn(|| {
+            let Field { head, .. } = data.next()?;
+            Some((quoted_name(head), head, self.meaning(head)))
+        }));
+    }
 }
 
-/// `"c-ip">192.0.2.1</Data>`. Headers are called `csUser-Agent`.
-fn named_in(data: &str) -> Option<(Cow<'_, str>, &str)> {
-    let (name, rest) = data.split_once('>')?;
-    // A value's own `<` is escaped.
-    let value = rest.get(..memchr(b'<', rest.as_bytes())?)?;
-    let name = name.trim().trim_matches(['"', '\'']);
+/// One field: what stands between the value before and its own, what it means where that is remembered, its value, and
+/// where that is.
+struct Field<'a> {
+    head: &'a str,
+    meaning: Option<Meaning>,
+    value: &'a str,
+    at: usize,
+}
+
+/// The fields of a line, from left to right.
+struct Data<'r, 'a> {
+    line: &'a str,
+    at: usize,
+    left: usize,
+    recall: Recall<'r>,
+}
+
+impl<'r, 'a> Data<'r, 'a> {
+    fn of(line: &'a str, recall: Recall<'r>) -> Self {
+        Self {
+            line,
+            at: OPENING.find(line.as_bytes()).unwrap_or(line.len()),
+            left: FIELDS_MAX,
+            recall,
+        }
+    }
+
+    #[inline]
+    fn next(&mut self) -> Option<Field<'a>> {
+        self.left = self.left.checked_sub(1)?;
+        // `</Data><Data Name="c-ip">192.0.2.1</Data>`
+        let rest = self.line.get(self.at..)?;
+        let (head, meaning) = match self.recall.next(rest) {
+            Some(named) => (rest.get(..named.text.len())?, Some(named.meaning)),
+            None => {
+                let name = OPENING.find(rest.as_bytes())? + OPENING.needle().len();
+                let end = name + first(b'>', rest.as_bytes().get(name..)?)?;
+                let head = rest.get(..=end)?;
+                (head, self.recall.meaning(quoted_name(head)))
+            }
+        };
+        let at = self.at + head.len();
+        // A value's own `<` is escaped.
+        let (value, _) = split_at_first(b'<', self.line.get(at..)?)?;
+        self.at = at + value.len();
+        Some(Field {
+            head,
+            meaning,
+            value,
+            at,
+        })
+    }
+}
+
+/// `"c-ip"` of `</Data><Data Name="c-ip">`
+fn quoted_name(head: &str) -> &str {
+    let opening = OPENING.find(head.as_bytes());
+    let name = opening.and_then(|at| head.get(at + OPENING.needle().len()..));
+    name.unwrap_or(head).trim_end_matches('>')
+}
+
+/// The field's name. Headers are called `csUser-Agent`.
+fn name_of(head: &str) -> Cow<'_, str> {
+    let name = quoted_name(head).trim().trim_matches(['"', '\'']);
     let header = name
         .strip_prefix("cs")
         .filter(|rest| rest.starts_with(char::is_uppercase));
-    Some(match header {
-        Some(header) => (format!("cs-{header}").into(), value),
-        None => (name.into(), value),
-    })
+    match header {
+        Some(header) => format!("cs-{header}").into(),
+        None => name.into(),
+    }
 }
 
-/// Undoes the five escapes that XML has of itself.
+/// The five escapes that XML has of itself.
+const ESCAPES: [(&str, char); 5] = [
+    ("lt;", '<'),
+    ("gt;", '>'),
+    ("quot;", '"'),
+    ("apos;", '\''),
+    ("amp;", '&'),
+];
+
+/// Undoes them; other ampersands stay.
 fn unescaped(value: Cow<'_, str>) -> Cow<'_, str> {
-    if !value.contains('&') {
+    let Some((plain, mut rest)) = split_at_first(b'&', &value) else {
         return value;
+    };
+    let mut text = String::with_capacity(value.len());
+    text.push_str(plain);
+    loop {
+        let mut escapes = ESCAPES.into_iter();
+        let escape = escapes.find_map(|(name, meant)| Some((meant, rest.strip_prefix(name)?)));
+        let (meant, behind) = escape.unwrap_or(('&', rest));
+        text.push(meant);
+        let Some((plain, next)) = split_at_first(b'&', behind) else {
+            text.push_str(behind);
+            return text.into();
+        };
+        text.push_str(plain);
+        rest = next;
     }
-    let escapes = [
-        ("&lt;", "<"),
-        ("&gt;", ">"),
-        ("&quot;", "\""),
-        ("&apos;", "'"),
-        ("&amp;", "&"),
-    ];
-    let undone = escapes
-        .iter()
-        .fold(value.into_owned(), |text, (escape, meant)| {
-            text.replace(escape, meant)
-        });
-    undone.into()
 }

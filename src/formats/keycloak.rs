@@ -9,15 +9,16 @@
 
 use super::fields::Fields;
 use super::json::{Dialect, open_dialect};
-use super::names::{Meaning, Slot};
+use super::names::{Meaning, Remembered, Slot};
 use super::scan::{Name, Scalar, Sink, scan};
+use super::search::{first, first_where};
 use super::{Format, LineFormat};
 use crate::domain::event::{AccessEvent, EventKind};
 use crate::domain::line::SkipReason;
 use crate::domain::token::Claim;
-use memchr::memmem;
+use memchr::memmem::Finder;
 use std::borrow::Cow;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 pub(super) static FORMAT: Format = Format {
     name: "keycloak",
@@ -26,6 +27,7 @@ pub(super) static FORMAT: Format = Format {
     open: |names| {
         Arc::new(Keycloak {
             objects: open_dialect(names, &DIALECT),
+            pairs: Remembered::default(),
         })
     },
 };
@@ -72,16 +74,23 @@ const PAIRS_MAX: usize = 128;
 
 struct Keycloak {
     objects: Arc<dyn LineFormat>,
+    /// The names of the pairs in its plain log.
+    pairs: Remembered,
 }
+
+/// What gives its lines away, plain and in JSON.
+static MARKS: LazyLock<[Finder<'static>; 4]> = LazyLock::new(|| {
+    [" type=", "realmId=", r#""loggerName""#, r#""message""#].map(|mark| Finder::new(mark))
+});
 
 impl LineFormat for Keycloak {
     fn parse<'a>(&self, line: &'a str, event: &mut AccessEvent<'a>) -> Result<(), SkipReason> {
         if !line.starts_with('{') {
-            return parse_text(line, event);
+            return self.parse_text(line, event);
         }
-        let is_log = memmem::find(line.as_bytes(), br#""loggerName""#).is_some()
-            && memmem::find(line.as_bytes(), br#""message""#).is_some();
-        if is_log {
+        let [.., logger, message] = &*MARKS;
+        let has = |mark: &Finder<'_>| mark.find(line.as_bytes()).is_some();
+        if has(logger) && has(message) {
             parse_logged(line, event)
         } else {
             self.objects.parse(line, event)
@@ -89,20 +98,33 @@ impl LineFormat for Keycloak {
     }
 }
 
-/// `2026-05-04 10:11:12,345 DEBUG [org.keycloak.events] (executor-thread-1) type="LOGIN", realmId="…", …`
-fn parse_text<'a>(line: &'a str, event: &mut AccessEvent<'a>) -> Result<(), SkipReason> {
-    let start = memmem::find(line.as_bytes(), b" type=").ok_or(SkipReason::Malformed)? + 1;
-    if memmem::find(line.as_bytes(), b"realmId=").is_none() {
-        return Err(SkipReason::Malformed);
+impl Keycloak {
+    /// `2026-05-04 10:11:12,345 DEBUG [org.keycloak.events] (executor-thread-1) type="LOGIN", realmId="…", …`
+    fn parse_text<'a>(&self, line: &'a str, event: &mut AccessEvent<'a>) -> Result<(), SkipReason> {
+        let [kind, realm, ..] = &*MARKS;
+        let start = kind.find(line.as_bytes()).ok_or(SkipReason::Malformed)? + 1;
+        if realm.find(line.as_bytes()).is_none() {
+            return Err(SkipReason::Malformed);
+        }
+        let mut fields = Fields::new(line, event);
+        let time = line.get(..23).ok_or(SkipReason::NoTime)?;
+        fields.set(Meaning::of(Slot::Time), || "time".into(), 0, time.into());
+        let mut recall = self.pairs.recall();
+        let pairs = || pairs(line.get(start..).unwrap_or_default());
+        for Pair { text, name, value } in pairs() {
+            let at = value.as_ptr() as usize - line.as_ptr() as usize;
+            let known = match recall.next(text) {
+                Some(named) => Some(named.meaning),
+                None => recall.meaning(name),
+            };
+            let meaning = known.unwrap_or_else(|| meaning(name));
+            fields.set(meaning, || name.into(), at, value.into());
+        }
+        DIALECT.finish(&mut fields)?;
+        self.pairs
+            .learn(pairs().map(|pair| (pair.name, pair.text, meaning(pair.name))));
+        Ok(())
     }
-    let mut fields = Fields::new(line, event);
-    let time = line.get(..23).ok_or(SkipReason::NoTime)?;
-    fields.set(Meaning::of(Slot::Time), || "time".into(), 0, time.into());
-    for (name, value) in pairs(line.get(start..).unwrap_or_default()) {
-        let at = value.as_ptr() as usize - line.as_ptr() as usize;
-        fields.set(meaning(name), || name.into(), at, value.into());
-    }
-    DIALECT.finish(&mut fields)
 }
 
 /// The same as the `message` of one of Quarkus's JSON lines.
@@ -119,7 +141,7 @@ fn parse_logged<'a>(line: &'a str, event: &mut AccessEvent<'a>) -> Result<(), Sk
         0,
         logged.time,
     );
-    for (name, value) in pairs(&logged.message) {
+    for Pair { name, value, .. } in pairs(&logged.message) {
         let name = name.to_owned();
         let value = value.to_owned().into();
         fields.set(meaning(&name), || name.clone().into(), line.len(), value);
@@ -156,19 +178,34 @@ fn meaning(name: &str) -> Meaning {
     }
 }
 
+/// A name, how it stands in the line with its `=`, and its value.
+struct Pair<'a> {
+    text: &'a str,
+    name: &'a str,
+    value: &'a str,
+}
+
 /// `key="value", key=value, …`
-fn pairs(text: &str) -> impl Iterator<Item = (&str, &str)> {
+fn pairs(text: &str) -> impl Iterator<Item = Pair<'_>> {
     let mut rest = text;
     std::iter::from_fn(move || {
-        let (name, after) = rest.split_once('=')?;
+        let equals = first(b'=', rest.as_bytes())?;
+        let (text, after) = rest.split_at_checked(equals + 1)?;
         let (value, behind) = match after.strip_prefix('"') {
-            Some(inner) => inner
-                .split_once("\", ")
-                .unwrap_or((inner.trim_end_matches('"'), "")),
-            None => after.split_once(", ").unwrap_or((after, "")),
+            Some(inner) => split_at(inner, "\", ").unwrap_or((inner.trim_end_matches('"'), "")),
+            None => split_at(after, ", ").unwrap_or((after, "")),
         };
         rest = behind;
-        Some((name.trim(), value))
+        let name = text.get(..equals)?.trim_ascii();
+        Some(Pair { text, name, value })
     })
     .take(PAIRS_MAX)
+}
+
+/// The text before and behind the first `separator`.
+fn split_at<'a>(text: &'a str, separator: &str) -> Option<(&'a str, &'a str)> {
+    let bytes = text.as_bytes();
+    let begins = |at: usize| bytes[at..].starts_with(separator.as_bytes());
+    let at = first_where(*separator.as_bytes().first()?, bytes, begins)?;
+    Some((text.get(..at)?, text.get(at + separator.len()..)?))
 }

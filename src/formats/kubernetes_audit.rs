@@ -12,8 +12,8 @@ use super::{Format, LineFormat};
 use crate::domain::event::{AccessEvent, Carrier, CarrierKind};
 use crate::domain::line::SkipReason;
 use crate::domain::token::Claim;
-use memchr::memmem;
-use std::sync::Arc;
+use memchr::memmem::Finder;
+use std::sync::{Arc, LazyLock};
 
 pub(super) static FORMAT: Format = Format {
     name: "kubernetes_audit",
@@ -58,14 +58,19 @@ const METHODS: [(&str, &str); 8] = [
     ("deletecollection", "DELETE"),
 ];
 
+/// How the stages are written that end a request.
+static LAST_STAGES: LazyLock<[Finder<'static>; 2]> = LazyLock::new(|| {
+    [r#""stage":"ResponseComplete""#, r#""stage":"Panic""#].map(|stage| Finder::new(stage))
+});
+
 struct Audit(Arc<dyn LineFormat>);
 
 impl LineFormat for Audit {
     fn parse<'a>(&self, line: &'a str, event: &mut AccessEvent<'a>) -> Result<(), SkipReason> {
         self.0.parse(line, event)?;
         // A request is logged at several stages, and is over at one of these.
-        let stage = |name: &[u8]| memmem::find(line.as_bytes(), name).is_some();
-        if !stage(br#""stage":"ResponseComplete""#) && !stage(br#""stage":"Panic""#) {
+        let is_over = |stage: &Finder<'_>| stage.find(line.as_bytes()).is_some();
+        if !LAST_STAGES.iter().any(is_over) {
             return Err(SkipReason::Comment);
         }
         let is_jti = |carrier: &Carrier<'_>| carrier.kind == CarrierKind::Claim(Claim::Jti);

@@ -5,12 +5,13 @@
 //! Source: <https://brandur.org/logfmt>; Go's `log/slog` text handler quotes as Go strings do.
 
 use super::fields::Fields;
-use super::names::Remembered;
-use super::text::{is_escaped, unescape};
+use super::names::{Meaning, Recall, Remembered};
+use super::scan::Scalar;
+use super::search::first_of;
+use super::text::unescape;
 use super::{Format, LineFormat};
 use crate::domain::event::AccessEvent;
 use crate::domain::line::SkipReason;
-use memchr::{memchr_iter, memchr2};
 use std::borrow::Cow;
 use std::sync::Arc;
 
@@ -29,79 +30,114 @@ struct Logfmt(Remembered);
 impl LineFormat for Logfmt {
     fn parse<'a>(&self, line: &'a str, event: &mut AccessEvent<'a>) -> Result<(), SkipReason> {
         let mut fields = Fields::new(line, event);
-        for (index, pair) in (Pairs { line, at: 0 }).enumerate() {
-            let pair = pair?;
+        let mut pairs = Pairs {
+            line,
+            at: 0,
+            recall: self.0.recall(),
+        };
+        for index in 0.. {
+            let Some(pair) = pairs.next()? else { break };
             if index >= PAIRS_MAX {
                 return Err(SkipReason::TooComplex);
             }
             let name = || Cow::Borrowed(pair.name);
-            let value = match pair.quoted {
-                true => unescape(pair.value),
-                false => pair.value.into(),
+            let value = match pair.value.escaped {
+                true => unescape(pair.value.raw),
+                false => pair.value.raw.into(),
             };
-            fields.set(self.0.meaning(pair.name), name, pair.at, value);
+            let meaning = pair
+                .meaning
+                .unwrap_or_else(|| self.0.map.meaning(pair.name));
+            fields.set(meaning, name, pair.value.at, value);
         }
         fields.finish()?;
-        let pairs = Pairs { line, at: 0 }.flatten();
-        self.0.learn(pairs.map(|pair| pair.name));
+        self.learn(line);
         Ok(())
     }
 }
 
-/// A name, and the value that begins at `at`.
+impl Logfmt {
+    fn learn(&self, line: &str) {
+        let recall = Recall::default();
+        let mut pairs = Pairs {
+            line,
+            at: 0,
+            recall,
+        };
+        self.0.learn(std::iter::from_fn(|| {
+            let pair = pairs.next().ok().flatten()?;
+            let begin = pair.name.as_ptr() as usize - line.as_ptr() as usize;
+            let text = line.get(begin..=begin + pair.name.len())?;
+            Some((pair.name, text, self.0.map.meaning(pair.name)))
+        }));
+    }
+}
+
+/// A name, what it means where that is remembered, and its value.
 struct Pair<'a> {
     name: &'a str,
-    at: usize,
-    value: &'a str,
-    quoted: bool,
+    meaning: Option<Meaning>,
+    value: Scalar<'a>,
 }
 
 /// The pairs of a line. A word without a value is allowed, and says nothing.
-struct Pairs<'a> {
+struct Pairs<'r, 'a> {
     line: &'a str,
     at: usize,
+    recall: Recall<'r>,
 }
 
-impl<'a> Iterator for Pairs<'a> {
-    type Item = Result<Pair<'a>, SkipReason>;
-
-    fn next(&mut self) -> Option<Self::Item> {
+impl<'a> Pairs<'_, 'a> {
+    #[inline]
+    fn next(&mut self) -> Result<Option<Pair<'a>>, SkipReason> {
         loop {
-            let rest = self.line.get(self.at..).filter(|rest| !rest.is_empty())?;
-            // Names are shorter than what it takes to call a vector search.
-            let ends = |byte| matches!(byte, b'=' | b' ' | b'\t');
-            let end = rest.bytes().position(ends).unwrap_or(rest.len());
-            let name = rest.get(..end)?;
-            let equals = rest.as_bytes().get(end) == Some(&b'=');
-            self.at += end + 1;
-            if !equals {
+            let is_space = |byte: &u8| matches!(byte, b' ' | b'\t');
+            let rest = self.line.as_bytes().get(self.at..).unwrap_or_default();
+            self.at += rest.iter().take_while(|byte| is_space(byte)).count();
+            let Some(rest) = self.line.get(self.at..).filter(|rest| !rest.is_empty()) else {
+                return Ok(None);
+            };
+            let (name, meaning) = match self.recall.next(rest) {
+                Some(named) => (rest.get(..named.text.len() - 1), Some(named.meaning)),
+                None => {
+                    let ends = |byte| byte == b'=' || is_space(&byte);
+                    let end = rest.bytes().position(ends).unwrap_or(rest.len());
+                    (rest.get(..end), None)
+                }
+            };
+            let name = name.unwrap_or_default();
+            self.at += name.len() + 1;
+            if rest.as_bytes().get(name.len()) != Some(&b'=') {
                 continue;
             }
-            let (at, behind) = (self.at, self.line.get(self.at..)?);
-            let Some((value, used)) = value_of(behind) else {
-                return Some(Err(SkipReason::Malformed));
-            };
-            self.at += used;
+            let value = self.value().ok_or(SkipReason::Malformed)?;
             if !name.is_empty() {
-                let quoted = behind.starts_with('"');
-                return Some(Ok(Pair {
+                let meaning = meaning.or_else(|| self.recall.meaning(name));
+                return Ok(Some(Pair {
                     name,
-                    at,
+                    meaning,
                     value,
-                    quoted,
                 }));
             }
         }
     }
-}
 
-/// The value without its quotes, and how many bytes it takes with them; `None` for a quote that does not end.
-fn value_of(text: &str) -> Option<(&str, usize)> {
-    let Some(inner) = text.strip_prefix('"') else {
-        let end = memchr2(b' ', b'\t', text.as_bytes()).unwrap_or(text.len());
-        return Some((text.get(..end)?, end));
-    };
-    let ends = |at: &usize| !is_escaped(inner.as_bytes(), *at);
-    let end = memchr_iter(b'"', inner.as_bytes()).find(ends)?;
-    Some((inner.get(..end)?, end + 2))
+    /// The value that stands here; `None` for a quote that does not end.
+    fn value(&mut self) -> Option<Scalar<'a>> {
+        let rest = self.line.get(self.at..).unwrap_or_default();
+        if let Some(inner) = rest.strip_prefix('"') {
+            let (scalar, _) = Scalar::string(inner, self.at + 1)?;
+            self.at += scalar.raw.len() + 2;
+            return Some(scalar);
+        }
+        let end = first_of(b' ', b'\t', rest.as_bytes()).unwrap_or(rest.len());
+        let (at, raw) = (self.at, rest.get(..end)?);
+        self.at += end;
+        Some(Scalar {
+            raw,
+            at,
+            quoted: false,
+            escaped: false,
+        })
+    }
 }

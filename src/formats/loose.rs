@@ -12,6 +12,7 @@ use super::client_address::parse_hop;
 use super::combined::Who;
 use super::fields::Fields;
 use super::names::{Meaning, Slot};
+use super::search::first_where;
 use super::text::{is_escaped, split_request, unescape};
 use super::{Format, LineFormat, time};
 use crate::domain::event::AccessEvent;
@@ -108,9 +109,12 @@ impl<'a> Loose<'_, 'a> {
     }
 
     fn set_who<'t>(&mut self, who: Who<'t>, keep: impl Fn(&'t str) -> Cow<'a, str>) {
+        if let Some(address) = who.address {
+            self.0.set_remote(address);
+        }
         for (slot, text) in [
             (Slot::Host, who.host.unwrap_or_default()),
-            (Slot::Remote, who.client),
+            (Slot::Remote, who.address.map_or(who.client, |_| "")),
             (Slot::Chain, who.chain),
             (Slot::User, who.user.trim_matches(['-', ' ', '"'])),
         ] {
@@ -160,9 +164,9 @@ fn value(line: &str, at: usize) -> Option<Part<'_>> {
     let rest = bytes.get(start..).filter(|rest| !rest.is_empty())?;
     let quoted = rest.first() == Some(&b'"');
     let ends =
-        |end: &usize| *end > 0 && !is_escaped(rest, *end) && rest.get(end + 1).is_none_or(is_space);
+        |end: usize| end > 0 && !is_escaped(rest, end) && rest.get(end + 1).is_none_or(is_space);
     let length = match quoted {
-        true => memchr_iter(b'"', rest).find(ends).unwrap_or(rest.len()),
+        true => first_where(b'"', rest, ends).unwrap_or(rest.len()),
         false => rest.iter().take_while(|byte| !is_space(byte)).count(),
     };
     let skipped = usize::from(quoted);

@@ -45,6 +45,7 @@ mod nginx_proxy_manager;
 mod okta;
 mod request;
 mod scan;
+mod search;
 mod text;
 mod text_json;
 mod time;

@@ -152,32 +152,92 @@ impl FieldMap {
 /// Meanings by name, as [`FieldMap::meaning`] gave them.
 pub(super) type Known = HashMap<Box<str>, Meaning, FixedState>;
 
-/// What the names of a log mean, remembered from its first line, since the next will have the same. Only a cache.
+/// What the names of a log mean, remembered from its first line, since the next will have the same, and mostly in the
+/// same order. Only a cache.
 #[derive(Debug, Default)]
 pub(super) struct Remembered {
     pub(super) map: FieldMap,
-    known: OnceLock<Known>,
+    line: OnceLock<Order>,
+}
+
+/// The names of one line.
+#[derive(Debug, Default)]
+struct Order {
+    fields: Vec<Named>,
+    places: HashMap<Box<str>, usize, FixedState>,
+}
+
+/// A name, and what it means.
+#[derive(Debug)]
+pub(super) struct Named {
+    /// The name and what stands between it and the value.
+    pub(super) text: Box<str>,
+    pub(super) meaning: Meaning,
 }
 
 impl Remembered {
     pub(super) fn new(map: &FieldMap) -> Self {
         Self {
             map: map.clone(),
-            known: OnceLock::new(),
+            line: OnceLock::new(),
         }
     }
 
-    pub(super) fn meaning(&self, name: &str) -> Meaning {
-        let known = self.known.get().and_then(|known| known.get(name));
-        known.copied().unwrap_or_else(|| self.map.meaning(name))
+    /// What is remembered, for the names of one line from left to right.
+    pub(super) fn recall(&self) -> Recall<'_> {
+        Recall {
+            order: self.line.get(),
+            next: 0,
+        }
     }
 
-    /// Remembers the names of a line that could be read, unless an earlier one did.
-    pub(super) fn learn<N: AsRef<str>>(&self, names: impl Iterator<Item = N>) {
-        self.known.get_or_init(|| {
-            let meant = |name: N| (name.as_ref().into(), self.map.meaning(name.as_ref()));
-            names.take(REMEMBERED_MAX).map(meant).collect()
-        });
+    /// Remembers the names of a line that could be read, unless an earlier one did: each name, how it stands in the
+    /// line with what is behind it, and its meaning.
+    pub(super) fn learn<'n>(&self, names: impl Iterator<Item = (&'n str, &'n str, Meaning)>) {
+        if self.line.get().is_none() {
+            self.line.get_or_init(|| Order::of(names));
+        }
+    }
+}
+
+impl Order {
+    #[cold]
+    fn of<'n>(names: impl Iterator<Item = (&'n str, &'n str, Meaning)>) -> Self {
+        let mut order = Self::default();
+        for (place, (name, text, meaning)) in names.take(REMEMBERED_MAX).enumerate() {
+            let text = text.into();
+            order.fields.push(Named { text, meaning });
+            order.places.insert(name.into(), place);
+        }
+        order
+    }
+}
+
+/// How far the names of one line were gone through.
+#[derive(Default)]
+pub(super) struct Recall<'r> {
+    order: Option<&'r Order>,
+    next: usize,
+}
+
+impl<'r> Recall<'r> {
+    /// The name with which `rest` begins, when it is the one that stood here in the line that is remembered.
+    #[inline]
+    pub(super) fn next(&mut self, rest: &str) -> Option<&'r Named> {
+        let named = self.order?.fields.get(self.next)?;
+        if !rest.starts_with(&*named.text) {
+            return None;
+        }
+        self.next += 1;
+        Some(named)
+    }
+
+    /// What a name means that stood elsewhere; the names behind it are expected next.
+    pub(super) fn meaning(&mut self, name: &str) -> Option<Meaning> {
+        let order = self.order?;
+        let place = *order.places.get(name)?;
+        self.next = place + 1;
+        order.fields.get(place).map(|named| named.meaning)
     }
 }
 

@@ -11,6 +11,7 @@ use super::combined;
 use super::cut::{Cutter, Value, is_status};
 use super::fields::Fields;
 use super::names::{FieldMap, Meaning, Slot};
+use super::search::split_at_first;
 use super::text::{Unit, unescape};
 use super::{Format, LineFormat};
 use crate::domain::event::AccessEvent;
@@ -44,10 +45,10 @@ impl NginxProxyManager {
 
 impl LineFormat for NginxProxyManager {
     fn parse<'a>(&self, line: &'a str, event: &mut AccessEvent<'a>) -> Result<(), SkipReason> {
-        let Some((time, _)) = line
+        let inside = line
             .strip_prefix('[')
-            .and_then(|rest| rest.split_once("] "))
-        else {
+            .and_then(|rest| split_at_first(b']', rest));
+        let Some((time, _)) = inside.filter(|(_, behind)| behind.starts_with(' ')) else {
             return self.combined.parse(line, event);
         };
         let mut manager = Manager {
@@ -126,7 +127,7 @@ impl<'a> Manager<'_, 'a> {
             let Some(field) = self.cut.bracketed() else {
                 break;
             };
-            let (label, text) = field.text.split_once(' ').unwrap_or(("", field.text));
+            let (label, text) = split_at_first(b' ', field.text).unwrap_or(("", field.text));
             let slot = match label {
                 "Client" => Slot::Remote,
                 "Length" => Slot::Bytes,

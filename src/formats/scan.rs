@@ -4,7 +4,8 @@
 //! Does not know: fields or events.
 //! Source: RFC 8259; see [`super::json`] for what is accepted beyond it.
 
-use super::text::{hex, quote_or_backslash};
+use super::search::first_of;
+use super::text::hex;
 use crate::domain::line::SkipReason;
 use memchr::memchr;
 use std::borrow::Cow;
@@ -61,11 +62,11 @@ impl<'a> Scalar<'a> {
     #[inline(always)]
     pub(super) fn string(rest: &'a str, at: usize) -> Option<(Self, &'a str)> {
         let bytes = rest.as_bytes();
-        let (mut end, mut escaped) = (quote_or_backslash(bytes)?, false);
+        let (mut end, mut escaped) = (first_of(b'"', b'\\', bytes)?, false);
         while bytes.get(end) != Some(&b'"') {
             escaped = true;
             end += 2;
-            end += quote_or_backslash(bytes.get(end..)?)?;
+            end += first_of(b'"', b'\\', bytes.get(end..)?)?;
         }
         let (raw, after) = rest.split_at_checked(end)?;
         let scalar = Self {

@@ -5,16 +5,23 @@
 //! Source: `log_format escape=` of nginx `ngx_http_log_module`; "Security considerations" of Apache httpd
 //! `mod_log_config`; RFC 9112 section 3 (request line).
 
+use super::search::{first, split_at_first};
 use crate::domain::event::Scheme;
-use memchr::{memchr, memchr2, memrchr};
+use memchr::memrchr;
 use std::borrow::Cow;
 
 /// Undoes `\xHH`, `\"`, `\\`, `\n`, `\t`, `\r`, `\b`, `\f`, `\v`, `\/`. Bytes that come out as no UTF-8 become
 /// U+FFFD; an unknown escape stays as it is.
 pub(super) fn unescape(text: &str) -> Cow<'_, str> {
-    let Some(first) = memchr(b'\\', text.as_bytes()) else {
-        return Cow::Borrowed(text);
-    };
+    match first(b'\\', text.as_bytes()) {
+        Some(at) => unescape_from(text, at),
+        None => Cow::Borrowed(text),
+    }
+}
+
+/// The same, where the first backslash is known.
+#[cold]
+fn unescape_from(text: &str, first: usize) -> Cow<'_, str> {
     let (plain, mut rest) = text.as_bytes().split_at(first);
     let mut bytes = Vec::with_capacity(text.len());
     bytes.extend_from_slice(plain);
@@ -46,7 +53,7 @@ pub(super) fn unescape(text: &str) -> Cow<'_, str> {
 
 /// Undoes percent-encoding once.
 pub(super) fn percent_decoded(text: &str) -> Cow<'_, str> {
-    if memchr(b'%', text.as_bytes()).is_none() {
+    if first(b'%', text.as_bytes()).is_none() {
         return Cow::Borrowed(text);
     }
     let mut bytes = Vec::with_capacity(text.len());
@@ -65,33 +72,14 @@ pub(super) fn percent_decoded(text: &str) -> Cow<'_, str> {
     Cow::Owned(String::from_utf8_lossy(&bytes).into_owned())
 }
 
-/// A byte in every byte of a word.
-const fn everywhere(byte: u8) -> u64 {
-    u64::from_ne_bytes([byte; 8])
-}
-
-/// Marks the bytes of a word that are zero, in their highest bits; the lowest mark is exact, later ones may be false.
-/// Source: Mycroft, "Determine if a word has a zero byte", comp.arch, 1987.
-const fn zero_bytes(word: u64) -> u64 {
-    word.wrapping_sub(everywhere(1)) & !word & everywhere(0x80)
-}
-
-/// Where the first `"` or `\\` stands. Most values are shorter than what it takes to call a vector search, so that one
-/// is left to look at what is longer.
-#[inline]
-pub(super) fn quote_or_backslash(bytes: &[u8]) -> Option<usize> {
-    const WORDS_MAX: usize = 2;
-    let (words, _) = bytes.as_chunks::<8>();
-    let words = words.get(..WORDS_MAX).unwrap_or(words);
-    for (index, word) in words.iter().enumerate() {
-        let word = u64::from_le_bytes(*word);
-        let found = zero_bytes(word ^ everywhere(b'"')) | zero_bytes(word ^ everywhere(b'\\'));
-        if found != 0 {
-            return Some(index * 8 + found.trailing_zeros() as usize / 8);
-        }
+/// The text with a space for each `+`, as IIS writes those inside a header.
+pub(super) fn plus_decoded(text: &str) -> Cow<'_, str> {
+    if first(b'+', text.as_bytes()).is_none() {
+        return Cow::Borrowed(text);
     }
-    let seen = words.len() * 8;
-    memchr2(b'"', b'\\', bytes.get(seen..)?).map(|at| seen + at)
+    let spaced = |byte| if byte == b'+' { b' ' } else { byte };
+    let bytes: Vec<u8> = text.bytes().map(spaced).collect();
+    String::from_utf8(bytes).map_or(Cow::Borrowed(text), Cow::Owned)
 }
 
 /// The value of a hexadecimal digit.
@@ -120,11 +108,11 @@ pub(super) fn is_escaped(bytes: &[u8], at: usize) -> bool {
 /// scanner's bytes); the target is then all there is, and empty where the gateway only wrote what it writes for
 /// nothing.
 pub(super) fn split_request(request: &str) -> (Option<&str>, &str) {
-    let Some((method, rest)) = split_at_space(request, memchr(b' ', request.as_bytes())) else {
+    let Some((method, rest)) = split_at_first(b' ', request) else {
         return (None, request);
     };
     let is_method = !method.is_empty() && method.bytes().all(is_token_byte);
-    match split_at_space(rest, memrchr(b' ', rest.as_bytes())) {
+    match split_protocol(rest) {
         Some((target, protocol)) if is_method && protocol.starts_with("HTTP/") => {
             match is_placeholder(method, target) {
                 true => (None, ""),
@@ -135,10 +123,18 @@ pub(super) fn split_request(request: &str) -> (Option<&str>, &str) {
     }
 }
 
-/// What stands before and behind the space at `at`.
-fn split_at_space(text: &str, at: Option<usize>) -> Option<(&str, &str)> {
-    let at = at?;
-    Some((text.get(..at)?, text.get(at + 1..)?))
+/// What stands before and behind the last space.
+fn split_protocol(rest: &str) -> Option<(&str, &str)> {
+    // As nearly every client writes it.
+    const USUAL: &str = "HTTP/1.1";
+    let usual = rest.len().checked_sub(USUAL.len() + 1);
+    let at = usual.filter(|at| rest.as_bytes().get(*at) == Some(&b' '));
+    let is_last = |at: &usize| !rest.as_bytes()[at + 1..].contains(&b' ');
+    let at = match at.filter(is_last) {
+        Some(at) => at,
+        None => memrchr(b' ', rest.as_bytes())?,
+    };
+    Some((rest.get(..at)?, rest.get(at + 1..)?))
 }
 
 /// What is not `METHOD target HTTP/…`. HTTP/0.9 has no protocol, and nginx's error log has none of a line that it did
@@ -191,8 +187,8 @@ pub(super) fn split_target(target: &str) -> Target<'_> {
         Some((scheme, host, rest)) => (Some((scheme, host)), rest),
         None => (None, target),
     };
-    let (path, query) = match memchr(b'?', rest.as_bytes()) {
-        Some(at) => (rest.get(..at).unwrap_or(rest), rest.get(at + 1..)),
+    let (path, query) = match split_at_first(b'?', rest) {
+        Some((path, query)) => (path, Some(query)),
         None => (rest, None),
     };
     // `http://example.com` asks for the root (RFC 3986, section 6.2.3).
@@ -212,13 +208,14 @@ fn split_absolute(target: &str) -> Option<(Scheme, &str, &str)> {
     if target.starts_with('/') {
         return None;
     }
-    let (scheme, rest) = target.split_once("://")?;
+    let (scheme, rest) = split_at_first(b':', target)?;
+    let rest = rest.strip_prefix("//")?;
     let scheme = Scheme::of(scheme)?;
-    let (authority, rest) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
+    let ends = |byte| matches!(byte, b'/' | b'?' | b'#');
+    let (authority, rest) = rest.split_at(rest.bytes().position(ends).unwrap_or(rest.len()));
     // A password before the host is no part of it.
-    let host = authority
-        .rsplit_once('@')
-        .map_or(authority, |(_, host)| host);
+    let host = memrchr(b'@', authority.as_bytes()).and_then(|at| authority.get(at + 1..));
+    let host = host.unwrap_or(authority);
     Some((scheme, host, rest))
 }
 

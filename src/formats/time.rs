@@ -6,6 +6,7 @@
 //! Source: CLF as in Apache httpd `mod_log_config` (`%t`), RFC 3339 section 5.6, epochs as `$msec` of nginx and
 //! `ts` of Caddy write them.
 
+use super::search::everywhere;
 use crate::domain::clock::Stamp;
 use crate::domain::time::{Time, days_from_civil};
 
@@ -25,7 +26,10 @@ pub(super) fn read(text: &str) -> Option<(Time, Stamp)> {
         [_, _, _, _, b'-', .., b']'] => rfc3339(without_zone_id(bytes)),
         [_, _, _, _, b'-', ..] => rfc3339(bytes),
         [_, _, _, _, _, _, _, _, b'T', ..] => basic(text),
-        [_, _, _, _, b'/', ..] => rfc3339(text.replacen('/', "-", 2).as_bytes()),
+        [y1, y2, y3, y4, b'/', m1, m2, b'/', rest @ ..] => {
+            let date = [*y1, *y2, *y3, *y4, b'-', *m1, *m2, b'-'];
+            with_slashes(date, rest)
+        }
         [_, _, b':', ..] => time_only(bytes),
         [b'A'..=b'Z', _, _, b',', b' ', rest @ ..] => imf_fixdate(rest),
         [b'A'..=b'Z', _, _, b' ', month, ..] if month.is_ascii_uppercase() => {
@@ -34,6 +38,17 @@ pub(super) fn read(text: &str) -> Option<(Time, Stamp)> {
         [b'A'..=b'Z', _, _, b' ', ..] => year_less(bytes),
         _ => epoch(text).map(|time| (time, Stamp::Whole)),
     }
+}
+
+/// `2026/05/04 10:11:12`, as Go's and nginx's loggers write it.
+fn with_slashes(date: [u8; 8], rest: &[u8]) -> Option<(Time, Stamp)> {
+    // As long as the longest stamp: a fraction of nine digits and a zone.
+    let mut stamp = [0; 40];
+    let stamp = stamp.get_mut(..date.len() + rest.len())?;
+    let (begin, behind) = stamp.split_at_mut(date.len());
+    begin.copy_from_slice(&date);
+    behind.copy_from_slice(rest);
+    rfc3339(stamp)
 }
 
 /// `20260504T101112Z`: ISO 8601 in its basic form, as AWS signs requests.
@@ -66,7 +81,10 @@ pub(super) fn read_dated(date: &str, time: &str) -> Option<(Time, Stamp)> {
     if time.as_bytes().get(2) != Some(&b':') {
         return read(time); // the time says all itself
     }
-    let (day, _) = rfc3339(format!("{date}T00:00:00Z").as_bytes())?;
+    let date: &[u8; 10] = date.as_bytes().try_into().ok()?;
+    let mut midnight = *b"0000-00-00T00:00:00Z";
+    midnight[..date.len()].copy_from_slice(date);
+    let (day, _) = rfc3339(&midnight)?;
     let (clock, ms) = time_of_day(time.as_bytes())?;
     let clock = moment((1970, 1, 1), clock, ms, 0)?;
     Some((day.plus_ms(clock.as_ms()), Stamp::Whole))
@@ -145,23 +163,30 @@ fn time_of_day(bytes: &[u8]) -> Option<((u32, u32, u32), i64)> {
 
 /// `17/May/2015:10:05:03 +0000`, the common log format's; with a space before the hour, as Python's servers write it.
 fn clf(bytes: &[u8]) -> Option<(Time, Stamp)> {
-    let [
-        d1,
-        d2,
-        b'/',
-        m1,
-        m2,
-        m3,
-        b'/',
-        y1,
-        y2,
-        y3,
-        y4,
-        b':' | b' ',
-        rest @ ..,
-    ] = bytes
-    else {
+    let [d1, d2, b'/', m1, m2, m3, b'/', rest @ ..] = bytes else {
         return clf_in_digits(bytes);
+    };
+    let month = month_of([*m1, *m2, *m3])?;
+    behind_month([*d1, *d2], month, rest)
+}
+
+/// `05/17/2015:10:05:03 -0000`: cPanel writes the month in digits and before the day. What can only be a day is one.
+#[cold]
+fn clf_in_digits(bytes: &[u8]) -> Option<(Time, Stamp)> {
+    let [m1, m2, b'/', d1, d2, b'/', rest @ ..] = bytes else {
+        return None;
+    };
+    let (first, second) = (two(*m1, *m2)?, two(*d1, *d2)?);
+    match first > 12 {
+        true => behind_month([*m1, *m2], second, rest),
+        false => behind_month([*d1, *d2], first, rest),
+    }
+}
+
+/// `2015:10:05:03 +0000`, where day and month are known.
+fn behind_month(day: [u8; 2], month: u32, bytes: &[u8]) -> Option<(Time, Stamp)> {
+    let [y1, y2, y3, y4, b':' | b' ', rest @ ..] = bytes else {
+        return None;
     };
     let [h1, h2, b':', i1, i2, b':', s1, s2, rest @ ..] = rest else {
         return None;
@@ -172,6 +197,7 @@ fn clf(bytes: &[u8]) -> Option<(Time, Stamp)> {
         _ => (0, rest),
     };
     let (zone_s, stamp) = match rest {
+        [b' ', b'+' | b'-', b'0', b'0', b'0', b'0'] => (0, Stamp::Whole), // as most servers have it
         [b' ', sign, h1, h2, m1, m2] | [b' ', sign, h1, h2, b':', m1, m2] => {
             let zone_s = zone(*sign, two(*h1, *h2)?, two(*m1, *m2)?)?;
             (zone_s, Stamp::Whole)
@@ -180,40 +206,24 @@ fn clf(bytes: &[u8]) -> Option<(Time, Stamp)> {
         [] => (0, Stamp::NoZone),
         _ => return None,
     };
-    let day = two(*d1, *d2)?;
-    let month = month_of([*m1, *m2, *m3])?;
-    let year = two(*y1, *y2)? * 100 + two(*y3, *y4)?;
-    let clock = (two(*h1, *h2)?, two(*i1, *i2)?, two(*s1, *s2)?);
-    moment((year, month, day), clock, ms, zone_s).map(|time| (time, stamp))
-}
-
-/// `05/17/2015:10:05:03 -0000`: cPanel writes the month in digits and before the day. What can only be a day is one.
-#[cold]
-fn clf_in_digits(bytes: &[u8]) -> Option<(Time, Stamp)> {
-    let [m1, m2, b'/', d1, d2, b'/', rest @ ..] = bytes else {
-        return None;
-    };
-    let (first, second) = (two(*m1, *m2)?, two(*d1, *d2)?);
-    let (month, day) = if first > 12 {
-        (second, first)
-    } else {
-        (first, second)
-    };
-    let names = "JanFebMarAprMayJunJulAugSepOctNovDec".as_bytes();
-    let (names, _) = names.as_chunks::<3>();
-    let name = names.get((month as usize).checked_sub(1)?)?;
-    clf(&[format!("{day:02}/").as_bytes(), name, b"/", rest].concat())
+    let [d1, d2] = day;
+    let [day, century, year, hour] = pairs([d1, d2, *y1, *y2, *y3, *y4, *h1, *h2])?;
+    let [minute, second, ..] = pairs([*i1, *i2, *s1, *s2, b'0', b'0', b'0', b'0'])?;
+    let date = (century * 100 + year, month, day);
+    moment(date, (hour, minute, second), ms, zone_s).map(|time| (time, stamp))
 }
 
 /// `2026-05-04T10:11:12.345+02:00`: T or a space between date and time, 0 to 9 digits of a second's fraction, zone as
 /// `Z`, `±hh:mm`, `±hhmm`, `±hh`, or none.
 fn rfc3339(bytes: &[u8]) -> Option<(Time, Stamp)> {
-    let (head, rest) = bytes.split_first_chunk()?;
+    let (head, rest) = bytes.split_first_chunk::<19>()?;
     let separators = [head[4], head[7], head[10], head[13], head[16]];
     let [b'-', b'-', b'T' | b't' | b' ', b':', b':'] = separators else {
         return None;
     };
-    let [century, year, month, day, hour, minute, second] = pairs(head, [0, 2, 5, 8, 11, 14, 17])?;
+    let digits = |places: [usize; 8]| pairs(places.map(|at| head[at]));
+    let [century, year, month, day] = digits([0, 1, 2, 3, 5, 6, 8, 9])?;
+    let [hour, minute, second, _] = digits([11, 12, 14, 15, 17, 18, 18, 18])?;
     let date = (century * 100 + year, month, day);
     let clock = (hour, minute, second);
     let (ms, rest) = match rest {
@@ -352,15 +362,14 @@ fn month_of(name: [u8; 3]) -> Option<u32> {
     })
 }
 
-/// The numbers of two digits at these places. All are read before any is judged, which takes fewer branches.
-fn pairs<const N: usize>(bytes: &[u8; 19], places: [usize; N]) -> Option<[u32; N]> {
-    let mut wrong = false;
-    let numbers = places.map(|at| {
-        let [tens, ones] = [bytes[at], bytes[at + 1]].map(|digit| digit.wrapping_sub(b'0'));
-        wrong |= (tens > 9) | (ones > 9);
-        u32::from(tens) * 10 + u32::from(ones)
-    });
-    (!wrong).then_some(numbers)
+/// The numbers that eight digits are, two by two. All are read at once, in the bytes of one word.
+fn pairs(digits: [u8; 8]) -> Option<[u32; 4]> {
+    let values = u64::from_le_bytes(digits) ^ everywhere(b'0');
+    // Of a byte above nine, the upper half is not empty, or is not when six is added.
+    let wrong = (values | values.wrapping_add(everywhere(6))) & everywhere(0xf0);
+    let tens_and_ones = values.wrapping_mul(10).wrapping_add(values >> 8);
+    let number = |pair: u32| (tens_and_ones >> (pair * 16)) as u32 & 0xff;
+    (wrong == 0).then(|| [number(0), number(1), number(2), number(3)])
 }
 
 fn two(tens: u8, ones: u8) -> Option<u32> {

@@ -11,12 +11,11 @@
 
 use super::fields::Fields;
 use super::names::{FieldMap, Meaning, Slot};
-use super::text::percent_decoded;
+use super::text::{percent_decoded, plus_decoded};
 use super::{Format, LineFormat, time};
 use crate::domain::event::AccessEvent;
 use crate::domain::line::SkipReason;
 use memchr::{memchr, memmem};
-use std::borrow::Cow;
 use std::sync::Arc;
 
 pub(super) static FORMAT: Format = Format {
@@ -164,10 +163,10 @@ impl LineFormat for W3c {
                     bare(rest, separator)
                 }
             };
-            let value = if column.escaped {
-                meant(raw, tabs)
-            } else {
-                raw.into()
+            let value = match (column.escaped, tabs) {
+                (true, true) => percent_decoded(raw),
+                (true, false) => plus_decoded(raw),
+                (false, _) => raw.into(),
             };
             let start = at + usize::from(rest.starts_with('"'));
             if column.meaning.slot == Slot::Time
@@ -218,17 +217,6 @@ fn quoted(rest: &str, separator: u8) -> Option<(&str, usize)> {
 fn bare(rest: &str, separator: u8) -> (&str, usize) {
     let end = memchr(separator, rest.as_bytes()).unwrap_or(rest.len());
     (rest.get(..end).unwrap_or_default(), end)
-}
-
-/// A header's value with what the server put in place of spaces undone.
-fn meant(raw: &str, tabs: bool) -> Cow<'_, str> {
-    if tabs {
-        return percent_decoded(raw);
-    }
-    match memchr(b'+', raw.as_bytes()) {
-        Some(_) => raw.replace('+', " ").into(),
-        None => raw.into(),
-    }
 }
 
 /// `2026-05-04`, and a space or tab behind it.

@@ -10,11 +10,12 @@
 
 use super::fields::Fields;
 use super::names::{Meaning, Slot};
+use super::search::first_where;
 use super::{Format, LineFormat};
 use crate::domain::event::AccessEvent;
 use crate::domain::line::SkipReason;
-use memchr::memmem;
-use std::sync::Arc;
+use memchr::memmem::Finder;
+use std::sync::{Arc, LazyLock};
 
 pub(super) static FORMAT: Format = Format {
     name: "zoraxy",
@@ -26,14 +27,17 @@ pub(super) static FORMAT: Format = Format {
 struct Zoraxy;
 
 /// Behind the time.
-const ROUTER: &str = "] [router:";
+static ROUTER: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("] [router:"));
 
 /// Labels and what they are, in their order.
-const LABELS: [(&str, Slot, &str); 3] = [
-    ("] [origin:", Slot::Host, "] ["),
-    ("] [client: ", Slot::Remote, "] ["),
-    ("] [useragent: ", Slot::UserAgent, ""),
-];
+static LABELS: LazyLock<[(Finder<'static>, Slot); 3]> = LazyLock::new(|| {
+    [
+        ("] [origin:", Slot::Host),
+        ("] [client: ", Slot::Remote),
+        ("] [useragent: ", Slot::UserAgent),
+    ]
+    .map(|(label, slot)| (Finder::new(label), slot))
+});
 
 impl LineFormat for Zoraxy {
     fn parse<'a>(&self, line: &'a str, event: &mut AccessEvent<'a>) -> Result<(), SkipReason> {
@@ -42,8 +46,8 @@ impl LineFormat for Zoraxy {
             let at = value.as_ptr() as usize - line.as_ptr() as usize;
             fields.set(Meaning::of(slot), || "extra".into(), at, value.into());
         };
-        let labels = memmem::find(line.as_bytes(), ROUTER.as_bytes());
-        let (stamps, labels) = line.split_at(labels.ok_or(SkipReason::Malformed)?);
+        let labels = ROUTER.find(line.as_bytes()).ok_or(SkipReason::Malformed)?;
+        let (stamps, labels) = line.split_at(labels);
         let (_, time) = stamps.rsplit_once('[').ok_or(SkipReason::Malformed)?;
         set(Slot::Time, time);
         // Three words from the end: method, target, status.
@@ -52,19 +56,30 @@ impl LineFormat for Zoraxy {
             set(slot, words.next().ok_or(SkipReason::Malformed)?);
         }
         let mut rest = words.next().and_then(|rest| rest.strip_suffix(']'));
-        for (label, slot, end) in LABELS {
-            let (_, behind) = rest
-                .and_then(|r| r.split_once(label))
-                .ok_or(SkipReason::Malformed)?;
-            let length = if end.is_empty() {
-                None
-            } else {
-                behind.find(end)
+        for (label, slot) in &*LABELS {
+            let behind = rest.and_then(|rest| behind(label, rest));
+            let behind = behind.ok_or(SkipReason::Malformed)?;
+            // The agent stands last, and may hold brackets.
+            let length = match slot {
+                Slot::UserAgent => behind.len(),
+                _ => end_of(behind),
             };
-            let value = behind.get(..length.unwrap_or(behind.len()));
-            set(slot, value.unwrap_or_default());
-            rest = behind.get(length.unwrap_or(behind.len())..);
+            set(*slot, behind.get(..length).unwrap_or_default());
+            rest = behind.get(length..);
         }
         fields.finish()
     }
+}
+
+/// What stands behind a label.
+fn behind<'a>(label: &Finder<'_>, text: &'a str) -> Option<&'a str> {
+    let at = label.find(text.as_bytes())?;
+    text.get(at + label.needle().len()..)
+}
+
+/// Where `] [` ends a value, or the end of the text.
+fn end_of(text: &str) -> usize {
+    let bytes = text.as_bytes();
+    let ends = |at: usize| bytes[at..].starts_with(b"] [");
+    first_where(b']', bytes, ends).unwrap_or(bytes.len())
 }
