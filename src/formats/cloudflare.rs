@@ -31,6 +31,7 @@ static DIALECT: Dialect = Dialect {
         ("ClientRequestMethod", Slot::Method, 2),
         ("ClientRequestURI", Slot::Target, 2),
         ("ClientRequestPath", Slot::Path, 2),
+        ("ClientRequestQuery", Slot::Query, 2),
         ("ClientRequestHost", Slot::Host, 2),
         ("ClientRequestReferer", Slot::Referer, 2),
         ("ClientRequestUserAgent", Slot::UserAgent, 2),

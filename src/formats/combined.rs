@@ -211,8 +211,12 @@ impl<'e, 'a> Cut<'e, 'a> {
         let first = memchr(b',', text.as_bytes()).and_then(|comma| text.get(..comma));
         let first = first.unwrap_or(text);
         // The first: addresses further behind are those of upstreams.
-        let slot = if !self.fields.has_chain() && parse_hop(first).is_some() {
+        // Of what was cut, another address is left.
+        let is_whole = self.line.as_bytes().get(at + 2 + text.len()) == Some(&b'"');
+        let slot = if is_whole && !self.fields.has_chain() && parse_hop(first).is_some() {
             Slot::Chain
+        } else if is_request_id(text) {
+            Slot::RequestId // as Kong writes it
         } else {
             Slot::Other
         };
@@ -240,6 +244,7 @@ impl<'a> Who<'a> {
             return Self::unusual(prefix, first, rest);
         };
         let (ident, user) = first_word(rest);
+        let user = without_repeated(user);
         let named = Some(ident).filter(|ident| *ident != "-");
         let (host, user) = match named.and_then(parse_hop) {
             // lighttpd names the host where others name what nobody asks for any more (RFC 1413).
@@ -323,6 +328,17 @@ impl<'a> Who<'a> {
             },
             ..Self::default()
         }
+    }
+}
+
+/// The user behind `[203.0.113.9] -`: ingress-nginx named the client a second time there, until version 0.26.
+fn without_repeated(user: &str) -> &str {
+    let repeated = user
+        .strip_prefix('[')
+        .and_then(|rest| rest.split_once("] - "));
+    match repeated {
+        Some((address, user)) if parse_hop(address).is_some() => user,
+        _ => user,
     }
 }
 

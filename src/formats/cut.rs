@@ -64,7 +64,7 @@ impl<'a> Cutter<'a> {
     }
 
     /// What stands in quotes here, up to the first quote for which `ends` holds, given what follows it; an unbalanced
-    /// quote takes the rest of the line.
+    /// quote takes the rest of the line, but for a quote that stands last.
     pub(super) fn quoted_until(&mut self, ends: impl Fn(&[u8]) -> bool) -> Option<Value<'a>> {
         let rest = self.rest();
         let inner = rest.strip_prefix('"')?.as_bytes();
@@ -72,7 +72,10 @@ impl<'a> Cutter<'a> {
             |at: usize| !is_escaped(inner, at) && ends(inner.get(at + 1..).unwrap_or_default());
         match first_where(b'"', inner, is_end) {
             Some(end) => self.take(1, end, end + 3, true),
-            None => self.take(1, inner.len(), rest.len(), true),
+            None => {
+                let inner = inner.strip_suffix(b"\"").unwrap_or(inner);
+                self.take(1, inner.len(), rest.len(), true)
+            }
         }
     }
 

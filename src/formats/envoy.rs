@@ -92,7 +92,8 @@ impl LineFormat for Envoy {
                 false => behind.starts_with(b" \""),
             });
             let value = value.ok_or(SkipReason::Malformed)?;
-            if index == 0 && is_torn(value.text) {
+            let is_cut = last && line.as_bytes().get(value.at + value.text.len()) != Some(&b'"');
+            if is_cut || index == 0 && is_torn(value.text) {
                 return Err(SkipReason::Malformed);
             }
             set(slot, &value);
@@ -101,7 +102,7 @@ impl LineFormat for Envoy {
             .take(VALUES_MAX)
             .enumerate()
         {
-            let is_peer = index == 3 && parse_hop(value.text).is_some();
+            let is_peer = index == 3 && parse_hop(value.text).is_some() && has_port(value.text);
             set(if is_peer { Slot::Remote } else { Slot::Other }, &value);
         }
         fields.finish()
@@ -115,6 +116,15 @@ fn begin(before: &str) -> Result<usize, SkipReason> {
     }
     let bracket = memrchr(b'[', before.as_bytes()).filter(|_| !before.contains('"'));
     bracket.map(|at| at + 1).ok_or(SkipReason::Malformed)
+}
+
+/// True for `192.0.2.1:443` and `[2001:db8::1]:443`: an address without its port is the beginning of one.
+fn has_port(node: &str) -> bool {
+    let split = node.rsplit_once(':');
+    split.is_some_and(|(address, port)| {
+        let is_whole = address.ends_with(']') || !address.contains(':');
+        is_whole && !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit())
+    })
 }
 
 /// True when another line begins in what should be addresses.

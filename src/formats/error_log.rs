@@ -42,6 +42,9 @@ impl LineFormat for ErrorLog {
     }
 }
 
+/// nginx cuts its lines at 2,048 bytes with their end (`NGX_MAX_ERROR_STR`).
+const NGINX_BYTES_MAX: usize = 2_047;
+
 /// What stands before the client.
 static CLIENT: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(", client: "));
 
@@ -99,6 +102,12 @@ impl<'a> Note<'_, 'a> {
             return Some((Some(first_word(message)), ""));
         };
         let (first, mut rest) = (first_word(named), named);
+        // The server follows the client in every whole line, and what nginx cut may have quoted somebody else's name.
+        let behind_first = named.get(first.len()..).unwrap_or_default();
+        let is_whole = behind_first.starts_with(", server: ");
+        if !is_whole || self.line.len() >= NGINX_BYTES_MAX {
+            return Some((None, named));
+        }
         while let Some(other) = behind(rest) {
             if first_word(other) != first {
                 return Some((None, named));
@@ -126,7 +135,11 @@ impl<'a> Note<'_, 'a> {
     fn nginx_value(&mut self, slot: Option<Slot>, value: &'a str) {
         if let Some(slot) = slot {
             let value = value.trim_end();
-            self.set(slot, Some(value.strip_suffix('"').unwrap_or(value)));
+            let value = match slot {
+                Slot::Host => value.split('"').next().unwrap_or(value),
+                _ => value.strip_suffix('"').unwrap_or(value),
+            };
+            self.set(slot, Some(value));
         }
     }
 

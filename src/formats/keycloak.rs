@@ -192,8 +192,11 @@ fn pairs(text: &str) -> impl Iterator<Item = Pair<'_>> {
         let equals = first(b'=', rest.as_bytes())?;
         let (text, after) = rest.split_at_checked(equals + 1)?;
         let (value, behind) = match after.strip_prefix('"') {
-            Some(inner) => split_at(inner, "\", ").unwrap_or((inner.trim_end_matches('"'), "")),
-            None => split_at(after, ", ").unwrap_or((after, "")),
+            // A value that does not end was cut, and is not what it was.
+            Some(inner) => split_at(inner, "\", ")
+                .or_else(|| inner.trim_end().strip_suffix('"').map(|inner| (inner, "")))
+                .unwrap_or((inner.get(..0)?, "")),
+            None => split_at(after, ", ").unwrap_or((after.trim_end_matches([',', ' ']), "")),
         };
         rest = behind;
         let name = text.get(..equals)?.trim_ascii();

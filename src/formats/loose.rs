@@ -133,7 +133,12 @@ impl<'a> Loose<'_, 'a> {
                 (1, 0, false) => Slot::Bytes,
                 (_, 0, true) => Slot::Referer,
                 (_, 1, true) => Slot::UserAgent,
-                _ if !self.0.has_chain() && is_address_list(value.text) => Slot::Chain,
+                _ if !self.0.has_chain()
+                    && is_whole(line, value)
+                    && is_address_list(value.text) =>
+                {
+                    Slot::Chain
+                }
                 _ => Slot::Other,
             };
             bare += u8::from(!value.quoted || slot == Slot::Status);
@@ -142,6 +147,12 @@ impl<'a> Loose<'_, 'a> {
             at = value.end;
         }
     }
+}
+
+/// False for what stands behind a quote that does not end: it was cut, and another address is left.
+fn is_whole(line: &str, value: Part<'_>) -> bool {
+    let end = value.start + 1 + value.text.len();
+    !value.quoted || line.as_bytes().get(end) == Some(&b'"')
 }
 
 /// True for a forwarding header. An address with a port is an upstream's.

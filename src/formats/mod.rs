@@ -252,7 +252,10 @@ impl Parser {
         written: Option<Time>,
         event: &mut AccessEvent<'a>,
     ) -> Result<(), SkipReason> {
-        let line = line.strip_prefix(MARK).unwrap_or(line);
+        let line = match line.as_bytes() {
+            [0 | 0xef, ..] => begin_of(line),
+            _ => line,
+        };
         let parsed = self.format.parse(line, event);
         event.unvouched = self.unvouched;
         // Nearly every line.
@@ -313,6 +316,12 @@ impl Format {
     fn parser(&self, fields: &FieldMap) -> Parser {
         Parser::new(self.name, (self.open)(fields))
     }
+}
+
+/// A line without what was before it when it was written: a mark, or the zeros that a crash leaves.
+#[cold]
+fn begin_of(line: &str) -> &str {
+    line.trim_start_matches(['\0', MARK])
 }
 
 /// What is left of a line that no format reads, where a token may stand in it. Its time is what a wrapper says, else

@@ -254,7 +254,20 @@ fn natural(name: &str) -> Meaning {
     known
         .or_else(|| in_words(name).and_then(|words| look_up(fold(&words, &mut buffer)?)))
         .or_else(|| inside(name))
+        .or_else(|| typed(name))
         .unwrap_or(Meaning::OTHER)
+}
+
+/// `clientIP_s`: Azure's tables name the type of what they keep, text or a number, behind the name. What a token is about
+/// is not looked for there either.
+#[cold]
+fn typed(name: &str) -> Option<Meaning> {
+    let name = name
+        .strip_suffix("_s")
+        .or_else(|| name.strip_suffix("_d"))?;
+    let Meaning { slot, .. } = natural(name);
+    let is_told = !matches!(slot, Slot::Other | Slot::Claim(_) | Slot::Hash);
+    is_told.then_some(Meaning { slot, rank: 0 })
 }
 
 /// What a member of somebody's object of a request means. What a token is about is not looked for there: applications
@@ -366,6 +379,8 @@ mod tests {
         assert_eq!(natural("request_User-Agent").slot, Slot::UserAgent);
         assert_eq!(natural("remoteAddr").slot, Slot::Remote);
         assert_eq!(natural("httpRequest.userAgent").slot, Slot::UserAgent);
+        assert_eq!(natural("clientIP_s").slot, Slot::Client);
+        assert_eq!(natural("httpStatus_d").slot, Slot::Status);
         assert_eq!(natural("originAuthorized").slot, Slot::Other);
         assert_eq!(natural("sent_http_authorization").slot, Slot::Other);
     }

@@ -235,11 +235,12 @@ pub(super) fn is_between_elements(text: &str) -> bool {
     text.contains(',') && text.bytes().all(|byte| matches!(byte, b'"' | b',' | b' '))
 }
 
-/// The status, or 0.
+/// The status, or 0: what has not three digits is none (RFC 9110, section 15), and may be what is left of one.
 pub(super) fn status(text: &str) -> u16 {
     number(text)
         .or_else(|| status_among(text))
         .and_then(|status| u16::try_from(status).ok())
+        .filter(|status| (100..1000).contains(status))
         .unwrap_or(0)
 }
 

@@ -31,6 +31,9 @@ pub(super) fn read(text: &str) -> Option<(Time, Stamp)> {
             with_slashes(date, rest)
         }
         [_, _, b':', ..] => time_only(bytes),
+        [d1, d2, b'-', m1, m2, m3, b'-', rest @ ..] => {
+            behind_month([*d1, *d2], month_of([*m1, *m2, *m3])?, rest) // as BIND and Tomcat write it
+        }
         [b'A'..=b'Z', _, _, b',', b' ', rest @ ..] => imf_fixdate(rest),
         [b'A'..=b'Z', _, _, b' ', month, ..] if month.is_ascii_uppercase() => {
             ctime(bytes.get(4..)?)
@@ -221,9 +224,10 @@ fn rfc3339(bytes: &[u8]) -> Option<(Time, Stamp)> {
     let [b'-', b'-', b'T' | b't' | b' ', b':', b':'] = separators else {
         return None;
     };
-    let digits = |places: [usize; 8]| pairs(places.map(|at| head[at]));
-    let [century, year, month, day] = digits([0, 1, 2, 3, 5, 6, 8, 9])?;
-    let [hour, minute, second, _] = digits([11, 12, 14, 15, 17, 18, 18, 18])?;
+    let [y1, y2, y3, y4, _, m1, m2, _, d1, d2, ..] = *head;
+    let [.., h1, h2, _, i1, i2, _, s1, s2] = *head;
+    let [century, year, month, day] = pairs([y1, y2, y3, y4, m1, m2, d1, d2])?;
+    let [hour, minute, second, _] = pairs([h1, h2, i1, i2, s1, s2, b'0', b'0'])?;
     let date = (century * 100 + year, month, day);
     let clock = (hour, minute, second);
     let (ms, rest) = match rest {
@@ -235,26 +239,43 @@ fn rfc3339(bytes: &[u8]) -> Option<(Time, Stamp)> {
         _ => Stamp::Whole,
     };
     let zone_s = match rest {
-        [] | [b'Z' | b'z'] => 0,
-        [sign, h1, h2, b':', m1, m2] | [sign, h1, h2, m1, m2] => {
+        [] | [b'Z' | b'z'] | [b'+' | b'-', b'0', b'0', b':', b'0', b'0'] => 0,
+        [sign @ (b'+' | b'-'), h1, h2, b':', m1, m2] | [sign @ (b'+' | b'-'), h1, h2, m1, m2] => {
             zone(*sign, two(*h1, *h2)?, two(*m1, *m2)?)?
         }
-        [sign, h1, h2] => zone(*sign, two(*h1, *h2)?, 0)?,
-        _ => return None,
+        [sign @ (b'+' | b'-'), h1, h2] => zone(*sign, two(*h1, *h2)?, 0)?,
+        _ => zone_apart(rest)?,
     };
     moment(date, clock, ms, zone_s).map(|time| (time, stamp))
 }
 
-/// Seconds, milliseconds, microseconds or nanoseconds since the epoch, told apart by size: every unit covers the years
-/// 1973 to 5138 as long as the next smaller one does not.
+/// ` +0200`, ` UTC`, ` +0200 CEST`: a zone that stands apart, perhaps with its name, as Go and others print it.
+#[cold]
+fn zone_apart(bytes: &[u8]) -> Option<i64> {
+    let mut words = bytes.trim_ascii_start().split(|byte| *byte == b' ');
+    let zone_s = match words.next()? {
+        b"UTC" | b"GMT" | b"Z" => 0,
+        [sign, h1, h2, b':', m1, m2] | [sign, h1, h2, m1, m2] => {
+            zone(*sign, two(*h1, *h2)?, two(*m1, *m2)?)?
+        }
+        _ => return None,
+    };
+    let is_name = |word: &[u8]| !word.is_empty() && word.iter().all(u8::is_ascii_uppercase);
+    let is_end = words.next().is_none_or(is_name) && words.next().is_none();
+    is_end.then_some(zone_s)
+}
+
+/// Seconds, milliseconds, microseconds or nanoseconds since the epoch, told apart by size: each unit covers the years
+/// 2001 to 5138. No log that we read is older, and what is left of a number that was cut is none.
 fn epoch(text: &str) -> Option<Time> {
     let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
-    if whole.len() > 19 || !whole.bytes().all(|b| b.is_ascii_digit()) {
+    let is_digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    if whole.len() > 19 || !is_digits(whole) || !is_digits(fraction) {
         return epoch_float(text);
     }
     let count: i64 = whole.parse().ok()?;
     let ms = match count {
-        0..=99_999_999_999 => {
+        1_000_000_000..=99_999_999_999 => {
             let (ms, rest) = match fraction.as_bytes() {
                 [] => (0, &[][..]),
                 digits => match fraction_ms(digits) {
@@ -267,9 +288,10 @@ fn epoch(text: &str) -> Option<Time> {
             }
             count * 1000 + ms
         }
-        100_000_000_000..=99_999_999_999_999 => count,
-        100_000_000_000_000..=99_999_999_999_999_999 => count / 1000,
-        _ => count / 1_000_000,
+        1_000_000_000_000..=99_999_999_999_999 => count,
+        1_000_000_000_000_000..=99_999_999_999_999_999 => count / 1000,
+        1_000_000_000_000_000_000.. => count / 1_000_000,
+        _ => return None,
     };
     Time::from_ms(ms)
 }
@@ -278,10 +300,10 @@ fn epoch(text: &str) -> Option<Time> {
 fn epoch_float(text: &str) -> Option<Time> {
     let count: f64 = text.parse().ok()?;
     let ms = match count {
-        0.0..1e11 => count * 1e3,
-        1e11..1e14 => count,
-        1e14..1e17 => count / 1e3,
-        1e17..1e19 => count / 1e6,
+        1e9..1e11 => count * 1e3,
+        1e12..1e14 => count,
+        1e15..1e17 => count / 1e3,
+        1e18..1e19 => count / 1e6,
         _ => return None,
     };
     Time::from_ms(ms as i64)
@@ -431,6 +453,13 @@ mod tests {
             "2026-05-04T12:11:12+02:00",
             "2026-05-04T12:11:12+0200",
             "2026-05-04t08:11:12.000000000-02",
+            "2026-05-04 10:11:12.000000 +0000 UTC",
+            "2026-05-04 12:11:12 +0200 CEST",
+            "2026-05-04 12:11:12.000 +02:00",
+            "2026-05-04T10:11:12UTC",
+            "2026/05/04 10:11:12 GMT",
+            "04-May-2026 10:11:12.000 +0000",
+            "04-May-2026 10:11:12",
             "2026-05-04T10:10:72Z".replace("10:72", "11:12").as_str(),
             "1777889472",
             "1777889472.000",
@@ -491,6 +520,14 @@ mod tests {
             "99999999999999999999",
             "2025-01-01T00:00:00Zx",
             "1777889472.x",
+            "2026-05-04 10:11:12 CEST",
+            "2026-05-04 10:11:12 +0200 a b",
+            "0",
+            "2",
+            "177788947",    // what is left of seconds
+            "177788947234", // of milliseconds
+            "177788947234500.5e3",
+            "1.7e8",
         ] {
             assert_eq!(parse(text), None, "{text}");
         }

@@ -122,6 +122,7 @@ pub(super) const FIELDS: &[(&str, Slot, u8)] = &[
     ("cs_host", Slot::Host, 1), // CloudFront: its own name
     ("x_host_header", Slot::Host, 2),
     ("domainname", Slot::Host, 2),
+    ("httphost", Slot::Host, 2),
     ("http_request_referrer", Slot::Referer, 2),
     ("httprequest_referer", Slot::Referer, 2),
     ("cs_referer", Slot::Referer, 2),
@@ -161,6 +162,7 @@ pub(super) const FIELDS: &[(&str, Slot, u8)] = &[
     ("originstatus", Slot::Status, 0),
     ("http_response_status_code", Slot::Status, 2),
     ("http_status", Slot::Status, 1),
+    ("httpstatuscode", Slot::Status, 2), // Cloudflare Gateway
     ("httprequest_status", Slot::Status, 2),
     ("sc_status", Slot::Status, 2),
     ("body_bytes_sent", Slot::Bytes, 2),

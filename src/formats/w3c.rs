@@ -152,7 +152,7 @@ impl LineFormat for W3c {
         let dated = columns.iter().any(|c| c.meaning.slot == Slot::Date);
         // One quote that does not end is enough: the others are looked for in vain.
         let (mut at, mut unbalanced) = (0, false);
-        for column in columns.iter() {
+        for (index, column) in columns.iter().enumerate() {
             let Some(rest) = line.get(at..).filter(|rest| !rest.is_empty()) else {
                 break;
             };
@@ -163,6 +163,10 @@ impl LineFormat for W3c {
                     bare(rest, separator)
                 }
             };
+            let is_cut = at + used >= line.len() && index + 1 < columns.len();
+            if is_cut && names_somebody(column.meaning.slot) {
+                break; // somebody else, perhaps
+            }
             let value = match (column.escaped, tabs) {
                 (true, true) => percent_decoded(raw),
                 (true, false) => plus_decoded(raw),
@@ -203,6 +207,21 @@ impl LineFormat for W3c {
     fn has_directives(&self) -> bool {
         true
     }
+}
+
+/// True for what means somebody or something else when its end is missing.
+fn names_somebody(slot: Slot) -> bool {
+    matches!(
+        slot,
+        Slot::Remote
+            | Slot::Client
+            | Slot::Peer
+            | Slot::Chain
+            | Slot::Host
+            | Slot::User
+            | Slot::Claim(_)
+            | Slot::Hash
+    )
 }
 
 /// A value in quotes, which the draft allows and IIS does not use, and how long it is with them.

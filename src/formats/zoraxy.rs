@@ -11,7 +11,7 @@
 use super::fields::Fields;
 use super::names::{Meaning, Slot};
 use super::search::first_where;
-use super::{Format, LineFormat};
+use super::{Format, LineFormat, text};
 use crate::domain::event::AccessEvent;
 use crate::domain::line::SkipReason;
 use memchr::memmem::Finder;
@@ -52,9 +52,15 @@ impl LineFormat for Zoraxy {
         set(Slot::Time, time);
         // Three words from the end: method, target, status.
         let mut words = labels.rsplitn(4, ' ');
-        for slot in [Slot::Status, Slot::Target, Slot::Method] {
-            set(slot, words.next().ok_or(SkipReason::Malformed)?);
+        let mut word = || words.next().ok_or(SkipReason::Malformed);
+        let (status, target, method) = (word()?, word()?, word()?);
+        // Of a line that was cut the last words are others.
+        if text::status(status) == 0 || !method.bytes().all(|byte| byte.is_ascii_uppercase()) {
+            return Err(SkipReason::Malformed);
         }
+        set(Slot::Status, status);
+        set(Slot::Target, target);
+        set(Slot::Method, method);
         let mut rest = words.next().and_then(|rest| rest.strip_suffix(']'));
         for (label, slot) in &*LABELS {
             let behind = rest.and_then(|rest| behind(label, rest));
