@@ -102,11 +102,12 @@ impl<'a> Note<'_, 'a> {
             return Some((Some(first_word(message)), ""));
         };
         let (first, mut rest) = (first_word(named), named);
-        // The server follows the client in every whole line, and what nginx cut may have quoted somebody else's name.
+        // The server stands behind the client in every whole line, and what nginx cut may name whom a client made up.
         let behind_first = named.get(first.len()..).unwrap_or_default();
-        let is_whole = behind_first.starts_with(", server: ");
+        let [(server, _), ..] = &*NGINX;
+        let is_whole = server.find(behind_first.as_bytes()).is_some();
         if !is_whole || self.line.len() >= NGINX_BYTES_MAX {
-            return Some((None, named));
+            return Some((None, ""));
         }
         while let Some(other) = behind(rest) {
             if first_word(other) != first {
