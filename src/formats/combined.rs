@@ -139,7 +139,12 @@ impl<'e, 'a> Cut<'e, 'a> {
         let end = memchr_iter(b'"', bytes)
             .find(ends)
             .ok_or(SkipReason::Malformed)?;
-        self.set(Slot::Request, self.at, rest.get(..end).unwrap_or_default());
+        let request = rest.get(..end).unwrap_or_default();
+        // The line was cut in its request, and another one, with somebody else's answer, was written behind it.
+        if time_bracket(request).is_some() {
+            return Err(SkipReason::Malformed);
+        }
+        self.set(Slot::Request, self.at, request);
         self.at += end + 1;
         Ok(())
     }

@@ -191,6 +191,11 @@ impl<'e, 'a> Fields<'e, 'a> {
         self.event.chain.is_some()
     }
 
+    /// True when the gateway said who the client is.
+    pub(super) fn has_client(&self) -> bool {
+        self.event.client.is_some()
+    }
+
     /// Takes a forwarding header. Of one that was sent more than once, JSON has an array: one chain (RFC 9110, section
     /// 5.3).
     fn set_chain(&mut self, at: usize, value: Cow<'a, str>) {

@@ -105,6 +105,9 @@ impl Haproxy {
             cut.spaces();
         }
         let request = cut.quoted_to_last();
+        if request.is_some_and(|request| time_bracket(request.text).is_some()) {
+            return Err(SkipReason::Malformed); // two lines, torn
+        }
         if let Some(request) = request.filter(|request| !request.text.starts_with("<BADREQ>")) {
             set_request(&mut fields, &request);
         }

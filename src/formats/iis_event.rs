@@ -35,6 +35,9 @@ static PROVIDER: LazyLock<Finder<'static>> =
 /// What stands before a field's name.
 static OPENING: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("<Data Name="));
 
+/// What stands behind the last value; whatever follows it is another event.
+const ENDING: &str = "</Data></EventData>";
+
 /// More than IIS can log.
 const FIELDS_MAX: usize = 64;
 
@@ -112,6 +115,7 @@ impl<'r, 'a> Data<'r, 'a> {
         let rest = self.line.get(self.at..)?;
         let (head, meaning) = match self.recall.next(rest) {
             Some(named) => (rest.get(..named.text.len())?, Some(named.meaning)),
+            None if rest.starts_with(ENDING) => return None,
             None => {
                 let name = OPENING.find(rest.as_bytes())? + OPENING.needle().len();
                 let end = name + first(b'>', rest.as_bytes().get(name..)?)?;

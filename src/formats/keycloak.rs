@@ -111,14 +111,21 @@ impl Keycloak {
         fields.set(Meaning::of(Slot::Time), || "time".into(), 0, time.into());
         let mut recall = self.pairs.recall();
         let pairs = || pairs(line.get(start..).unwrap_or_default());
-        for Pair { text, name, value } in pairs() {
+        for (index, Pair { text, name, value }) in pairs().enumerate() {
+            // Another event was written behind a line that was cut.
+            if index > 0 && (name == "type" || name.ends_with(" type")) {
+                break;
+            }
             let at = value.as_ptr() as usize - line.as_ptr() as usize;
             let known = match recall.next(text) {
                 Some(named) => Some(named.meaning),
                 None => recall.meaning(name),
             };
             let meaning = known.unwrap_or_else(|| meaning(name));
-            fields.set(meaning, || name.into(), at, value.into());
+            // What somebody called himself stands behind his address, and had no quotes round it once.
+            if meaning.slot != Slot::Client || !fields.has_client() {
+                fields.set(meaning, || name.into(), at, value.into());
+            }
         }
         DIALECT.finish(&mut fields)?;
         self.pairs

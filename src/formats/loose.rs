@@ -55,7 +55,8 @@ impl LineFormat for Anything {
         let time = time_in_brackets(line).or_else(|| time_in_words(line));
         let from = time.map_or(0, |time| time.end);
         let request = request(line, from).ok_or(SkipReason::Malformed)?;
-        if line.get(request.end..).and_then(time_in_brackets).is_some() {
+        let behind = line.get(request.end..).unwrap_or_default();
+        if time_in_brackets(behind).is_some() || holds_request(request.text) {
             return Err(SkipReason::Malformed); // two lines, torn
         }
         let mut loose = Loose(Fields::new(line, event));
@@ -147,6 +148,13 @@ impl<'a> Loose<'_, 'a> {
             at = value.end;
         }
     }
+}
+
+/// True where another time and another request stand in what should be one.
+fn holds_request(text: &str) -> bool {
+    let time = time_in_brackets(text);
+    let behind = time.and_then(|time| text.get(time.end..));
+    behind.is_some_and(|behind| behind.trim_start().starts_with('"'))
 }
 
 /// False for what stands behind a quote that does not end: it was cut, and another address is left.

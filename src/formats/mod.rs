@@ -99,6 +99,9 @@ pub const ALL: &[&Format] = &[
 /// What editors of Windows put before the first line of a file (a byte order mark).
 const MARK: char = '\u{feff}';
 
+/// That, and the zeros that a crash leaves.
+const BEFORE_LINES: [char; 2] = ['\0', MARK];
+
 /// One kind of log.
 pub struct Format {
     /// Its name in `--format`, configuration and reports.
@@ -252,10 +255,7 @@ impl Parser {
         written: Option<Time>,
         event: &mut AccessEvent<'a>,
     ) -> Result<(), SkipReason> {
-        let line = match line.as_bytes() {
-            [0 | 0xef, ..] => begin_of(line),
-            _ => line,
-        };
+        let line = line.trim_start_matches(BEFORE_LINES);
         let parsed = self.format.parse(line, event);
         event.unvouched = self.unvouched;
         // Nearly every line.
@@ -316,12 +316,6 @@ impl Format {
     fn parser(&self, fields: &FieldMap) -> Parser {
         Parser::new(self.name, (self.open)(fields))
     }
-}
-
-/// A line without what was before it when it was written: a mark, or the zeros that a crash leaves.
-#[cold]
-fn begin_of(line: &str) -> &str {
-    line.trim_start_matches(['\0', MARK])
 }
 
 /// What is left of a line that no format reads, where a token may stand in it. Its time is what a wrapper says, else

@@ -258,8 +258,8 @@ fn natural(name: &str) -> Meaning {
         .unwrap_or(Meaning::OTHER)
 }
 
-/// `clientIP_s`: Azure's tables name the type of what they keep, text or a number, behind the name. What a token is about
-/// is not looked for there either.
+/// `clientIP_s`: Azure's tables name the type of what they keep, text or a number, behind the name. What a token is
+/// about is not looked for there either.
 #[cold]
 fn typed(name: &str) -> Option<Meaning> {
     let name = name

@@ -26,13 +26,11 @@ pub(super) fn read(text: &str) -> Option<(Time, Stamp)> {
         [_, _, _, _, b'-', .., b']'] => rfc3339(without_zone_id(bytes)),
         [_, _, _, _, b'-', ..] => rfc3339(bytes),
         [_, _, _, _, _, _, _, _, b'T', ..] => basic(text),
-        [y1, y2, y3, y4, b'/', m1, m2, b'/', rest @ ..] => {
-            let date = [*y1, *y2, *y3, *y4, b'-', *m1, *m2, b'-'];
-            with_slashes(date, rest)
-        }
+        [_, _, _, _, b'/', ..] => with_slashes(bytes),
         [_, _, b':', ..] => time_only(bytes),
+        // As BIND and Tomcat write it.
         [d1, d2, b'-', m1, m2, m3, b'-', rest @ ..] => {
-            behind_month([*d1, *d2], month_of([*m1, *m2, *m3])?, rest) // as BIND and Tomcat write it
+            behind_month([*d1, *d2], month_of([*m1, *m2, *m3])?, rest)
         }
         [b'A'..=b'Z', _, _, b',', b' ', rest @ ..] => imf_fixdate(rest),
         [b'A'..=b'Z', _, _, b' ', month, ..] if month.is_ascii_uppercase() => {
@@ -44,13 +42,13 @@ pub(super) fn read(text: &str) -> Option<(Time, Stamp)> {
 }
 
 /// `2026/05/04 10:11:12`, as Go's and nginx's loggers write it.
-fn with_slashes(date: [u8; 8], rest: &[u8]) -> Option<(Time, Stamp)> {
+fn with_slashes(bytes: &[u8]) -> Option<(Time, Stamp)> {
     // As long as the longest stamp: a fraction of nine digits and a zone.
     let mut stamp = [0; 40];
-    let stamp = stamp.get_mut(..date.len() + rest.len())?;
-    let (begin, behind) = stamp.split_at_mut(date.len());
-    begin.copy_from_slice(&date);
-    behind.copy_from_slice(rest);
+    let stamp = stamp.get_mut(..bytes.len())?;
+    stamp.copy_from_slice(bytes);
+    let slashes = stamp.iter_mut().take(8).filter(|byte| **byte == b'/');
+    slashes.for_each(|byte| *byte = b'-');
     rfc3339(stamp)
 }
 
