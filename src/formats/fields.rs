@@ -137,8 +137,14 @@ impl<'e, 'a> Fields<'e, 'a> {
             return;
         }
         let Meaning { slot, rank } = meaning;
-        if slot == Slot::Other && !self.may_hold_token(at, &value) {
-            return; // most of what a line has
+        if slot == Slot::Other {
+            let holds_token = match &value {
+                Cow::Borrowed(text) => self.holds_jwt(at, text.len()),
+                Cow::Owned(text) => holds_token(text),
+            };
+            if !holds_token {
+                return; // most of what a line has
+            }
         }
         let (event, ranks) = (&mut *self.event, &mut self.ranks);
         match slot {
@@ -253,15 +259,6 @@ impl<'e, 'a> Fields<'e, 'a> {
             _ => &mut possession.certificate_sha256,
         };
         *place = Some(value);
-    }
-
-    /// True when a token may stand in a value that begins at `at`.
-    #[inline(always)]
-    fn may_hold_token(&mut self, at: usize, value: &Cow<'_, str>) -> bool {
-        match value {
-            Cow::Borrowed(text) => self.holds_jwt(at, text.len()),
-            Cow::Owned(text) => token_at(text.as_bytes()).is_some(),
-        }
     }
 
     /// True when a token begins in this part of the line. One pass over the line serves all fields, which come in its

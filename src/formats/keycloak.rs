@@ -79,9 +79,8 @@ struct Keycloak {
 }
 
 /// What gives its lines away, plain and in JSON.
-static MARKS: LazyLock<[Finder<'static>; 4]> = LazyLock::new(|| {
-    [" type=", "realmId=", r#""loggerName""#, r#""message""#].map(|mark| Finder::new(mark))
-});
+static MARKS: LazyLock<[Finder<'static>; 4]> =
+    LazyLock::new(|| [" type=", "realmId=", r#""loggerName""#, r#""message""#].map(Finder::new));
 
 impl LineFormat for Keycloak {
     fn parse<'a>(&self, line: &'a str, event: &mut AccessEvent<'a>) -> Result<(), SkipReason> {

@@ -59,9 +59,8 @@ const METHODS: [(&str, &str); 8] = [
 ];
 
 /// How the stages are written that end a request.
-static LAST_STAGES: LazyLock<[Finder<'static>; 2]> = LazyLock::new(|| {
-    [r#""stage":"ResponseComplete""#, r#""stage":"Panic""#].map(|stage| Finder::new(stage))
-});
+static LAST_STAGES: LazyLock<[Finder<'static>; 2]> =
+    LazyLock::new(|| [r#""stage":"ResponseComplete""#, r#""stage":"Panic""#].map(Finder::new));
 
 struct Audit(Arc<dyn LineFormat>);
 
