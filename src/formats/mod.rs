@@ -96,11 +96,8 @@ pub const ALL: &[&Format] = &[
     &loose::FORMAT,
 ];
 
-/// What editors of Windows put before the first line of a file (a byte order mark).
-const MARK: char = '\u{feff}';
-
-/// That, and the zeros that a crash leaves.
-const BEFORE_LINES: [char; 2] = ['\0', MARK];
+/// What stands before a line and is none of it: the zeros that a crash leaves, and a byte order mark.
+const BEFORE_LINES: [char; 2] = ['\0', '\u{feff}'];
 
 /// One kind of log.
 pub struct Format {
@@ -291,7 +288,7 @@ impl Parser {
 impl Parser {
     /// Hears a line that may describe those after it (`#Fields:` of W3C logs).
     pub fn follow(&mut self, line: &str) {
-        let line = line.strip_prefix(MARK).unwrap_or(line);
+        let line = line.trim_start_matches(BEFORE_LINES);
         if line.starts_with('#')
             && let Some(format) = self.format.after(line)
         {
@@ -337,7 +334,7 @@ pub fn note(line: &str, written: Option<Time>) -> Option<AccessEvent<'_>> {
 /// A better reason than "malformed" for lines that no format was meant to read.
 #[cold]
 fn explain(line: &str, reason: SkipReason) -> SkipReason {
-    let text = line.trim_matches(|c: char| c.is_whitespace() || c == '\0' || c == MARK);
+    let text = line.trim_matches(|c: char| c.is_whitespace() || BEFORE_LINES.contains(&c));
     let is_binary = |c: char| c == char::REPLACEMENT_CHARACTER || (c.is_control() && c != '\t');
     match reason {
         _ if text.is_empty() => SkipReason::Empty,
