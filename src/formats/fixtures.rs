@@ -225,15 +225,40 @@ fn names_and_aliases_are_one_each() {
 }
 
 #[test]
-fn a_json_line_gives_the_same_event_with_and_without_the_template() {
-    for log in logs("json") {
-        let text = read(&log);
-        let seasoned = Parser::named("json").unwrap();
-        for line in text.lines() {
-            let twice = [&seasoned, &seasoned].map(|parser| all_of(parser.parse(line)));
-            let fresh = all_of(Parser::named("json").unwrap().parse(line));
-            assert_eq!(twice, [fresh.clone(), fresh], "{line}");
+fn a_line_gives_the_same_event_whatever_line_was_learned_from() {
+    for format in ALL {
+        let text: String = logs(format.name).iter().map(|log| read(log)).collect();
+        let lines: Vec<&str> = text.lines().collect();
+        let fresh = |line: &&str| all_of(Parser::named(format.name).unwrap().parse(line));
+        let expected: Vec<_> = lines.iter().map(fresh).collect();
+        for teacher in lines.iter().take(TEACHERS_MAX) {
+            let seasoned = Parser::named(format.name).unwrap();
+            let _ = seasoned.parse(teacher);
+            for (line, expected) in lines.iter().zip(&expected) {
+                assert_eq!(
+                    &all_of(seasoned.parse(line)),
+                    expected,
+                    "{line} after {teacher}"
+                );
+            }
         }
+    }
+}
+
+/// Enough for lines of every kind in a log.
+const TEACHERS_MAX: usize = 24;
+
+#[test]
+fn what_a_crash_leaves_before_a_line_is_none_of_it() {
+    for line in [
+        r#"192.0.2.7 - - [04/May/2026:10:11:12 +0000] "GET /a HTTP/1.1" 200 5"#,
+        r#"{"time":"2026-05-04T10:11:12Z","remote_addr":"192.0.2.7","path":"/a","status":200}"#,
+    ] {
+        let dirty = format!("\0\0\0\u{feff}{line}");
+        let lines = [dirty.as_str()];
+        let parser = detect(&lines, &FieldMap::default()).unwrap().parser;
+        let event = parser.parse(&dirty).unwrap();
+        assert_eq!(event.client, "192.0.2.7".parse().ok(), "{line}");
     }
 }
 
