@@ -55,7 +55,7 @@ impl LineFormat for Zoraxy {
         let mut word = || words.next().ok_or(SkipReason::Malformed);
         let (status, target, method) = (word()?, word()?, word()?);
         // Of a line that was cut the last words are others.
-        if text::status(status) == 0 || !method.bytes().all(|byte| byte.is_ascii_uppercase()) {
+        if text::status(status) == 0 || !method.bytes().all(text::is_token_byte) {
             return Err(SkipReason::Malformed);
         }
         set(Slot::Status, status);
