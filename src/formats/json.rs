@@ -5,7 +5,8 @@
 //! Does not know: what names mean.
 //! Source: RFC 8259. Beyond it, because real logs have them: `\xHH` (nginx without `escape=json`), bare `-` and
 //! nothing at all as values (an unset variable outside quotes), several numbers as one (of several upstreams), control
-//! characters inside strings, lone surrogates (U+FFFD).
+//! characters inside strings, lone surrogates (U+FFFD). Of a line that ends within the object (a transport's limit) the
+//! members that are whole count, unless a missing one could say that what happened failed.
 //!
 //! **Why it is fast.** A log writes the same object again and again. The first line that parses leaves a
 //! [`Template`]: the text between its values. A line that has the same text in between is cut by comparing, without
@@ -14,7 +15,7 @@
 
 use super::fields::{Fields, Telling};
 use super::names::{FieldMap, Known, Meaning, Slot};
-use super::scan::{Name, Scalar, Sink, scan};
+use super::scan::{Extent, Name, Scalar, Sink, scan};
 use super::{Format, LineFormat};
 use crate::domain::event::{AccessEvent, EventKind};
 use crate::domain::line::SkipReason;
@@ -90,6 +91,11 @@ impl Dialect {
     fn gives_itself_away(&self, line: &str) -> bool {
         let has = |mark: &&str| memmem::find(line.as_bytes(), mark.as_bytes()).is_some();
         self.marks.is_empty() || self.marks.iter().any(|group| group.iter().all(has))
+    }
+
+    /// False where what is missing of a line would turn what happened into its opposite: that it failed.
+    fn can_be_cut(&self) -> bool {
+        self.kinds.is_empty() && !self.tells_failure
     }
 
     /// Completes the event, with what the dialect's words mean.
@@ -173,8 +179,12 @@ impl LineFormat for Json {
             known: self.template.get().map(|template| &template.known),
             fields: Fields::new(line, event),
         };
-        scan(line, &mut assign)?;
-        self.names.dialect.finish(&mut assign.fields)?;
+        let dialect = self.names.dialect;
+        if scan(line, &mut assign)? == Extent::Cut {
+            let read = dialect.can_be_cut() && dialect.finish(&mut assign.fields).is_ok();
+            return read.then_some(()).ok_or(SkipReason::Malformed);
+        }
+        dialect.finish(&mut assign.fields)?;
         if line.len() <= TAUGHT_BYTES_MAX {
             self.template
                 .get_or_init(|| Template::learn(line, &self.names));
@@ -189,12 +199,25 @@ struct Assign<'n, 'e, 'a> {
     fields: Fields<'e, 'a>,
 }
 
+impl Assign<'_, '_, '_> {
+    fn meaning(&self, name: &str) -> Meaning {
+        let known = self.known.and_then(|known| known.get(name));
+        known.copied().unwrap_or_else(|| self.names.meaning(name))
+    }
+}
+
 impl<'a> Sink<'a> for Assign<'_, '_, 'a> {
+    /// Where a token may stand, the beginning of it tells something; elsewhere it is another value.
+    fn cut(&mut self, name: Name<'_, 'a>, scalar: Scalar<'a>) {
+        let meaning = self.meaning(name.as_str());
+        let Ok(text) = scalar.text() else { return };
+        if matches!(meaning.slot, Slot::Header | Slot::Cookie | Slot::Other) {
+            self.fields.set(meaning, || name.to_cow(), scalar.at, text);
+        }
+    }
+
     fn value(&mut self, name: Name<'_, 'a>, scalar: Scalar<'a>) -> Result<(), SkipReason> {
-        let known = self.known.and_then(|known| known.get(name.as_str()));
-        let meaning = known
-            .copied()
-            .unwrap_or_else(|| self.names.meaning(name.as_str()));
+        let meaning = self.meaning(name.as_str());
         self.fields
             .set(meaning, || name.to_cow(), scalar.at, scalar.text()?);
         Ok(())

@@ -10,7 +10,7 @@
 use super::fields::Fields;
 use super::json::{Dialect, open_dialect};
 use super::names::{Meaning, Remembered, Slot};
-use super::scan::{Name, Scalar, Sink, scan};
+use super::scan::{Extent, Name, Scalar, Sink, scan};
 use super::search::{first, first_where};
 use super::{Format, LineFormat};
 use crate::domain::event::{AccessEvent, EventKind};
@@ -136,8 +136,8 @@ impl Keycloak {
 /// The same as the `message` of one of Quarkus's JSON lines.
 fn parse_logged<'a>(line: &'a str, event: &mut AccessEvent<'a>) -> Result<(), SkipReason> {
     let mut logged = Logged::default();
-    scan(line, &mut logged)?;
-    if !logged.message.contains("realmId=") {
+    let extent = scan(line, &mut logged)?;
+    if extent == Extent::Cut || !logged.message.contains("realmId=") {
         return Err(SkipReason::Malformed);
     }
     let mut fields = Fields::new(line, event);

@@ -18,6 +18,17 @@ const SCALARS_MAX: usize = 512;
 /// Takes scalars as they are found.
 pub(super) trait Sink<'a> {
     fn value(&mut self, name: Name<'_, 'a>, scalar: Scalar<'a>) -> Result<(), SkipReason>;
+
+    /// What there is of a string that does not end, the last of a line that was cut.
+    fn cut(&mut self, _name: Name<'_, 'a>, _scalar: Scalar<'a>) {}
+}
+
+/// How much of the object there is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Extent {
+    Whole,
+    /// The line ends within it. What stands before its end was taken.
+    Cut,
 }
 
 /// A member's name.
@@ -109,19 +120,25 @@ impl<'a> Scalar<'a> {
     }
 }
 
-/// Scans one line that is one object.
-pub(super) fn scan<'a>(line: &'a str, sink: &mut impl Sink<'a>) -> Result<(), SkipReason> {
+/// Scans one line that is one object, or the beginning of one.
+pub(super) fn scan<'a>(line: &'a str, sink: &mut impl Sink<'a>) -> Result<Extent, SkipReason> {
     let mut scanner = Scanner {
         line,
         at: 0,
         scalars: 0,
         path: String::new(),
+        is_cut: false,
     };
-    scanner.expect(b'{')?;
-    scanner.object(1, sink)?;
+    if !scanner.next_is(b'{') {
+        return Err(SkipReason::Malformed);
+    }
+    match scanner.object(1, sink) {
+        Err(_) if scanner.is_cut => return Ok(Extent::Cut),
+        read => read?,
+    }
     scanner.skip_space();
     match scanner.at == line.len() {
-        true => Ok(()),
+        true => Ok(Extent::Whole),
         false => Err(SkipReason::Malformed),
     }
 }
@@ -132,6 +149,8 @@ struct Scanner<'a> {
     scalars: usize,
     /// Names of the objects around, each with a dot behind it.
     path: String,
+    /// The line ended where more should follow.
+    is_cut: bool,
 }
 
 impl<'a> Scanner<'a> {
@@ -226,18 +245,41 @@ impl<'a> Scanner<'a> {
         if self.scalars > SCALARS_MAX {
             return Err(SkipReason::TooComplex);
         }
-        let scalar = if self.next_is(b'"') {
-            self.string()?
+        let is_string = self.next_is(b'"');
+        let read = if is_string {
+            self.string()
         } else {
-            self.bare()?
+            self.bare()
         };
         let name = name.map_or(Name::Built(&self.path), Name::InLine);
-        sink.value(name, scalar)
+        match read {
+            Ok(scalar) => sink.value(name, scalar),
+            Err(reason) => {
+                if is_string {
+                    sink.cut(name, self.rest_as_string());
+                }
+                Err(reason)
+            }
+        }
+    }
+
+    /// The rest of the line, as the beginning of a string.
+    fn rest_as_string(&self) -> Scalar<'a> {
+        let raw = self.line.get(self.at..).unwrap_or_default();
+        Scalar {
+            raw,
+            at: self.at,
+            quoted: true,
+            escaped: raw.contains('\\'),
+        }
     }
 
     fn string(&mut self) -> Result<Scalar<'a>, SkipReason> {
         let rest = self.line.get(self.at..).unwrap_or_default();
-        let (scalar, _) = Scalar::string(rest, self.at).ok_or(SkipReason::Malformed)?;
+        let Some((scalar, _)) = Scalar::string(rest, self.at) else {
+            self.is_cut = true;
+            return Err(SkipReason::Malformed);
+        };
         self.at += scalar.raw.len() + 1;
         Ok(scalar)
     }
@@ -246,6 +288,11 @@ impl<'a> Scanner<'a> {
         let rest = self.line.get(self.at..).unwrap_or_default();
         let (scalar, _) = Scalar::bare(rest, self.at).ok_or(SkipReason::Malformed)?;
         self.at += scalar.raw.len();
+        // A number that the line ends with may have had more digits.
+        self.is_cut = self.at == self.line.len();
+        if self.is_cut {
+            return Err(SkipReason::Malformed);
+        }
         Ok(scalar)
     }
 
@@ -264,6 +311,7 @@ impl<'a> Scanner<'a> {
         if self.next_is(byte) {
             Ok(())
         } else {
+            self.is_cut = self.at == self.line.len();
             Err(SkipReason::Malformed)
         }
     }
@@ -351,7 +399,10 @@ mod tests {
 
     fn ours(line: &str) -> Result<BTreeMap<String, String>, SkipReason> {
         let mut collect = Collect::default();
-        scan(line, &mut collect).map(|()| collect.0)
+        match scan(line, &mut collect)? {
+            Extent::Whole => Ok(collect.0),
+            Extent::Cut => Err(SkipReason::Malformed),
+        }
     }
 
     /// The same flattening over what serde_json read.
