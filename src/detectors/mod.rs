@@ -185,8 +185,10 @@ impl<'a> Look<'a> {
         let session = self.changed_session()?;
         let bound = session.bound_for(self.usage.context.address)?;
         let context = self.usage.context;
-        let own = session.bound().any(|visit| visit.key == self.key)
-            || session.waits_for(context, self.usage.event.time);
+        let seen = session.visit(self.key);
+        let since = seen.map_or(self.usage.event.time, |(_, visit)| visit.first);
+        let own =
+            session.bound().any(|visit| visit.key == self.key) || session.waits_for(context, since);
         (!own).then_some((session, bound))
     }
 }

@@ -6,6 +6,7 @@
 use super::health::Health;
 use super::learn::{Arrival, Lesson, Serving};
 use super::prepare::{self, Prepared};
+use super::standing::forgery;
 use super::{Engine, Observation};
 use crate::detectors::OriginCounts;
 use crate::domain::context::Context;
@@ -19,10 +20,10 @@ use crate::domain::token::{CredentialPlace, Token};
 use crate::domain::usage::TokenUse;
 use crate::sessions::device::one_device;
 use crate::sessions::habits::{Model, Seen};
-use crate::sessions::session::{Answer, Logout, Session};
+use crate::sessions::session::{Answer, ContextKey, Logout, Session};
 use crate::sessions::source::Origin;
 use crate::sessions::subject::Subject;
-use crate::sessions::{Stores, TokenEntry};
+use crate::sessions::{EarlyUse, Stores, TokenEntry};
 use std::sync::Arc;
 
 /// At most one sighting of a session in a context in this time: a fleet hears of moves, not of requests.
@@ -119,6 +120,7 @@ impl Engine {
         let asked = usage.event.kind == EventKind::Asked;
         self.note_token(entry, usage, believed);
         if !believed {
+            note_shown(entry, prepared.context_key, usage);
             self.record_refusal(prepared, usage);
             return;
         }
@@ -134,6 +136,10 @@ impl Engine {
             .stores
             .sessions
             .get_or_insert_with(token.session, new);
+        let shown = entry.shown.take();
+        if begins && let Some(shown) = shown.filter(|shown| shown.begins_session_at(time)) {
+            session.record(shown.key, &shown.context, shown.time);
+        }
         let (before, left) = (session.last_seen, session.current);
         let served = Serving::of(session, prepared.context_key);
         let index = session.record(prepared.context_key, &context, time);
@@ -293,6 +299,23 @@ impl Engine {
                     .copied()
             })
             .min()
+    }
+}
+
+/// Remembers who showed a token first, when the answer told nothing of it. A token that its issuer cannot have made is
+/// nobody's.
+fn note_shown(entry: &mut TokenEntry, key: ContextKey, usage: &TokenUse<'_>) {
+    let event = usage.event;
+    let tells_nothing = event.kind == EventKind::Request
+        && !event.refused()
+        && event.method.as_deref() != Some("OPTIONS");
+    let is_first = entry.shown.is_none() && !entry.accepted;
+    if is_first && tells_nothing && usage.place.presents() && !forgery(usage.token, entry.verdict) {
+        entry.shown = Some(Box::new(EarlyUse {
+            key,
+            context: Arc::clone(usage.context),
+            time: event.time,
+        }));
     }
 }
 

@@ -4,6 +4,7 @@
 //! In: [`Session`], a context. Out: whether it was there from the first moments, and whether its person still is.
 //! Does not know: what follows from it.
 
+use super::EarlyUse;
 use super::device::{apart, is_errands, is_persons, is_server, same_network, two_lines};
 use super::session::{ContextKey, Session, Visit};
 use crate::domain::context::Context;
@@ -201,6 +202,14 @@ impl Session {
             .all(|bound| is_server(&bound.context) && self.accompanies(bound))
             && is_persons(context)
             && time.apart_s(self.first_seen) <= COMPANION_S_MAX
+    }
+}
+
+impl EarlyUse {
+    /// True when a session that is let in for the first time at `time` began with this use: what is let in moments after
+    /// it may be the backend's part of one page.
+    pub fn begins_session_at(&self, time: Time) -> bool {
+        time.apart_s(self.time) <= COMPANION_S_MAX
     }
 }
 

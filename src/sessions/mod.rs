@@ -20,7 +20,7 @@ pub mod session;
 pub mod source;
 pub mod subject;
 
-use crate::domain::context::Prefix;
+use crate::domain::context::{Context, Prefix};
 use crate::domain::ids::{Digest, SessionId, SubjectId};
 use crate::domain::time::Time;
 use crate::domain::token::{Provenance, Token, Verdict};
@@ -93,6 +93,20 @@ pub struct TokenEntry {
     pub judged: Option<ContextKey>,
     /// Why that use may be believed.
     pub provenance: Provenance,
+    /// Who showed it before anybody was answered as the holder of a valid token is.
+    pub shown: Option<Box<EarlyUse>>,
+}
+
+/// A use that was neither let in nor refused: not found, moved, broken. Its holder is the first that is known of all
+/// the same, though it binds nothing.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct EarlyUse {
+    /// From which context.
+    pub key: ContextKey,
+    /// The same, to compare with.
+    pub context: Arc<Context>,
+    /// When.
+    pub time: Time,
 }
 
 /// A token stood where others can read it: a query, a path, a Referer.
@@ -119,6 +133,7 @@ impl TokenEntry {
             accepted: false,
             judged: None,
             provenance: Provenance::Claimed,
+            shown: None,
         }
     }
 }

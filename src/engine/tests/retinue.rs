@@ -47,6 +47,34 @@ fn a_backend_that_serves_people_may_join_a_session_late() {
     assert!(kit.engine.incidents().is_empty(), "{:?}", kit.rules());
 }
 
+#[test]
+fn a_person_whose_first_page_was_not_found_holds_the_session_that_a_backend_was_let_into() {
+    let mut kit = kit();
+    let token = token("early", "early", 0);
+    kit.line(0, LISBON, BROWSER, &token, 404);
+    kit.line(1, CLOUD, BACKEND, &token, 200);
+    for at_s in [180, 340] {
+        kit.line(at_s, LISBON, BROWSER, &token, 200);
+        kit.line(at_s + 1, CLOUD, BACKEND, &token, 200);
+    }
+    assert!(kit.engine.incidents().is_empty(), "{:?}", kit.rules());
+    // A thief is no holder for having asked first for what is not there.
+    kit.line(400, FAR, TOOL, &token, 200);
+    assert!(kit.found("tool_on_browser_session"), "{:?}", kit.rules());
+}
+
+#[test]
+fn whoever_tried_a_token_long_before_its_session_began_is_no_part_of_it() {
+    let mut kit = kit();
+    let token = token("early", "early", 0);
+    kit.line(0, CLOUD, BACKEND, &token, 404);
+    for at_s in [60, 120, 180] {
+        kit.line(at_s, LISBON, BROWSER, &token, 200);
+    }
+    kit.line(400, CLOUD, BACKEND, &token, 200);
+    assert!(kit.found("tool_on_browser_session"), "{:?}", kit.rules());
+}
+
 /// A large service, whose sessions mostly have no backend.
 fn crowd(kit: &mut Kit, people: i64) {
     for person in 0..people {
