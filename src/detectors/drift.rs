@@ -9,7 +9,9 @@
 use super::{Detector, Look};
 use crate::domain::context::{Client, ClientKind, Context, NetworkKind};
 use crate::domain::facts::{Fact, Facts};
-use crate::sessions::device::{apart, one_device, one_fleet, same_network, two_families};
+use crate::sessions::device::{
+    apart, is_persons, one_device, one_fleet, one_system, same_network, two_families,
+};
 
 pub(super) static DETECTOR: Detector = Detector {
     name: "drift",
@@ -21,6 +23,7 @@ pub(super) static DETECTOR: Detector = Detector {
         Fact::DriftHosting,
         Fact::DriftOutside,
         Fact::DriftClient,
+        Fact::DriftDevice,
         Fact::DriftClientDowngrade,
         Fact::DriftTool,
         Fact::DriftJa4,
@@ -87,10 +90,14 @@ fn differences(look: &Look<'_>, here: &Context, bound: &Context, facts: &mut Fac
 
 fn place_and_network(look: &Look<'_>, here: &Context, bound: &Context, facts: &mut Facts) {
     let (a, b) = (here.address.to_canonical(), bound.address.to_canonical());
-    facts.flag(
-        Fact::DriftPrefix,
-        a.is_ipv4() == b.is_ipv4() && here.prefix() != bound.prefix(),
-    );
+    let lines_differ = match a.is_ipv4() == b.is_ipv4() {
+        // A hop inside hands on what came from anywhere.
+        true if here.is_internal() && !bound.is_internal() => false,
+        true => here.prefix() != bound.prefix(),
+        // The two families of one line stand in one network.
+        false => same_network(here, bound) == Some(false),
+    };
+    facts.flag(Fact::DriftPrefix, lines_differ);
     let time = look.usage.event.time;
     let known =
         |test: &dyn Fn(&crate::sessions::subject::Subject) -> bool| look.subject.is_some_and(test);
@@ -146,6 +153,11 @@ fn program(look: &Look<'_>, here: &Context, bound: &Context, facts: &mut Facts) 
         return;
     }
     facts.flag(Fact::DriftClient, true);
+    let (a, b) = (here.address.to_canonical(), bound.address.to_canonical());
+    // Two programs behind one address are one person's all day: an emulated phone, a virtual machine.
+    let apart = a != b && a.is_ipv4() == b.is_ipv4();
+    let persons = is_persons(here) && is_persons(bound);
+    facts.flag(Fact::DriftDevice, apart && persons && !one_system(new, old));
     let by_hand = matches!(old.kind, ClientKind::Browser | ClientKind::App);
     facts.flag(Fact::DriftTool, by_hand && new.kind == ClientKind::Tool);
 }

@@ -46,6 +46,7 @@ fn measure(look: &Look<'_>, facts: &mut Facts) {
         .visits
         .iter()
         .filter(|visit| visit.accepted > 0 && !session.accompanies(visit))
+        .filter(|visit| !session.foreruns(visit, look.usage.context, time))
         .filter(|visit| !carried(session, look.usage.context, &visit.context))
         .filter_map(|visit| {
             let there = visit.context.reference_place()?;

@@ -53,10 +53,11 @@ facts! {
     DriftPlace "drift.place" Flag "the place differs from the session's binding by more than the error radii and 100 km";
     DriftCountry "drift.country" Flag "the country differs from the binding's";
     DriftNetwork "drift.network" Flag "the autonomous system differs from the binding's";
-    DriftPrefix "drift.prefix" Flag "the /24 or /64 differs from the binding's";
+    DriftPrefix "drift.prefix" Flag "the /24 or /64 differs from the binding's, or the network where one is IPv4 and the other IPv6";
     DriftHosting "drift.hosting" Flag "the network is a hosting network and the binding's is not";
     DriftOutside "drift.outside" Flag "the session belongs to addresses that are not routed, and this use comes from the Internet";
     DriftClient "drift.client" Flag "browser family or operating system differs from the binding's";
+    DriftDevice "drift.device" Flag "a browser or an app on a system that the binding's device cannot show, from another address of the same family";
     DriftClientDowngrade "drift.client_downgrade" Flag "same family and system, lower major version than the binding's";
     DriftTool "drift.tool" Flag "the binding is a browser or an app and this is a command line tool or a library";
     DriftJa4 "drift.ja4" Flag "the TLS fingerprint differs from the binding's at the same browser version";

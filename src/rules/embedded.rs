@@ -58,6 +58,7 @@ pub const ALL: &[(&str, &str)] = &[
     ("no_expiry", include_str!("../../rules/no_expiry.yml")),
     ("not_yet_valid_accepted", include_str!("../../rules/not_yet_valid_accepted.yml")),
     ("novel_everything", include_str!("../../rules/novel_everything.yml")),
+    ("other_device_nearby", include_str!("../../rules/other_device_nearby.yml")),
     ("overlap", include_str!("../../rules/overlap.yml")),
     ("raw_token_in_log", include_str!("../../rules/raw_token_in_log.yml")),
     ("refresh_reuse", include_str!("../../rules/refresh_reuse.yml")),

@@ -1,11 +1,14 @@
-//! Who belongs to a session beside its holder: a backend that acts for a person, the other line of a router, the next
-//! step of a build.
+//! Who belongs to a session beside its holder: a backend that acts for a person, an edge that hands its requests on,
+//! the other line of a router, the next step of a build.
 //!
 //! In: [`Session`], a context. Out: whether it was there from the first moments, and whether its person still is.
 //! Does not know: what follows from it.
 
 use super::EarlyUse;
-use super::device::{apart, is_errands, is_persons, is_server, same_network, two_lines};
+use super::device::{
+    apart, is_echo, is_errands, is_persons, is_server, may_be_edge, same_network, same_owner,
+    two_lines,
+};
 use super::session::{ContextKey, Session, Visit};
 use crate::domain::context::Context;
 use crate::domain::time::Time;
@@ -29,6 +32,10 @@ const ERRAND_S_MAX: f64 = 3600.0;
 /// How soon after a person's request the server calls that makes the page: a page that begins to come after
 /// 1.8 s is a poor one (web.dev, Time to First Byte).
 const ANSWER_S_MAX: f64 = 2.0;
+
+/// How soon the line of a request that two gateways write, an edge and the one behind it, comes after the other: each
+/// writes it when it is answered.
+const ECHO_S_MAX: f64 = 2.0;
 
 /// How long a page goes on being made, with as many calls as it takes: then gateways give it up (nginx:
 /// `proxy_read_timeout`).
@@ -150,6 +157,10 @@ impl Session {
             let served = age_s <= COMPANION_S_MAX || self.is_served_from(context);
             return served && self.attended(time);
         }
+        if may_be_edge(context) {
+            let early = age_s <= ECHO_S_MAX || self.is_echoed_from(context);
+            return early && self.is_no_holder(key) && self.echoes(context);
+        }
         age_s <= SECOND_LINE_S_MAX
             && self.is_no_holder(key)
             && self.bound().any(|bound| two_lines(&bound.context, context))
@@ -160,6 +171,24 @@ impl Session {
         let early = |visit: &&Visit| visit.accepted > 0 && self.began_beside(visit);
         let mut early = self.visits.iter().filter(early);
         early.any(|visit| one_backend(&visit.context, context))
+    }
+
+    /// True when a person's program is seen through a network of servers, too: an edge that hands requests on to a
+    /// gateway, both of which write them down.
+    fn echoes(&self, context: &Context) -> bool {
+        let mut visits = self.visits.iter().filter(|visit| visit.accepted > 0);
+        visits.any(|visit| is_echo(&visit.context, context))
+    }
+
+    /// True when a person's session was seen through this network from its first request.
+    fn is_echoed_from(&self, context: &Context) -> bool {
+        let mut edges = self.visits.iter().filter(|visit| self.began_as_echo(visit));
+        edges.any(|visit| same_owner(&visit.context, context))
+    }
+
+    /// True for an edge that was there from the start: by it its other addresses are known.
+    pub(super) fn began_as_echo(&self, visit: &Visit) -> bool {
+        visit.first.apart_s(self.first_seen) <= ECHO_S_MAX && self.echoes(&visit.context)
     }
 
     /// True for a server that was there from the start: by it the later addresses of a backend are known.
@@ -196,18 +225,25 @@ impl Session {
         self.visits.len() > 1 && self.current().is_some_and(is_server)
     }
 
+    /// True when an edge wrote the person's first request down before the gateway did.
+    pub fn foreruns(&self, edge: &Visit, person: &Context, time: Time) -> bool {
+        time.apart_s(self.first_seen) <= ECHO_S_MAX && is_echo(person, &edge.context)
+    }
+
     /// True when so far only a companion binds the session, and this is the browser or the app that it serves.
     pub fn waits_for(&self, context: &Context, time: Time) -> bool {
-        self.bound()
-            .all(|bound| is_server(&bound.context) && self.accompanies(bound))
-            && is_persons(context)
-            && time.apart_s(self.first_seen) <= COMPANION_S_MAX
+        let age_s = time.apart_s(self.first_seen);
+        let gives_way = |bound: &Visit| match is_server(&bound.context) {
+            true => age_s <= COMPANION_S_MAX && self.accompanies(bound),
+            false => self.foreruns(bound, context, time),
+        };
+        is_persons(context) && self.bound().all(gives_way)
     }
 }
 
 impl EarlyUse {
-    /// True when a session that is let in for the first time at `time` began with this use: what is let in moments after
-    /// it may be the backend's part of one page.
+    /// True when a session that is let in for the first time at `time` began with this use: what is let in moments
+    /// after it may be the backend's part of one page.
     pub fn begins_session_at(&self, time: Time) -> bool {
         time.apart_s(self.time) <= COMPANION_S_MAX
     }

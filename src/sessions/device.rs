@@ -88,20 +88,39 @@ pub fn one_program(a: &Client, b: &Client) -> bool {
         || stacks.contains(&ClientKind::App)
             && !stacks.contains(&ClientKind::Tool)
             && !stacks.contains(&ClientKind::Bot)
-            && (a.os == b.os || a.os.is_empty() || b.os.is_empty())
+            && (a.os == b.os || nameless_beside(a, b) || nameless_beside(b, a))
+}
+
+/// True for a program that names no system beside one that is a phone's or may be: the libraries of apps (okhttp,
+/// Dart) name none, and no browser of a desktop is an app's web view.
+fn nameless_beside(nameless: &Client, other: &Client) -> bool {
+    nameless.os.is_empty()
+        && (other.kind != ClientKind::Browser || matches!(&*other.os, "" | "iOS" | "Android"))
+}
+
+/// Systems that one device shows, whichever page of it asks: a phone or a tablet in desktop mode calls itself a
+/// computer of its maker's kind.
+/// Source: Apple, "Desktop-class browsing in Safari" (iPadOS 13); Chromium, "Request desktop site" (`X11; Linux`).
+const ONE_SYSTEM: [&[&str]; 2] = [
+    &["iOS", "Mac OS X", "WatchOS"],
+    &["Android", "Linux", "Ubuntu", "Chrome OS"],
+];
+
+/// True unless the two systems are known and no device shows both.
+pub fn one_system(a: &Client, b: &Client) -> bool {
+    let both = |systems: &&[&str]| [a, b].iter().all(|client| systems.contains(&&*client.os));
+    a.os.is_empty() || b.os.is_empty() || a.os == b.os || ONE_SYSTEM.iter().any(both)
 }
 
 /// Servers between which a token moves by design: the probes of one monitor, the regions of one program in one cloud,
 /// and the exits of whatever a person hides behind (Tor, a VPN that no table knows, a desktop in a cloud). None of them
 /// travels.
 pub fn one_fleet(a: &Context, b: &Context) -> bool {
-    let hosted = [a, b]
-        .iter()
-        .all(|end| end.network_kind() == NetworkKind::Hosting);
+    let servers = hosted(a) && hosted(b);
     let programs = a.client.as_ref().zip(b.client.as_ref());
     let same = programs.is_some_and(|(a, b)| a.same_program(b));
     let hidden = is_persons(a) || a.client_kind() == ClientKind::Bot;
-    hosted && same && (hidden || same_network(a, b) == Some(true)) || scripts(a, b)
+    servers && same && (hidden || same_network(a, b) == Some(true)) || scripts(a, b)
 }
 
 /// Two steps of one job: a build calls with curl here and with a library there, from wherever its cloud starts the next
@@ -112,7 +131,7 @@ fn scripts(a: &Context, b: &Context) -> bool {
 
 /// True for a program that runs by itself in a network of servers.
 pub fn is_errands(context: &Context) -> bool {
-    context.client_kind() == ClientKind::Tool && context.network_kind() == NetworkKind::Hosting
+    context.client_kind() == ClientKind::Tool && hosted(context)
 }
 
 /// True when a session that is in both contexts in turns is in two hands. Two programs behind one address are one
@@ -126,7 +145,9 @@ pub fn two_hands(a: &Context, b: &Context) -> bool {
 pub fn past_a_vpn(a: &Context, b: &Context) -> bool {
     let exits = [a, b].map(|end| end.network_kind() == NetworkKind::Vpn);
     let families = [a, b].map(|end| end.address.to_canonical().is_ipv4());
-    exits[0] != exits[1] && families[0] == families[1]
+    // A hop of one's own sees whatever comes, through the exit or past it.
+    let inside = a.is_internal() || b.is_internal();
+    exits[0] != exits[1] && families[0] == families[1] && !inside
 }
 
 /// Whether two contexts are in one network; `None` when that is unknown.
@@ -170,14 +191,44 @@ pub fn two_families(a: &Context, b: &Context) -> bool {
 
 /// The same program of one version and in one language, and neither end a server's.
 fn one_build(a: &Context, b: &Context) -> bool {
+    !hosted(a) && !hosted(b) && same_build(a, b)
+}
+
+/// The same program of one version and in one language.
+fn same_build(a: &Context, b: &Context) -> bool {
     let programs = a.client.as_ref().zip(b.client.as_ref());
     let languages = a.language.as_ref().zip(b.language.as_ref());
-    let hosted = [a, b]
-        .iter()
-        .any(|end| end.network_kind() == NetworkKind::Hosting);
-    !hosted
-        && programs.is_some_and(|(a, b)| one_program(a, b) && a.version == b.version)
+    programs.is_some_and(|(a, b)| one_program(a, b) && a.version == b.version)
         && languages.is_none_or(|(a, b)| a == b)
+}
+
+/// True in a network of servers.
+pub fn hosted(context: &Context) -> bool {
+    context.network_kind() == NetworkKind::Hosting
+}
+
+/// True where an edge can stand: in a network of servers, also one that exits of VPN services share.
+pub fn may_be_edge(context: &Context) -> bool {
+    matches!(
+        context.network_kind(),
+        NetworkKind::Hosting | NetworkKind::Vpn | NetworkKind::Relay
+    )
+}
+
+/// A person's requests as an edge hands them on: the very program, from where an edge can stand.
+pub fn is_echo(person: &Context, context: &Context) -> bool {
+    may_be_edge(context)
+        && !may_be_edge(person)
+        && is_persons(person)
+        && same_build(person, context)
+}
+
+/// True for two addresses of one organisation: large ones have several networks.
+pub fn same_owner(a: &Context, b: &Context) -> bool {
+    let networks = a.network.as_ref().zip(b.network.as_ref());
+    let named = networks
+        .is_some_and(|(a, b)| !a.organisation.is_empty() && a.organisation == b.organisation);
+    named || same_network(a, b) == Some(true)
 }
 
 /// The same place and program reached over the other address family.

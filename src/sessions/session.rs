@@ -321,7 +321,7 @@ impl Session {
             return self.visits.len() - 1;
         }
         // The place of the visit that matters least: neither bound, suspect nor current, no backend's
-        // that was there from the start, and seen longest ago.
+        // or edge's that was there from the start, and seen longest ago.
         let spare = (0..self.visits.len())
             .filter(|&index| {
                 let bound = self.binding.contains(&Some(index as u8));
@@ -329,7 +329,8 @@ impl Session {
             })
             .min_by_key(|&index| {
                 let visit = &self.visits[index];
-                (self.began_beside(visit), visit.accepted > 0, visit.last)
+                let began = self.began_beside(visit) || self.began_as_echo(visit);
+                (began, visit.accepted > 0, visit.last)
             })
             .unwrap_or(VISITS_MAX - 1);
         let mut switches = std::mem::take(&mut self.switches).into_vec();

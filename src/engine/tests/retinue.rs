@@ -64,6 +64,49 @@ fn a_person_whose_first_page_was_not_found_holds_the_session_that_a_backend_was_
 }
 
 #[test]
+fn an_edge_that_writes_down_what_its_gateway_does_too_is_nobody() {
+    for ends in [[LISBON, CLOUD], [CLOUD, LISBON]] {
+        let mut kit = kit();
+        let token = token("edge", "edge", 0);
+        for at_s in [0, 60, 120, 3600] {
+            for end in ends {
+                kit.line(at_s, end, BROWSER, &token, 200);
+            }
+        }
+        // Many more of its addresses.
+        for number in 0..12 {
+            let at_s = 3700 + 5 * number;
+            kit.line(at_s, LISBON, BROWSER, &token, 200);
+            kit.line(
+                at_s,
+                &format!("198.51.100.{}", 131 + number),
+                BROWSER,
+                &token,
+                200,
+            );
+        }
+        assert!(
+            kit.engine.incidents().is_empty(),
+            "{ends:?}: {:?}",
+            kit.rules()
+        );
+        kit.line(3800, CLOUD, TOOL, &token, 200);
+        assert!(kit.found("tool_on_browser_session"), "{:?}", kit.rules());
+    }
+}
+
+#[test]
+fn who_comes_to_a_cloud_later_than_an_edge_would_is_somebody() {
+    let mut kit = kit();
+    let token = token("edge", "edge", 0);
+    for at_s in [0, 60] {
+        kit.line(at_s, LISBON, BROWSER, &token, 200);
+    }
+    kit.line(61, CLOUD, BROWSER, &token, 200);
+    assert!(kit.found("browser_from_hosting"), "{:?}", kit.rules());
+}
+
+#[test]
 fn whoever_tried_a_token_long_before_its_session_began_is_no_part_of_it() {
     let mut kit = kit();
     let token = token("early", "early", 0);
