@@ -3,6 +3,7 @@
 //! In: [`Input`]s in one order. Out: what each adds to an [`Observation`]; incidents on demand.
 //! Does not know: files, clocks, threads, networks. The same inputs in the same order give the same outputs.
 
+pub mod ahead;
 mod asked;
 mod blame;
 mod bound;
@@ -305,7 +306,7 @@ impl Engine {
         credential: &Credential<'_>,
         out: &mut Observation,
     ) {
-        let Some(entry) = self.known_or_decoded(credential, out) else {
+        let Some(entry) = self.known_or_decoded(prepared, credential, out) else {
             return self.state.health.undecodable();
         };
         if let Some(context) = self.context(&entry, prepared) {

@@ -79,7 +79,7 @@ impl<'a> Archive<'a> {
             heed,
         };
         let workers = workers(self.options);
-        merge::merge(&streams, &self.set_up.front, workers, &mut pass);
+        merge::merge(&streams, &self.set_up.front, None, workers, &mut pass);
         pass.progress.finish();
         match advice::blind(&engine, &streams) {
             Some(error) => Err(error),

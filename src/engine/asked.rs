@@ -101,5 +101,6 @@ fn prepared<'a>(asked: &'a Presentation, source: &'a Source, text: &'a str) -> P
         context_key: ContextKey(asked.context_key),
         path: PathClass::default(),
         unread: None,
+        foretold: None,
     }
 }

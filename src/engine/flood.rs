@@ -52,6 +52,11 @@ impl Engine {
         waits
     }
 
+    /// True while so many forged tokens come that some may wait.
+    pub fn may_defer(&self) -> bool {
+        self.state.forged.count(self.state.newest) >= FORGED_EACH_MAX
+    }
+
     fn is_flooded(&self, prefix: Prefix, time: Time) -> bool {
         let all = self.state.forged.count(time);
         let each = match all {

@@ -160,6 +160,7 @@ impl Engine {
     /// `None` when nothing can be made of it.
     pub(super) fn known_or_decoded(
         &mut self,
+        prepared: &Prepared<'_>,
         credential: &Credential<'_>,
         out: &mut Observation,
     ) -> Option<TokenEntry> {
@@ -175,10 +176,15 @@ impl Engine {
                 .map(|entry| entry.clone()),
         };
         let anew = !self.settings.fast_path;
+        let foretold = prepared.foretold.as_ref().filter(|_| !anew);
+        let foretold = foretold.and_then(|foretold| foretold.of(digest, &self.issuers));
         let mut entry = match known {
             Some(entry) => entry,
             None => {
-                let mut token = decode(credential, &self.settings.key).ok()?;
+                let mut token = match foretold {
+                    Some((token, _)) => token.clone(),
+                    None => decode(credential, &self.settings.key).ok()?,
+                };
                 self.state.stores.commons.share(&mut token);
                 TokenEntry::new(Arc::new(token))
             }
@@ -187,7 +193,10 @@ impl Engine {
             entry.token = Arc::new(decode(credential, &self.settings.key).ok()?);
         }
         if stale(&entry, self.state.keys_version) || anew {
-            let verdict = judge(credential, &entry.token, &self.issuers);
+            let verdict = match foretold {
+                Some((_, verdict)) => verdict,
+                None => judge(credential, &entry.token, &self.issuers),
+            };
             if verdict != entry.verdict {
                 // What rules said of the token, they said of another verdict.
                 entry.judged = None;

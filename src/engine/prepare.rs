@@ -3,6 +3,7 @@
 //! In: [`RawLine`] and how its source is read. Out: [`Prepared`], or why there is no event.
 //! Does not know: anything about earlier lines.
 
+use super::ahead::Foretold;
 use super::paths::Paths;
 use crate::detectors::PathClass;
 use crate::domain::event::AccessEvent;
@@ -68,6 +69,8 @@ pub struct Prepared<'a> {
     pub path: PathClass,
     /// Why the line could not be read, though it shows a token: it counts as skipped all the same.
     pub unread: Option<SkipReason>,
+    /// What its first token is, where somebody looked ahead.
+    pub foretold: Option<Box<Foretold>>,
 }
 
 impl<'a> Prepared<'a> {
@@ -80,6 +83,7 @@ impl<'a> Prepared<'a> {
             context_key: ContextKey(0),
             path: PathClass::default(),
             unread: None,
+            foretold: None,
         }
     }
 }

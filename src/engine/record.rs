@@ -95,7 +95,7 @@ impl Engine {
                 }
                 continue;
             }
-            let Some(mut entry) = self.known_or_decoded(credential, out) else {
+            let Some(mut entry) = self.known_or_decoded(prepared, credential, out) else {
                 self.state.health.undecodable();
                 continue;
             };

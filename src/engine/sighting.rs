@@ -25,6 +25,7 @@ impl Engine {
         let source = Source(SIGHTING_SOURCE.into());
         let prepared = Prepared {
             unread: None,
+            foretold: None,
             line: RawLine {
                 source: &source,
                 offset_bytes: 0,

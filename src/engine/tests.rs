@@ -1,5 +1,6 @@
 //! The line as a whole: what it remembers, what it refuses to believe, what a fleet tells it.
 
+use super::ahead::Ahead;
 use super::paths::Paths;
 use super::prepare::{Front, Reading};
 use super::*;
@@ -13,6 +14,7 @@ use crate::tokens::mint::{mint, unsigned};
 use serde_json::{Value, json};
 use std::net::IpAddr;
 
+mod ahead;
 mod asked;
 mod counted;
 mod flood;
@@ -31,6 +33,9 @@ pub(super) struct Kit {
     front: Front,
     seen: Observation,
     offset_bytes: u64,
+    ahead: Option<Ahead>,
+    /// Lines whose token somebody had looked at ahead.
+    foretold: usize,
 }
 
 fn key() -> IdKey {
@@ -72,6 +77,8 @@ fn kit_of(settings: Settings, issuers: Issuers) -> Kit {
         },
         seen: Observation::default(),
         offset_bytes: 0,
+        ahead: None,
+        foretold: 0,
     }
 }
 
@@ -122,8 +129,12 @@ impl Kit {
             parser,
             trusted: TrustedProxies::default(),
         };
-        let prepared = self.front.chunk(&reading, chunk);
+        let mut prepared = self.front.chunk(&reading, chunk);
+        if let Some(ahead) = &self.ahead {
+            ahead.look(&mut prepared);
+        }
         let line = prepared.borrow_dependent()[0].as_ref().unwrap();
+        self.foretold += usize::from(line.foretold.is_some());
         self.engine.observe(Input::Line(line), &mut self.seen);
     }
 

@@ -82,7 +82,13 @@ pub(super) fn run(around: &str, options: &Scan, color: Color, set_up: &SetUp) ->
         lines: 0,
         requests: 0,
     };
-    merge::merge(&streams, &set_up.front, super::workers(archive), &mut pass);
+    merge::merge(
+        &streams,
+        &set_up.front,
+        None,
+        super::workers(archive),
+        &mut pass,
+    );
     pass.progress.finish();
     let Pass {
         examiner,

@@ -8,6 +8,7 @@ use crate::app::stamps::hold_back;
 use crate::domain::line::{Chunk, SkipReason, Source};
 use crate::domain::time::Time;
 use crate::engine::FORESEEN;
+use crate::engine::ahead::Ahead;
 use crate::engine::prepare::{Front, Prepared, PreparedChunk, Reading};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
@@ -47,11 +48,13 @@ type Order = (usize, Option<PreparedChunk>);
 
 type Arrival = (usize, u64, io::Result<Option<PreparedChunk>>);
 
-/// Reads `streams` with `workers` threads and gives their lines to `consumer` in order of event time; lines of one
-/// file keep their order, and of two at the same millisecond the file named first goes first.
+/// Reads `streams` with `workers` threads, which also look `ahead` at tokens, and gives their lines to `consumer` in
+/// order of event time; lines of one file keep their order, and of two at the same millisecond the file named first goes
+/// first.
 pub(crate) fn merge(
     streams: &[Stream],
     front: &Front,
+    ahead: Option<&Ahead>,
     workers: usize,
     consumer: &mut dyn Consumer,
 ) {
@@ -61,7 +64,7 @@ pub(crate) fn merge(
     std::thread::scope(|scope| {
         for _ in 0..workers.max(1) {
             let (inbox, results) = (&inbox, results.clone());
-            scope.spawn(move || work(streams, front, inbox, &results));
+            scope.spawn(move || work(streams, (front, ahead), inbox, &results));
         }
         drop(results);
         let mut merger = Merger {
@@ -77,7 +80,7 @@ pub(crate) fn merge(
 
 fn work(
     streams: &[Stream],
-    front: &Front,
+    how: (&Front, Option<&Ahead>),
     inbox: &Mutex<Receiver<Order>>,
     results: &Sender<Arrival>,
 ) {
@@ -91,7 +94,7 @@ fn work(
         let stream = &streams[index];
         let (sequence, chunk) = stream.next_chunk();
         let prepared = chunk.and_then(|chunk| {
-            let prepared = chunk.map(|(reading, chunk)| prepare(front, &reading, chunk));
+            let prepared = chunk.map(|(reading, chunk)| prepare(how, &reading, chunk));
             prepared.transpose()
         });
         if results.send((index, sequence, prepared)).is_err() {
@@ -101,8 +104,19 @@ fn work(
 }
 
 /// A panic in here would be a mistake of ours; it must not leave the consumer waiting for a chunk that never comes.
-fn prepare(front: &Front, reading: &Reading, chunk: Chunk) -> io::Result<PreparedChunk> {
-    std::panic::catch_unwind(AssertUnwindSafe(|| front.chunk(reading, chunk)))
+fn prepare(
+    (front, ahead): (&Front, Option<&Ahead>),
+    reading: &Reading,
+    chunk: Chunk,
+) -> io::Result<PreparedChunk> {
+    let prepare = || {
+        let mut prepared = front.chunk(reading, chunk);
+        ahead
+            .into_iter()
+            .for_each(|ahead| ahead.look(&mut prepared));
+        prepared
+    };
+    std::panic::catch_unwind(AssertUnwindSafe(prepare))
         .map_err(|_| io::Error::other("a chunk could not be parsed; please report this"))
 }
 

@@ -25,8 +25,9 @@ use crate::domain::ids::IdKey;
 use crate::domain::incident::Incident;
 use crate::domain::line::{SkipReason, Source};
 use crate::domain::time::Time;
+use crate::engine::ahead::Ahead;
 use crate::engine::follow::Follow;
-use crate::engine::prepare::{Prepared, PreparedChunk, skipped_for};
+use crate::engine::prepare::{Front, Prepared, PreparedChunk, skipped_for};
 use crate::engine::{Engine, Input, Observation};
 use crate::ingest::discover::{self, Found};
 use crate::ingest::state;
@@ -40,6 +41,7 @@ use skew::Skew;
 use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Instant;
 use streams::Stream;
 use tally::Tally;
@@ -74,6 +76,7 @@ pub(crate) fn run(options: &Scan, color: Color) -> Result<u8, Error> {
         engine.follow(Follow::Leaks);
     }
     let mut pass = Pass {
+        ahead: engine.ahead().map(Arc::new),
         engine,
         observation: Observation::default(),
         output: Output::new(options, color, &set_up.front.key),
@@ -90,8 +93,7 @@ pub(crate) fn run(options: &Scan, color: Color) -> Result<u8, Error> {
         report: options.report.as_deref().map(Gathered::begin).transpose()?,
         places: Places::default(),
     };
-    merge::merge(&streams, &set_up.front, workers(archive), &mut pass);
-    pass.progress.finish();
+    pass.read(&streams, &set_up.front, workers(archive));
     let mut incidents = pass.engine.incidents();
     let places = std::mem::take(&mut pass.places);
     places.complete(&streams, &set_up, &mut incidents);
@@ -182,6 +184,7 @@ struct Counts {
 /// One pass over all lines.
 struct Pass {
     engine: Engine,
+    ahead: Option<Arc<Ahead>>,
     observation: Observation,
     output: Output,
     progress: Progress,
@@ -194,6 +197,14 @@ struct Pass {
     skew: Skew,
     report: Option<Gathered>,
     places: Places,
+}
+
+impl Pass {
+    fn read(&mut self, streams: &[Stream], front: &Front, workers: usize) {
+        let ahead = self.ahead.clone();
+        merge::merge(streams, front, ahead.as_deref(), workers, self);
+        self.progress.finish();
+    }
 }
 
 impl Consumer for Pass {
@@ -248,6 +259,9 @@ impl Consumer for Pass {
 
     fn chunk(&mut self, source: &Source, chunk: &PreparedChunk, before: Time) {
         self.places.add(source, chunk, before);
+        if let Some(ahead) = &self.ahead {
+            ahead.rest(self.engine.may_defer());
+        }
     }
 
     fn progress(&mut self, bytes: u64) {

@@ -1,0 +1,120 @@
+//! What can be said of a token without memory: decoded and checked on the thread that read its line.
+//!
+//! In: prepared lines, the key sets. Out: a [`Foretold`] in each line that is the first to show a token.
+//! Does not know: what the engine makes of it. A verdict is a function of token and key sets, so where it was reached
+//! changes nothing; the engine reaches those itself that are not foretold.
+
+use super::Engine;
+use super::prepare::{Prepared, PreparedChunk};
+use crate::domain::ids::{Digest, IdKey};
+use crate::domain::token::{Credential, Shape, Token, Verdict};
+use crate::tokens::decode::decode;
+use crate::tokens::verify::{Issuers, judge};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+
+/// Tokens remembered as seen, which take 2 MB. At half as many all are forgotten, and each is checked once more.
+const SEEN_MAX: usize = 1 << 18;
+
+/// Looks at tokens before the engine does; every parser shares one.
+pub struct Ahead {
+    key: IdKey,
+    issuers: Arc<Issuers>,
+    /// Digests, each at the place that it gives; 0 for none. Whose place is taken is left to the engine.
+    seen: Box<[AtomicU64]>,
+    filled: AtomicUsize,
+    rests: AtomicBool,
+}
+
+/// A token with what checking it said.
+#[derive(Debug)]
+pub struct Foretold {
+    digest: Digest,
+    token: Token,
+    verdict: Verdict,
+    issuers: Arc<Issuers>,
+}
+
+impl Foretold {
+    /// The token and its verdict, if they are this one's and under these key sets.
+    pub(super) fn of(&self, digest: Digest, issuers: &Arc<Issuers>) -> Option<(&Token, Verdict)> {
+        let same = self.digest == digest && Arc::ptr_eq(&self.issuers, issuers);
+        same.then_some((&self.token, self.verdict))
+    }
+}
+
+impl Engine {
+    /// Somebody who checks tokens before this engine does, under its key sets; `None` when there are none, or nothing
+    /// shall be remembered.
+    pub fn ahead(&self) -> Option<Ahead> {
+        let wanted = self.settings.fast_path;
+        wanted
+            .then(|| Ahead::new(&self.settings.key, &self.issuers))
+            .flatten()
+    }
+}
+
+impl Ahead {
+    /// Checks tokens under these key sets; `None` when nothing is configured to check them by.
+    pub fn new(key: &IdKey, issuers: &Arc<Issuers>) -> Option<Self> {
+        issuers.names().next()?;
+        Some(Self {
+            key: key.clone(),
+            issuers: Arc::clone(issuers),
+            seen: (0..SEEN_MAX).map(|_| AtomicU64::new(0)).collect(),
+            filled: AtomicUsize::new(0),
+            rests: AtomicBool::new(false),
+        })
+    }
+
+    /// Leaves tokens to the engine, or no longer: in a flood of forged ones it knows whose may wait.
+    pub fn rest(&self, rests: bool) {
+        self.rests.store(rests, Ordering::Relaxed);
+    }
+
+    /// Foretells what the tokens of a chunk are that nobody has shown before and that were let in. Those that were
+    /// refused are the engine's: a flood is made of them.
+    pub fn look(&self, chunk: &mut PreparedChunk) {
+        if self.rests.load(Ordering::Relaxed) {
+            return;
+        }
+        chunk.with_dependent_mut(|_, lines| {
+            for prepared in lines.iter_mut().flatten() {
+                prepared.foretold = self.foretell(prepared).map(Box::new);
+            }
+        });
+    }
+
+    fn foretell(&self, prepared: &Prepared<'_>) -> Option<Foretold> {
+        let credential = prepared.credentials.first()?;
+        let is_raw = matches!(credential.shape, Shape::Raw(_));
+        let wanted = is_raw && prepared.event.succeeded() && self.is_new(credential.digest);
+        wanted.then(|| self.checked(credential)).flatten()
+    }
+
+    fn checked(&self, credential: &Credential<'_>) -> Option<Foretold> {
+        let token = decode(credential, &self.key).ok()?;
+        Some(Foretold {
+            digest: credential.digest,
+            verdict: judge(credential, &token, &self.issuers),
+            token,
+            issuers: Arc::clone(&self.issuers),
+        })
+    }
+
+    fn is_new(&self, digest: Digest) -> bool {
+        let (place, name) = ((digest.0 >> 64) as usize % SEEN_MAX, digest.0 as u64);
+        let place = &self.seen[place];
+        if place.load(Ordering::Relaxed) != 0 {
+            return false; // nearly every one
+        }
+        let taken = place.compare_exchange(0, name.max(1), Ordering::Relaxed, Ordering::Relaxed);
+        if taken.is_ok() && self.filled.fetch_add(1, Ordering::Relaxed) >= SEEN_MAX / 2 {
+            self.filled.store(0, Ordering::Relaxed);
+            self.seen
+                .iter()
+                .for_each(|place| place.store(0, Ordering::Relaxed));
+        }
+        taken.is_ok()
+    }
+}
