@@ -313,12 +313,14 @@ fn unremarkable(prepared: &Prepared<'_>, place: CredentialPlace) -> bool {
 
 /// True when there is nothing remarkable about the token, where it is and now.
 fn plain(entry: &TokenEntry, prepared: &Prepared<'_>) -> bool {
-    let start_s = prepared.event.start().as_s();
+    let event = &prepared.event;
+    let calm = entry.calm_s.0..=entry.calm_s.1;
     entry.judged == Some(prepared.context_key)
         && entry.leaked.is_none()
         && entry.revoked.is_none()
         && !entry.verdict.forged()
-        && (entry.calm_s.0..=entry.calm_s.1).contains(&start_s)
+        && calm.contains(&event.start().as_s())
+        && calm.contains(&event.time.as_s())
 }
 
 /// True when the session stays where it is, in order, and was accepted there before.

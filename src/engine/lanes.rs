@@ -181,8 +181,8 @@ impl Engine {
         let event = &prepared.event;
         let world = self.lanes.world;
         let lane = self.lanes.find(name(digest))?;
-        let start_s = event.start().as_s();
-        let calm = i64::from(lane.calm_s.0) <= start_s && start_s <= i64::from(lane.calm_s.1);
+        let (from_s, until_s) = (lane.calm_s.0.into(), lane.calm_s.1.into());
+        let calm = event.start().as_s() >= from_s && event.time.as_s() <= until_s;
         let same = lane.digest == digest && lane.key == prepared.context_key && lane.world == world;
         if !same || !calm || event.time < lane.last || lane.left == 0 {
             return None;

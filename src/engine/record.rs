@@ -182,7 +182,7 @@ impl Engine {
         entry.accepted = true;
         // The line tells more than the question, so rules hear of it, too.
         if !asked {
-            entry.judged = Some(prepared.context_key);
+            entry.judge(prepared.context_key, time);
         }
         entry.provenance = usage.provenance;
     }

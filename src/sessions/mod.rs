@@ -75,7 +75,8 @@ pub struct TokenEntry {
     pub token: Arc<Token>,
     /// Its session, here too: for a use that repeats the last, nothing of the token but this entry is read.
     pub session: SessionId,
-    /// The first and the last second since 1970 at which the token is nothing remarkable by itself.
+    /// The first and the last second since 1970 at which the token is nothing remarkable by itself, of the day on which
+    /// it was judged.
     pub calm_s: (i64, i64),
     /// What checking its signature said.
     pub verdict: Verdict,
@@ -138,7 +139,18 @@ impl TokenEntry {
     }
 }
 
+/// Rules about logs and gateways speak once a day.
+const DAY_S: i64 = 86_400;
+
 impl TokenEntry {
+    /// Records that rules have said all they can about uses from this context, on the day of `time`.
+    pub fn judge(&mut self, context: ContextKey, time: Time) {
+        let day = time.as_s().div_euclid(DAY_S) * DAY_S;
+        let (from_s, until_s) = calm_s(&self.token);
+        self.judged = Some(context);
+        self.calm_s = (from_s.max(day), until_s.min(day + DAY_S - 1));
+    }
+
     /// Records that it stood where others can read it.
     pub fn leak(&mut self, time: Time, path: Option<u64>) {
         let leak = self

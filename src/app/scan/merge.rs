@@ -49,8 +49,8 @@ type Order = (usize, Option<PreparedChunk>);
 type Arrival = (usize, u64, io::Result<Option<PreparedChunk>>);
 
 /// Reads `streams` with `workers` threads, which also look `ahead` at tokens, and gives their lines to `consumer` in
-/// order of event time; lines of one file keep their order, and of two at the same millisecond the file named first goes
-/// first.
+/// order of event time; lines of one file keep their order, and of two at the same millisecond the file named first
+/// goes first.
 pub(crate) fn merge(
     streams: &[Stream],
     front: &Front,

@@ -116,3 +116,27 @@ fn uses_that_are_only_counted_leave_what_uses_leave_that_are_measured_one_by_one
         }
     }
 }
+
+/// What is said once a day is said by the first use of the day, also by one that repeats the last of the day before.
+#[test]
+fn a_use_after_midnight_is_looked_at_however_much_it_repeats_the_last() {
+    const MIDNIGHT_S: i64 = 86_400 - T0 % 86_400;
+    let mut told = claims("alice", "s1", "j1");
+    told["exp"] = (T0 + 2 * 86_400).into();
+    let token = mint(&told, "rsa-2048");
+    let kits = [true, false].map(|fast_path| {
+        let settings = Settings {
+            fast_path,
+            ..settings()
+        };
+        let mut kit = kit_of(settings, Issuers::default());
+        for at_s in [-120, -60, -30, 10, 20, 30] {
+            kit.line(MIDNIGHT_S + at_s, LISBON, BROWSER, &token, 200);
+        }
+        kit
+    });
+    let [fast, slow] = kits.map(|kit| (kit.rules(), kit.seen.findings));
+    assert_eq!(fast, slow);
+    let days = fast.0.iter().filter(|rule| *rule == "raw_token_in_log");
+    assert_eq!(days.count(), 2);
+}
