@@ -25,6 +25,7 @@ pub mod prepare;
 mod record;
 mod sighting;
 mod standing;
+mod watch;
 
 use crate::context::Surroundings;
 use crate::context::tables::Tables;
@@ -383,6 +384,7 @@ impl Engine {
             self.record(prepared, &mut entry, &usage, &facts, believed, out);
             self.remember(presented.digest, entry, believed);
         }
+        self.learn_opening(&token);
         if shown && let Some(session) = self.state.stores.sessions.get_mut(token.session) {
             session.suspect(blame.suspect_key);
         }

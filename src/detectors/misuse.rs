@@ -1,7 +1,7 @@
 //! Misuse: real tokens in places that they were not made for.
 //!
-//! In: the token's `typ` and `aud`, and what its client is like. Out: `misuse.type`, `misuse.audience`,
-//! `misuse.scope_10m`, `misuse.machine_in_browser`, `misuse.user_in_tool`, `misuse.machine_off_network`.
+//! In: the token's `typ`, `aud` and tenant, and what its client is like. Out: `misuse.type`, `misuse.audience`,
+//! `misuse.tenant`, `misuse.scope_10m`, `misuse.machine_in_browser`, `misuse.user_in_tool`, `misuse.machine_off_network`.
 //! Does not know: signatures; who sent it. A token without `typ` or `aud` says nothing of either, where no
 //! audiences are configured none is foreign, and a client of which little is known is not strange.
 //! Source: RFC 8725, sections 3.9 (audience) and 3.11 (explicit typing).
@@ -31,6 +31,7 @@ pub(super) static DETECTOR: Detector = Detector {
     facts: &[
         Fact::MisuseType,
         Fact::MisuseAudience,
+        Fact::MisuseTenant,
         Fact::MisuseScope10m,
         Fact::MisuseMachineInBrowser,
         Fact::MisuseUserInTool,
@@ -47,6 +48,7 @@ fn measure(look: &Look<'_>, facts: &mut Facts) {
     let typ = look.usage.token.typ.as_deref();
     facts.flag(Fact::MisuseType, typ.is_some_and(is_other_kind));
     facts.flag(Fact::MisuseAudience, look.foreign_audience);
+    facts.flag(Fact::MisuseTenant, look.other_tenant);
     if look.forbidden > 0 {
         facts.set(Fact::MisuseScope10m, look.forbidden as f64);
     }

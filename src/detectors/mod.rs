@@ -7,6 +7,7 @@ mod alternation;
 mod binding;
 mod drift;
 mod ending;
+mod endpoints;
 mod family;
 mod forgery;
 mod honeytoken;
@@ -23,6 +24,7 @@ mod retinue;
 mod risk;
 mod sensitive;
 mod travel;
+mod volume;
 
 use crate::domain::event::Told;
 use crate::domain::facts::{Fact, Facts};
@@ -35,6 +37,7 @@ use crate::sessions::families::Line;
 use crate::sessions::identity::Reuse;
 use crate::sessions::issued::Clash;
 use crate::sessions::population::Population;
+use crate::sessions::rhythm::Watch;
 use crate::sessions::session::{ContextKey, Session, Visit};
 use crate::sessions::subject::Subject;
 
@@ -56,6 +59,8 @@ pub static ALL: &[&Detector] = &[
     &alternation::DETECTOR,
     &novelty::DETECTOR,
     &pace::DETECTOR,
+    &volume::DETECTOR,
+    &endpoints::DETECTOR,
     &risk::DETECTOR,
     &origin::DETECTOR,
     &leaks::DETECTOR,
@@ -122,6 +127,10 @@ pub struct Look<'a> {
     pub foreign_audience: bool,
     /// True when an id of the token was planted for thieves.
     pub honeytoken: bool,
+    /// True when the request names another tenant than the token does, where requests name their own.
+    pub other_tenant: bool,
+    /// What is known of the first uses from a context that is new to its session, with this one.
+    pub watch: Option<Watch>,
     /// True when the context is new to its session and that of a companion as several people's sessions have, or of the
     /// next step of an errand.
     pub usual: bool,
@@ -158,6 +167,8 @@ impl<'a> Look<'a> {
             foreign_issuer: false,
             foreign_audience: false,
             honeytoken: false,
+            other_tenant: false,
+            watch: None,
             usual: false,
             serves_people: false,
             repeats: false,

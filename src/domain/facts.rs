@@ -81,6 +81,10 @@ facts! {
     NovelClient "novel.client" Flag "no session of this subject ever used this client family and system";
     NovelAddress "novel.address" Flag "the subject is known elsewhere for a day, and not at this address (IPv6: /64)";
     RiskScore "risk.score" Number "how much likelier it is that somebody else is seen in this context than the subject is (Freeman et al., NDSS 2016)";
+    PaceRegular "pace.regular" Number "how much the time between the first uses from a context new to its session varies, in means: none of a metronome's, one or more of a person's";
+    PaceRateZ "pace.rate_z" Number "how many deviations faster the first ten uses came than at the start of the subject's sessions";
+    VolumeBytesZ "volume.bytes_z" Number "how many deviations more they were answered with, in bytes";
+    EndpointNovelty "endpoint.novelty" Number "how much rarer what the first uses ask for is than what the client's users do, per use, as a natural logarithm";
     SubjectKnownDays "subject.known_days" Number "days since the subject was first seen";
     SubjectKnownSessions "subject.known_sessions" Number "sessions of the subject so far";
     SourceNewSubjects10m "source.new_subjects_10m" Counter "subjects first seen from this /24 or /64 in 10 minutes, while known from elsewhere";
@@ -109,6 +113,7 @@ facts! {
     ProofFamilyFork "proof.family_fork" Flag "two tokens of one sid that live at the same time, issued more than 30 s apart, used from different networks and clients";
     MisuseType "misuse.type" Flag "the header's typ names a kind of token that is no access token (RFC 8725, section 3.11)";
     MisuseAudience "misuse.audience" Flag "none of the token's audiences is among those configured for its issuer (RFC 8725, section 3.9)";
+    MisuseTenant "misuse.tenant" Flag "the host or path names another tenant than the token does, where requests name their own";
     MisuseScope10m "misuse.scope_10m" Number "distinct paths that were answered 403 to the session in 10 minutes";
     MisuseMachineInBrowser "misuse.machine_in_browser" Flag "a program's token (client credentials) in a browser";
     MisuseUserInTool "misuse.user_in_tool" Flag "a person's token in a command line tool or a library, where the client's tokens are used in browsers and apps";

@@ -229,6 +229,8 @@ pub struct Common {
     pub client_id: Option<Box<str>>,
     /// `scope` or `scp`, several joined by a space.
     pub scope: Option<Box<str>>,
+    /// `tid`, `tenant`, `tenant_id` or `org_id`: the customer whose data it is for.
+    pub tenant: Option<Box<str>>,
     /// `alg` of the header.
     pub alg: Option<Box<str>>,
     /// `kid` of the header.

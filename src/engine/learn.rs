@@ -98,6 +98,14 @@ impl Engine {
         }
     }
 
+    /// Learns what people ask for, and about whose data.
+    pub(super) fn learn_requests(&mut self, usage: &TokenUse<'_>, calm: bool) {
+        if calm {
+            self.learn_endpoint(usage);
+        }
+        self.learn_tenant(usage);
+    }
+
     /// Learns who accompanies whom from how a use came into its session.
     pub(super) fn learn_company(&mut self, token: &Token, context: &Context, arrival: Arrival) {
         if arrival.joins {

@@ -61,6 +61,8 @@ impl Engine {
             foreign_issuer: self.foreign(token),
             foreign_audience: self.issuers.is_foreign_audience(token),
             honeytoken: self.issuers.is_honeytoken(token),
+            other_tenant: self.is_other_tenants(usage),
+            watch: self.watch_of(usage, key).filter(|_| trusted),
             ..Look::of(usage, entry, key)
         }
     }

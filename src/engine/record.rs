@@ -171,6 +171,7 @@ impl Engine {
         }
         let lesson = Lesson { begins, calm };
         self.learn(entry, token, &context, lesson);
+        self.learn_requests(usage, calm);
         let arrival = Arrival {
             index,
             joins,
@@ -179,9 +180,13 @@ impl Engine {
             serves,
         };
         self.learn_company(token, &context, arrival);
+        let joins_others = arrives && !begins && !joins;
+        let watched = self.watch(usage, prepared.context_key, facts, joins_others);
         entry.accepted = true;
         // The line tells more than the question, so rules hear of it, too.
-        if !asked {
+        if watched {
+            entry.judged = None;
+        } else if !asked {
             entry.judge(prepared.context_key, time);
         }
         entry.provenance = usage.provenance;

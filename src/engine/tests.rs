@@ -19,6 +19,7 @@ mod asked;
 mod counted;
 mod flood;
 mod retinue;
+mod watch;
 
 const ISSUER: &str = "https://idp.example.com/";
 const BROWSER: &str = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) \

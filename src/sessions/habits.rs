@@ -9,6 +9,7 @@
 //! Lo Iacono, "Pump Up Password Security!", ACM TOPS 26(1), 2022.
 
 use super::population::{Eras, Everybody, Population};
+use super::rhythm::Rhythm;
 use crate::domain::context::{Context, Prefix};
 use crate::domain::time::Time;
 use highway::{HighwayHash, HighwayHasher, Key};
@@ -154,6 +155,8 @@ pub struct Habits {
     pub(super) seen: u32,
     network: Feature,
     client: Feature,
+    /// How the subject's sessions begin.
+    pub rhythm: Rhythm,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

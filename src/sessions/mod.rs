@@ -9,6 +9,7 @@ pub mod clients;
 pub mod commons;
 pub mod companions;
 pub mod device;
+pub mod endpoints;
 pub mod families;
 pub mod habits;
 pub mod identity;
@@ -16,9 +17,11 @@ pub mod issued;
 pub mod misfits;
 pub mod population;
 pub mod retinue;
+pub mod rhythm;
 pub mod session;
 pub mod source;
 pub mod subject;
+pub mod tenants;
 
 use crate::domain::context::{Context, Prefix};
 use crate::domain::ids::{Digest, SessionId, SubjectId};
@@ -28,17 +31,20 @@ use bindings::Bindings;
 use bounded::Bounded;
 use clients::{Clients, Forbidden};
 use commons::Commons;
+use endpoints::Endpoints;
 use families::Families;
 use identity::Identity;
 use issued::Issued;
 use misfits::Misfits;
 use population::Population;
 use retinue::Retinue;
+use rhythm::Watches;
 use serde::{Deserialize, Serialize};
 use session::{ContextKey, Session};
 use source::Origin;
 use std::sync::Arc;
 use subject::Subject;
+use tenants::Tenants;
 
 /// How much each store may hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -206,6 +212,12 @@ pub struct Stores {
     pub retinue: Retinue,
     /// What was forbidden to sessions.
     pub forbidden: Forbidden,
+    /// Contexts that are new to their sessions.
+    pub watches: Watches,
+    /// What clients ask for.
+    pub endpoints: Endpoints,
+    /// Where requests name tenants.
+    pub tenants: Tenants,
     /// Tokens that a line shows to have been let in, by id and by `(iss, jti)`.
     answered: Bounded<u128, ()>,
     /// Paths that answered 2xx to a request without any credential, by keyed hash: an answer there accepts nothing.
@@ -237,6 +249,9 @@ impl Stores {
             clients: Clients::default(),
             retinue: Retinue::default(),
             forbidden: Forbidden::default(),
+            watches: Watches::default(),
+            endpoints: Endpoints::default(),
+            tenants: Tenants::default(),
             answered: Bounded::new(limits.tokens),
             open_paths: Bounded::new(OPEN_PATHS_MAX),
             commons: Commons::default(),

@@ -32,6 +32,8 @@ pub(super) struct Claims {
     pub(super) sid: Option<String>,
     /// `scope`, else `scp`.
     pub(super) scope: Option<String>,
+    /// `tid` (Entra ID), else `tenant`, `tenant_id`, `org_id` (Auth0).
+    pub(super) tenant: Option<String>,
     pub(super) auth_time: Option<i64>,
     pub(super) origin_jti: Option<String>,
     pub(super) iat: Option<i64>,
@@ -66,6 +68,7 @@ impl Claims {
             jti: text(Claim::Jti),
             sid: text(Claim::Sid),
             scope: text(Claim::Scope),
+            tenant: None,
             auth_time: second(Claim::AuthTime),
             origin_jti: text(Claim::OriginJti),
             iat: second(Claim::Iat),
@@ -138,6 +141,7 @@ struct Said {
     azp: [Option<String>; 4],
     jti: [Option<String>; 2],
     scope: [Option<String>; 2],
+    tenant: [Option<String>; 4],
 }
 
 impl Said {
@@ -168,6 +172,10 @@ impl Said {
             Name::Uti => &mut self.jti[1],
             Name::Scope => &mut self.scope[0],
             Name::Scp => &mut self.scope[1],
+            Name::Tid => &mut self.tenant[0],
+            Name::Tenant => &mut self.tenant[1],
+            Name::TenantId => &mut self.tenant[2],
+            Name::OrgId => &mut self.tenant[3],
         };
         *text = into_text(map.next_value()?);
         Ok(())
@@ -186,6 +194,7 @@ impl Said {
             azp: self.azp.into_iter().flatten().next(),
             jti: self.jti.into_iter().flatten().next(),
             scope: self.scope.into_iter().flatten().next(),
+            tenant: self.tenant.into_iter().flatten().next(),
             ..self.claims
         }
     }
@@ -293,6 +302,10 @@ enum Name {
     Exp,
     Cnf,
     Amr,
+    Tid,
+    Tenant,
+    TenantId,
+    OrgId,
     #[serde(rename = "userFingerprint")]
     UserFingerprint,
     #[serde(other)]

@@ -224,6 +224,7 @@ fn token(parts: Parts, key: &IdKey) -> Token {
             audience: claims.aud.map(kept),
             client_id: claims.azp.map(kept),
             scope: claims.scope.map(kept),
+            tenant: claims.tenant.map(kept),
             alg: header.alg.map(kept),
             kid: header.kid.map(kept),
             typ: header.typ.map(kept),
