@@ -1,7 +1,8 @@
 //! Misuse: real tokens in places that they were not made for.
 //!
 //! In: the token's `typ`, `aud` and tenant, and what its client is like. Out: `misuse.type`, `misuse.audience`,
-//! `misuse.tenant`, `misuse.scope_10m`, `misuse.machine_in_browser`, `misuse.user_in_tool`, `misuse.machine_off_network`.
+//! `misuse.tenant`, `misuse.scope_10m`, `misuse.machine_in_browser`, `misuse.user_in_tool`,
+//! `misuse.machine_off_network`.
 //! Does not know: signatures; who sent it. A token without `typ` or `aud` says nothing of either, where no
 //! audiences are configured none is foreign, and a client of which little is known is not strange.
 //! Source: RFC 8725, sections 3.9 (audience) and 3.11 (explicit typing).

@@ -183,12 +183,7 @@ impl Engine {
         let joins_others = arrives && !begins && !joins;
         let watched = self.watch(usage, prepared.context_key, facts, joins_others);
         entry.accepted = true;
-        // The line tells more than the question, so rules hear of it, too.
-        if watched {
-            entry.judged = None;
-        } else if !asked {
-            entry.judge(prepared.context_key, time);
-        }
+        judged(entry, usage, prepared, watched);
         entry.provenance = usage.provenance;
     }
 
@@ -321,6 +316,16 @@ fn note_shown(entry: &mut TokenEntry, key: ContextKey, usage: &TokenUse<'_>) {
             context: Arc::clone(usage.context),
             time: event.time,
         }));
+    }
+}
+
+/// Records that rules have said all they can about uses from this context, unless more is wanted: of who is watched,
+/// and of a question, whose line tells more.
+fn judged(entry: &mut TokenEntry, usage: &TokenUse<'_>, prepared: &Prepared<'_>, watched: bool) {
+    if watched {
+        entry.judged = None;
+    } else if usage.event.kind != EventKind::Asked {
+        entry.judge(prepared.context_key, usage.event.time);
     }
 }
 

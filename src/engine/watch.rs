@@ -39,7 +39,7 @@ impl Engine {
         Some(self.settings.key.short_digest_of(template.as_bytes()) as u32)
     }
 
-    /// Goes on watching, or begins to: whoever is new to his session and differs from its holder. True while it goes on.
+    /// Goes on watching, or begins to: who is new to his session and differs from its holder. True while it goes on.
     pub(super) fn watch(
         &mut self,
         usage: &TokenUse<'_>,

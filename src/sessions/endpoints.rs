@@ -1,7 +1,7 @@
 //! What the users of a client ask for: how often each kind of path is.
 //!
-//! In: paths without the ids in them, of uses that nothing is strange about. Out: how rare a path is, and how rare one is
-//! on the average.
+//! In: paths without the ids in them, of uses that nothing is strange about. Out: how rare a path is, and how rare they
+//! are on the average.
 //! Does not know: who asks, or what rarity is suspicious. A path that a release brings is known as soon as some asked.
 
 use super::bounded::Bounded;

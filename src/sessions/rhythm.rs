@@ -33,7 +33,7 @@ const GAP_S_MIN: f64 = 1.0;
 const WATCHES_MAX: usize = 16_384;
 
 /// Mean and deviation of a row of numbers, the late ones counting most.
-/// Source: Welford, "Note on a Method for Calculating Corrected Sums of Squares and Products", Technometrics 4(3), 1962.
+/// Source: Welford, "Note on a Method for Calculating Corrected Sums of Squares and Products", Technometrics, 1962.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 struct Moments {
     count: u16,

@@ -2,8 +2,8 @@
 //!
 //! In: tenants of tokens that were let in, and the words of their requests. Out: whether a request is about another
 //! tenant than its token's.
-//! Does not know: that it must not be. A word counts as a tenant only where many requests have their own there, and only
-//! when it is another token's.
+//! Does not know: that it must not be. A word counts as a tenant only where many requests have their own there, and
+//! only when it is another token's.
 
 use super::bounded::Bounded;
 use serde::{Deserialize, Serialize};
