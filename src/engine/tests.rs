@@ -1,15 +1,8 @@
 //! The line as a whole: what it remembers, what it refuses to believe, what a fleet tells it.
 
-use super::ahead::Ahead;
-use super::paths::Paths;
-use super::prepare::{Front, Reading};
 use super::*;
-use crate::domain::line::{Chunk, Source};
 use crate::domain::token::Provenance;
-use crate::formats::Parser;
-use crate::formats::client_address::TrustedProxies;
 use crate::tokens::decode::session_of_sid;
-use crate::tokens::keys::KeySet;
 use crate::tokens::mint::{mint, unsigned};
 use serde_json::{Value, json};
 use std::net::IpAddr;
@@ -19,146 +12,10 @@ mod asked;
 mod counted;
 mod flood;
 mod retinue;
+mod rig;
 mod watch;
 
-const ISSUER: &str = "https://idp.example.com/";
-const BROWSER: &str = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) \
-                       Chrome/126.0.0.0 Safari/537.36";
-const TOOL: &str = "python-requests/2.31.0";
-const LISBON: &str = "192.0.2.7";
-const TOKYO: &str = "198.51.100.9";
-const T0: i64 = 1_777_888_800;
-
-pub(super) struct Kit {
-    pub(super) engine: Engine,
-    front: Front,
-    seen: Observation,
-    offset_bytes: u64,
-    ahead: Option<Ahead>,
-    /// Lines whose token somebody had looked at ahead.
-    foretold: usize,
-}
-
-fn key() -> IdKey {
-    IdKey::public([7; 32])
-}
-
-pub(super) fn kit_with(issuers: Issuers, sightings: bool) -> Kit {
-    let settings = Settings {
-        sightings,
-        ..settings()
-    };
-    kit_of(settings, issuers)
-}
-
-fn settings() -> Settings {
-    let limits = Limits {
-        tokens: 200,
-        sessions: 200,
-        subjects: 200,
-        sources: 200,
-        claimed: 50,
-    };
-    Settings {
-        key: key(),
-        limits,
-        protects: false,
-        sightings: false,
-        fast_path: true,
-    }
-}
-
-fn kit_of(settings: Settings, issuers: Issuers) -> Kit {
-    let rules = Arc::new(RuleSet::embedded().unwrap());
-    Kit {
-        engine: Engine::new(settings, rules, Arc::new(issuers), Tables::embedded()),
-        front: Front {
-            key: key(),
-            paths: Paths::new(Vec::new(), Vec::new()),
-        },
-        seen: Observation::default(),
-        offset_bytes: 0,
-        ahead: None,
-        foretold: 0,
-    }
-}
-
-pub(super) fn kit() -> Kit {
-    kit_with(Issuers::default(), false)
-}
-
-/// The published test keys, fetched before anything was signed.
-pub(super) fn configured() -> Issuers {
-    crate::tokens::verify::install_crypto();
-    let mut issuers = Issuers::default();
-    issuers.configure(ISSUER, &["RS256"]).unwrap();
-    issuers
-}
-
-pub(super) fn public_keys() -> KeySet {
-    KeySet::parse(include_bytes!("../../tests/fixtures/keys/public.jwks.json")).unwrap()
-}
-
-pub(super) fn claims(sub: &str, sid: &str, jti: &str) -> Value {
-    json!({"iss": ISSUER, "sub": sub, "sid": sid, "jti": jti, "iat": T0, "exp": T0 + 3600})
-}
-
-impl Kit {
-    pub(super) fn line(&mut self, at_s: i64, from: &str, agent: &str, token: &str, status: u16) {
-        let line = json!({
-            "time": (T0 + at_s), "remote_addr": from, "request_method": "GET", "request_uri": "/api/items",
-            "status": status, "http_user_agent": agent, "http_authorization": format!("Bearer {token}"),
-        });
-        self.raw_line("json", &line.to_string());
-    }
-
-    /// One line in the format of that name.
-    pub(super) fn raw_line(&mut self, format: &str, line: &str) {
-        self.line_of(Parser::named(format).unwrap(), line);
-    }
-
-    pub(super) fn line_of(&mut self, parser: Parser, line: &str) {
-        let line = line.to_owned();
-        let chunk = Chunk::split(
-            Source("log".into()),
-            line.into_bytes(),
-            self.offset_bytes,
-            1,
-        );
-        self.offset_bytes += chunk.byte_len() + 1;
-        let reading = Reading {
-            parser,
-            trusted: TrustedProxies::default(),
-        };
-        let mut prepared = self.front.chunk(&reading, chunk);
-        if let Some(ahead) = &self.ahead {
-            ahead.look(&mut prepared);
-        }
-        let line = prepared.borrow_dependent()[0].as_ref().unwrap();
-        self.foretold += usize::from(line.foretold.is_some());
-        self.engine.observe(Input::Line(line), &mut self.seen);
-    }
-
-    pub(super) fn rules(&self) -> Vec<String> {
-        self.seen
-            .findings
-            .iter()
-            .map(|finding| finding.rule.to_string())
-            .collect()
-    }
-
-    pub(super) fn found(&self, rule: &str) -> bool {
-        self.rules().iter().any(|found| found == rule)
-    }
-
-    fn subjects(&self) -> Vec<String> {
-        let incidents = self.engine.incidents();
-        incidents
-            .iter()
-            .filter_map(|incident| Some(incident.subject.as_deref()?.to_owned()))
-            .collect()
-    }
-}
+pub(super) use rig::*;
 
 fn a_theft(kit: &mut Kit, token: &str) {
     for at_s in [0, 20, 40] {

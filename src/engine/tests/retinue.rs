@@ -8,20 +8,12 @@ const CLOUD: &str = "198.51.100.130";
 const ANOTHER_INSTANCE: &str = "198.51.100.131";
 /// Tokyo, at home.
 const FAR: &str = "203.0.113.100";
-const DAY_S: i64 = 86_400;
-
-fn token(sub: &str, sid: &str, at_s: i64) -> String {
-    let mut claims = claims(sub, sid, sid);
-    claims["iat"] = (T0 + at_s).into();
-    claims["exp"] = (T0 + at_s + 7200).into();
-    mint(&claims, "rsa-2048")
-}
 
 /// People whose first page a backend in the cloud renders.
 fn served(kit: &mut Kit, people: i64) {
     for person in 0..people {
         let (sub, at_s) = (format!("person{person}"), person * 60);
-        let token = token(&sub, &sub, at_s);
+        let token = token_of(&sub, &sub, at_s);
         kit.line(at_s, LISBON, BROWSER, &token, 200);
         kit.line(at_s + 1, CLOUD, BACKEND, &token, 200);
         kit.line(at_s + 30, LISBON, BROWSER, &token, 200);
@@ -30,7 +22,7 @@ fn served(kit: &mut Kit, people: i64) {
 
 /// A backend in the cloud that first calls after twenty minutes.
 fn served_late(kit: &mut Kit, backend: &str) {
-    let token = token("late", "late", 0);
+    let token = token_of("late", "late", 0);
     for at_s in [3600, 4200, 4790] {
         kit.line(at_s, LISBON, BROWSER, &token, 200);
     }
@@ -50,7 +42,7 @@ fn a_backend_that_serves_people_may_join_a_session_late() {
 #[test]
 fn a_person_whose_first_page_was_not_found_holds_the_session_that_a_backend_was_let_into() {
     let mut kit = kit();
-    let token = token("early", "early", 0);
+    let token = token_of("early", "early", 0);
     kit.line(0, LISBON, BROWSER, &token, 404);
     kit.line(1, CLOUD, BACKEND, &token, 200);
     for at_s in [180, 340] {
@@ -67,7 +59,7 @@ fn a_person_whose_first_page_was_not_found_holds_the_session_that_a_backend_was_
 fn an_edge_that_writes_down_what_its_gateway_does_too_is_nobody() {
     for ends in [[LISBON, CLOUD], [CLOUD, LISBON]] {
         let mut kit = kit();
-        let token = token("edge", "edge", 0);
+        let token = token_of("edge", "edge", 0);
         for at_s in [0, 60, 120, 3600] {
             for end in ends {
                 kit.line(at_s, end, BROWSER, &token, 200);
@@ -98,7 +90,7 @@ fn an_edge_that_writes_down_what_its_gateway_does_too_is_nobody() {
 #[test]
 fn who_comes_to_a_cloud_later_than_an_edge_would_is_somebody() {
     let mut kit = kit();
-    let token = token("edge", "edge", 0);
+    let token = token_of("edge", "edge", 0);
     for at_s in [0, 60] {
         kit.line(at_s, LISBON, BROWSER, &token, 200);
     }
@@ -109,7 +101,7 @@ fn who_comes_to_a_cloud_later_than_an_edge_would_is_somebody() {
 #[test]
 fn whoever_tried_a_token_long_before_its_session_began_is_no_part_of_it() {
     let mut kit = kit();
-    let token = token("early", "early", 0);
+    let token = token_of("early", "early", 0);
     kit.line(0, CLOUD, BACKEND, &token, 404);
     for at_s in [60, 120, 180] {
         kit.line(at_s, LISBON, BROWSER, &token, 200);
@@ -122,13 +114,13 @@ fn whoever_tried_a_token_long_before_its_session_began_is_no_part_of_it() {
 fn crowd(kit: &mut Kit, people: i64) {
     for person in 0..people {
         let sub = format!("other{person}");
-        kit.line(person, LISBON, BROWSER, &token(&sub, &sub, person), 200);
+        kit.line(person, LISBON, BROWSER, &token_of(&sub, &sub, person), 200);
     }
 }
 
 /// A person at home over an hour, in a session of their own.
 fn at_home(kit: &mut Kit) -> String {
-    let token = token("late", "late", 0);
+    let token = token_of("late", "late", 0);
     for at_s in [3600, 4200, 4790] {
         kit.line(at_s, LISBON, BROWSER, &token, 200);
     }
@@ -180,7 +172,7 @@ fn a_server_that_answered_eight_people_late_is_theirs_until_it_goes_on_alone() {
     let mut kit = kit();
     for person in 0..9 {
         let (sub, at_s) = (format!("person{person}"), person * 60);
-        let token = token(&sub, &sub, at_s);
+        let token = token_of(&sub, &sub, at_s);
         for wait_s in [0, 600, 700] {
             kit.line(at_s + wait_s, LISBON, BROWSER, &token, 200);
         }
@@ -219,7 +211,7 @@ fn a_tool_that_serves_nobody_may_not_join_late_nor_one_whose_person_is_away() {
     }
     let mut kit = kit();
     served(&mut kit, 8);
-    let token = token("away", "away", 0);
+    let token = token_of("away", "away", 0);
     kit.line(3600, LISBON, BROWSER, &token, 200);
     kit.line(3600 + 2400, CLOUD, BACKEND, &token, 200);
     assert!(kit.found("tool_on_browser_session"));
@@ -230,7 +222,7 @@ fn a_build_goes_from_cloud_to_cloud_while_it_is_young_and_its_subject_has_no_oth
     // Ashburn and Tokyo.
     let clouds = [("2001:db8:304::5", "curl/8.5.0"), ("2001:db8:300::5", TOOL)];
     let mut kit = kit();
-    let build = token("build", "b1", 0);
+    let build = token_of("build", "b1", 0);
     for (nth, (cloud, tool)) in clouds.into_iter().enumerate() {
         kit.line(nth as i64 * 300, cloud, tool, &build, 200);
     }
@@ -245,12 +237,12 @@ fn who_is_at_home_is_not_blamed_for_the_stranger_who_came_first() {
     let mut kit = kit();
     for day in 0..2 {
         let sid = format!("own{day}");
-        let own = token("alice", &sid, day * DAY_S);
+        let own = token_of("alice", &sid, day * DAY_S);
         for at_s in [0, 60, 120] {
             kit.line(day * DAY_S + at_s, LISBON, BROWSER, &own, 200);
         }
     }
-    let taken = token("alice", "s9", 2 * DAY_S);
+    let taken = token_of("alice", "s9", 2 * DAY_S);
     kit.line(2 * DAY_S, FAR, BROWSER, &taken, 200);
     kit.line(2 * DAY_S + 60, FAR, BROWSER, &taken, 200);
     kit.line(2 * DAY_S + 300, LISBON, BROWSER, &taken, 200);
@@ -264,7 +256,7 @@ fn who_is_at_home_is_not_blamed_for_the_stranger_who_came_first() {
 #[test]
 fn of_somebody_without_a_past_the_first_place_is_the_holders() {
     let mut kit = kit();
-    let taken = token("alice", "s9", 0);
+    let taken = token_of("alice", "s9", 0);
     kit.line(0, FAR, BROWSER, &taken, 200);
     kit.line(300, LISBON, BROWSER, &taken, 200);
     let incidents = kit.engine.incidents();

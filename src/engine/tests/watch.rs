@@ -5,14 +5,6 @@ use crate::domain::finding::FactValue;
 
 /// New York, at home.
 const ELSEWHERE: &str = "203.0.113.10";
-const DAY_S: i64 = 86_400;
-
-fn token(sub: &str, sid: &str, at_s: i64) -> String {
-    let mut claims = claims(sub, sid, sid);
-    claims["iat"] = (T0 + at_s).into();
-    claims["exp"] = (T0 + at_s + 7200).into();
-    mint(&claims, "rsa-2048")
-}
 
 impl Kit {
     fn request(&mut self, at_s: i64, from: &str, token: &str, path: &str, bytes: u64) {
@@ -37,7 +29,7 @@ impl Kit {
     fn past(&mut self, sessions: i64) {
         for session in 0..sessions {
             let at_s = session * 3600 - DAY_S;
-            let token = token("alice", &format!("past{session}"), at_s);
+            let token = token_of("alice", &format!("past{session}"), at_s);
             for turn in 0..10 {
                 let at_s = at_s + turn * 40 + turn * turn % 7;
                 self.request(at_s, LISBON, &token, "/api/items", 900);
@@ -47,7 +39,7 @@ impl Kit {
 
     /// A session at home, and then somebody elsewhere who asks every so many seconds.
     fn guest(&mut self, every_s: i64, bytes: u64, path: fn(i64) -> String) {
-        let token = token("alice", "now", 0);
+        let token = token_of("alice", "now", 0);
         for at_s in [0, 60] {
             self.request(at_s, LISBON, &token, "/api/items", 900);
         }
@@ -80,7 +72,7 @@ fn who_asks_like_a_clock_elsewhere_is_told_and_the_holder_may() {
         assert!(kit.measured("regular_pace", "pace.regular").unwrap() < 0.01);
     }
     for mut kit in kits() {
-        let token = token("alice", "now", 0);
+        let token = token_of("alice", "now", 0);
         for turn in 0..40 {
             kit.request(turn * 7, LISBON, &token, "/api/items", 900);
         }
@@ -123,7 +115,7 @@ fn crowd(kit: &mut Kit) {
         let sub = format!("other{person}");
         for path in ["/api/items", "/api/me", "/api/cart", "/api/news"] {
             let sid = format!("{sub}{path}");
-            let token = token(&sub, &sid, -DAY_S);
+            let token = token_of(&sub, &sid, -DAY_S);
             kit.request(person - DAY_S, LISBON, &token, path, 900);
         }
     }
