@@ -384,7 +384,6 @@ impl Engine {
             self.record(prepared, &mut entry, &usage, &facts, believed, out);
             self.remember(presented.digest, entry, believed);
         }
-        self.learn_opening(&token);
         if shown && let Some(session) = self.state.stores.sessions.get_mut(token.session) {
             session.suspect(blame.suspect_key);
         }

@@ -14,6 +14,7 @@ use crate::domain::line::SkipReason;
 use crate::domain::token::{Credential, CredentialPlace, Provenance, Token, Verdict};
 use crate::domain::usage::TokenUse;
 use crate::sessions::issued::Clash;
+use crate::sessions::rhythm::Opening;
 use crate::sessions::session::{Answer, ContextKey, Session};
 use crate::sessions::{Stores, TokenEntry};
 use crate::tokens::decode::decode;
@@ -103,12 +104,13 @@ impl Engine {
         {
             return false;
         }
-        repeat(session, prepared);
+        let (subject, opening) = (session.subject, repeat(session, prepared));
         if !prepared.event.succeeded() {
             self.state.health.used(settled.unanswered);
             return true;
         }
         self.state.health.used(settled.provenance);
+        self.learn_opening(subject, opening);
         self.open_lane(settled);
         true
     }
@@ -123,7 +125,7 @@ impl Engine {
         let Some(session) = self.state.stores.sessions.get_mut(usage.token.session) else {
             return;
         };
-        repeat(session, prepared);
+        let (subject, opening) = (session.subject, repeat(session, prepared));
         if self.settings.sightings && prepared.event.succeeded() {
             record::sight(
                 session,
@@ -133,6 +135,7 @@ impl Engine {
                 &mut out.sightings,
             );
         }
+        self.learn_opening(subject, opening);
     }
 
     /// True when the use repeats its session's current context, token and answer.
@@ -340,16 +343,16 @@ fn unanswered(entry: &TokenEntry, prepared: &Prepared<'_>) -> Provenance {
     standing::provenance(event, &entry.token, entry.verdict, standing, path)
 }
 
-fn repeat(session: &mut Session, prepared: &Prepared<'_>) {
-    let event = &prepared.event;
-    if !event.succeeded() {
-        return session.count(session.current, Answer::Other, false, 0);
+/// Counts the use. How the session began, when it has with this one.
+fn repeat(session: &mut Session, prepared: &Prepared<'_>) -> Option<Opening> {
+    let (event, before) = (&prepared.event, session.requests);
+    let (answer, writes, bytes) = match event.succeeded() {
+        true => (Answer::Accepted, event.writes(), event.bytes),
+        false => (Answer::Other, false, 0),
+    };
+    if answer == Answer::Accepted {
+        session.stay(event.time);
     }
-    session.stay(event.time);
-    session.count(
-        session.current,
-        Answer::Accepted,
-        event.writes(),
-        event.bytes,
-    );
+    session.count(session.current, answer, writes, bytes);
+    Opening::of(session, before)
 }

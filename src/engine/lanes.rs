@@ -12,6 +12,7 @@ use crate::domain::facts::Fact;
 use crate::domain::ids::{Digest, SessionId};
 use crate::domain::time::Time;
 use crate::domain::token::Provenance;
+use crate::sessions::rhythm::OPENING;
 use crate::sessions::session::{ContextKey, Repeats};
 
 /// Lanes at once, which take 8 MB: beyond, the table would fall out of the cache that it is made for.
@@ -37,7 +38,7 @@ struct Lane {
     calm_s: (u32, u32),
     /// The engine's world when the lane was opened; 0 for none.
     world: u32,
-    /// Uses until a rule may want to see one.
+    /// Uses until a rule may want to see one, or something is learned from one.
     left: u32,
     /// Uses counted here.
     uses: u32,
@@ -218,10 +219,10 @@ impl Engine {
             return;
         }
         let requests = session.requests as f64;
-        let left = woken.iter().filter(|threshold| **threshold > requests);
-        let left = left
-            .map(|threshold| (threshold - 1.0 - requests) as u32)
-            .min();
+        // How a session begins is learned from its counts, which are none while a lane holds them.
+        let stops = woken.iter().copied().chain([f64::from(OPENING)]);
+        let left = stops.filter(|stop| *stop > requests);
+        let left = left.map(|stop| (stop - 1.0 - requests) as u32).min();
         session.lane = name;
         let lane = Lane {
             digest: settled.digest,

@@ -20,6 +20,7 @@ use crate::domain::token::{CredentialPlace, Token};
 use crate::domain::usage::TokenUse;
 use crate::sessions::device::one_device;
 use crate::sessions::habits::{Model, Seen};
+use crate::sessions::rhythm::Opening;
 use crate::sessions::session::{Answer, ContextKey, Logout, Session};
 use crate::sessions::source::Origin;
 use crate::sessions::subject::Subject;
@@ -141,6 +142,7 @@ impl Engine {
             session.record(shown.key, &shown.context, shown.time);
         }
         let (before, left) = (session.last_seen, session.current);
+        let requests = session.requests;
         let served = Serving::of(session, prepared.context_key);
         let index = session.record(prepared.context_key, &context, time);
         let serves = served.and_then(|served| served.goes_on(session, index, time));
@@ -156,6 +158,7 @@ impl Engine {
             session.accompany(index);
         }
         note_logout(&mut self.state.health, session, prepared, index, before);
+        let opening = Opening::of(session, requests);
         let drifting = facts.is(Fact::SessionAnswers)
             || facts
                 .get(Fact::DriftDimensions)
@@ -172,6 +175,7 @@ impl Engine {
         let lesson = Lesson { begins, calm };
         self.learn(entry, token, &context, lesson);
         self.learn_requests(usage, calm);
+        self.learn_opening(token.subject, opening);
         let arrival = Arrival {
             index,
             joins,

@@ -2,16 +2,15 @@
 //! request is about.
 //!
 //! In: believed uses. Out: what detectors compare, changed stores.
-//! Does not know: rules. While a context is watched its uses take the long way; there are twenty of them at most. A
-//! session's tenth use, which shows how it began, is looked at because a rule asks for `session.requests` there.
+//! Does not know: rules. While a context is watched its uses take the long way; there are twenty of them at most. How
+//! a session began is learned from its counts, whichever way its uses took.
 
 use super::Engine;
 use crate::domain::event::AccessEvent;
 use crate::domain::facts::{Fact, Facts};
-use crate::domain::token::Token;
+use crate::domain::ids::SubjectId;
 use crate::domain::usage::TokenUse;
 use crate::incidents::template;
-use crate::sessions::Stores;
 use crate::sessions::rhythm::{Opening, Watch};
 use crate::sessions::session::ContextKey;
 use crate::sessions::tenants::Word;
@@ -69,13 +68,10 @@ impl Engine {
         }
     }
 
-    /// Learns how its subject's session began, as soon as it has.
-    pub(super) fn learn_opening(&mut self, token: &Token) {
-        let Stores {
-            sessions, subjects, ..
-        } = &mut self.state.stores;
-        let opening = sessions.get(token.session).and_then(Opening::of);
-        let subject = token.subject.and_then(|id| subjects.get_mut(id));
+    /// Learns how a subject's session began, once it has.
+    pub(super) fn learn_opening(&mut self, subject: Option<SubjectId>, opening: Option<Opening>) {
+        let subjects = &mut self.state.stores.subjects;
+        let subject = opening.and_then(|_| subjects.get_mut(subject?));
         if let Some((opening, subject)) = opening.zip(subject) {
             subject.habits.rhythm.learn(opening);
         }

@@ -86,12 +86,16 @@ impl Opening {
         }
     }
 
-    /// That of a session which has just had its first uses, and in which nobody is suspected.
-    pub fn of(session: &Session) -> Option<Self> {
+    /// That of a session in which nobody is suspected, when the last of its first uses was recorded just now: `before`
+    /// it were so many.
+    pub fn of(session: &Session, before: u64) -> Option<Self> {
+        let last = u64::from(OPENING);
+        if before >= last || session.requests != last {
+            return None; // nearly every use
+        }
         let calm = session.visits.iter().all(|visit| !visit.suspect);
-        let whole = session.requests == u64::from(OPENING) && calm;
         let bytes = session.visits.iter().map(|visit| visit.bytes).sum();
-        whole.then(|| Self::new(session.last_seen.since_s(session.first_seen), bytes))
+        calm.then(|| Self::new(session.last_seen.since_s(session.first_seen), bytes))
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::domain::finding::FactValue;
+use crate::sessions::rhythm::Rhythm;
 
 /// New York, at home.
 const ELSEWHERE: &str = "203.0.113.10";
@@ -93,6 +94,47 @@ fn who_is_in_more_of_a_hurry_than_five_sessions_is_told() {
         kit.past(sessions);
         kit.guest(every_s, 900, items);
         assert!(!kit.found("out_of_habit"), "{sessions} {every_s}");
+    }
+}
+
+/// How alice's sessions begin, as far as that was learned.
+fn rhythm(kit: &Kit) -> Rhythm {
+    let alice = SubjectId::of(&key(), &[ISSUER.as_bytes(), b"alice"]);
+    let subject = kit.engine.state.stores.subjects.get(alice);
+    subject.unwrap().habits.rhythm.clone()
+}
+
+#[test]
+fn a_session_that_began_teaches_once_and_forged_tokens_that_name_it_teach_nothing() {
+    let token = token_of("alice", "now", 0);
+    let forged = format!("{}.AAAA", token.rsplit_once('.').unwrap().0);
+    let began = |uses: i64, forgeries: i64, fast_path: bool| {
+        let mut issuers = configured();
+        issuers.learn(ISSUER, public_keys(), Time::LATEST);
+        let settings = Settings {
+            fast_path,
+            ..settings()
+        };
+        let mut kit = kit_of(settings, issuers);
+        for turn in 0..uses {
+            kit.request(turn * 7, LISBON, &token, "/api/items", 900);
+        }
+        for turn in 0..forgeries {
+            kit.line(100 + turn, ELSEWHERE, BROWSER, &forged, 401);
+        }
+        rhythm(&kit)
+    };
+    assert_eq!(began(9, 0, true), Rhythm::default());
+    let learned = began(10, 0, true);
+    assert_ne!(learned, Rhythm::default());
+    for (uses, forgeries, fast_path) in
+        [(10, 5, true), (30, 0, true), (10, 5, false), (30, 0, false)]
+    {
+        assert_eq!(
+            began(uses, forgeries, fast_path),
+            learned,
+            "{uses} {forgeries}"
+        );
     }
 }
 
