@@ -11,18 +11,19 @@ use crate::domain::token::{Credential, Shape, Token, Verdict};
 use crate::tokens::decode::decode;
 use crate::tokens::verify::{Issuers, judge};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-/// Tokens remembered as seen, which take 2 MB. At half as many all are forgotten, and each is checked once more.
+/// Places of tokens that were seen, a byte each. When half are taken all are forgotten, and each token is checked once
+/// more.
 const SEEN_MAX: usize = 1 << 18;
 
 /// Looks at tokens before the engine does; every parser shares one.
 pub struct Ahead {
     key: IdKey,
     issuers: Arc<Issuers>,
-    /// Digests, each at the place that it gives; 0 for none. Whose place is taken is left to the engine.
-    seen: Box<[AtomicU64]>,
-    filled: AtomicUsize,
+    /// Taken at the place that the token's digest gives. Another one with that place is left to the engine.
+    seen: Box<[AtomicBool]>,
+    taken: AtomicUsize,
     rests: AtomicBool,
 }
 
@@ -61,8 +62,8 @@ impl Ahead {
         Some(Self {
             key: key.clone(),
             issuers: Arc::clone(issuers),
-            seen: (0..SEEN_MAX).map(|_| AtomicU64::new(0)).collect(),
-            filled: AtomicUsize::new(0),
+            seen: (0..SEEN_MAX).map(|_| AtomicBool::new(false)).collect(),
+            taken: AtomicUsize::new(0),
             rests: AtomicBool::new(false),
         })
     }
@@ -103,18 +104,15 @@ impl Ahead {
     }
 
     fn is_new(&self, digest: Digest) -> bool {
-        let (place, name) = ((digest.0 >> 64) as usize % SEEN_MAX, digest.0 as u64);
-        let place = &self.seen[place];
-        if place.load(Ordering::Relaxed) != 0 {
+        let place = &self.seen[digest.0 as usize % SEEN_MAX];
+        if place.load(Ordering::Relaxed) || place.swap(true, Ordering::Relaxed) {
             return false; // nearly every one
         }
-        let taken = place.compare_exchange(0, name.max(1), Ordering::Relaxed, Ordering::Relaxed);
-        if taken.is_ok() && self.filled.fetch_add(1, Ordering::Relaxed) >= SEEN_MAX / 2 {
-            self.filled.store(0, Ordering::Relaxed);
-            self.seen
-                .iter()
-                .for_each(|place| place.store(0, Ordering::Relaxed));
+        if self.taken.fetch_add(1, Ordering::Relaxed) >= SEEN_MAX / 2 {
+            self.taken.store(0, Ordering::Relaxed);
+            let places = self.seen.iter();
+            places.for_each(|place| place.store(false, Ordering::Relaxed));
         }
-        taken.is_ok()
+        true
     }
 }
