@@ -141,8 +141,7 @@ impl Engine {
         if begins && let Some(shown) = shown.filter(|shown| shown.begins_session_at(time)) {
             session.record(shown.key, &shown.context, shown.time);
         }
-        let (before, left) = (session.last_seen, session.current);
-        let requests = session.requests;
+        let (before, left, requests) = (session.last_seen, session.current, session.requests);
         let served = Serving::of(session, prepared.context_key);
         let index = session.record(prepared.context_key, &context, time);
         let serves = served.and_then(|served| served.goes_on(session, index, time));
