@@ -8,6 +8,7 @@ mod asked;
 mod blame;
 mod bound;
 mod correlate;
+mod crowd;
 pub mod examine;
 mod flood;
 pub mod follow;
@@ -384,8 +385,8 @@ impl Engine {
             self.record(prepared, &mut entry, &usage, &facts, believed, out);
             self.remember(presented.digest, entry, believed);
         }
-        if shown && let Some(session) = self.state.stores.sessions.get_mut(token.session) {
-            session.suspect(blame.suspect_key);
+        if shown {
+            self.suspect(&token, &blame, event.time);
         }
         self.show_binding(&token, presented.fits.filter(|_| believed), prepared);
         if self.state.incidents.suspects(context.prefix()) {

@@ -36,6 +36,7 @@ use crate::sessions::clients::Nature;
 use crate::sessions::families::Line;
 use crate::sessions::identity::Reuse;
 use crate::sessions::issued::Clash;
+use crate::sessions::networks::Crowd;
 use crate::sessions::population::Population;
 use crate::sessions::rhythm::Watch;
 use crate::sessions::session::{ContextKey, Session, Visit};
@@ -224,8 +225,8 @@ pub struct Standing {
     pub refused: bool,
 }
 
-/// Counters of a source network over the last ten minutes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// Counters of a source network over the last ten minutes, and what is usual there.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct OriginCounts {
     /// Subjects whose tokens it presented.
     pub subjects: usize,
@@ -237,6 +238,10 @@ pub struct OriginCounts {
     pub rejected: u32,
     /// Forged tokens.
     pub forged: u32,
+    /// Whose sessions came here from elsewhere; `None` when this use did not.
+    pub crowd: Option<Crowd>,
+    /// People at home there.
+    pub residents: f64,
 }
 
 /// Measures everything about one use.

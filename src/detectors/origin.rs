@@ -1,6 +1,6 @@
 //! Origin: how many people's tokens one source network presents, and how they fare.
 //!
-//! In: the network's counters. Out: `source.*`.
+//! In: the network's counters and its own history. Out: `source.*`.
 //! Does not know: who shares the address (an office, a carrier's NAT): rules ask for a second sign.
 
 use super::{Detector, Look};
@@ -11,6 +11,9 @@ pub(super) static DETECTOR: Detector = Detector {
     facts: &[
         Fact::SourceSubjects10m,
         Fact::SourceNewSubjects10m,
+        Fact::SourceArrivals10m,
+        Fact::SourceArrivalsOverUsual,
+        Fact::SourceResidents,
         Fact::SourceRejected10m,
         Fact::SourceBadSignatures10m,
         Fact::SourceBadTokenSubjects10m,
@@ -30,5 +33,13 @@ fn measure(look: &Look<'_>, facts: &mut Facts) {
         if count > 0.0 {
             facts.set(fact, count);
         }
+    }
+    if counts.residents > 0.0 {
+        facts.set(Fact::SourceResidents, counts.residents);
+    }
+    let Some(crowd) = counts.crowd else { return };
+    facts.set(Fact::SourceArrivals10m, crowd.came as f64);
+    if let Some(over) = crowd.over_usual {
+        facts.set(Fact::SourceArrivalsOverUsual, over);
     }
 }

@@ -88,6 +88,9 @@ facts! {
     SubjectKnownDays "subject.known_days" Number "days since the subject was first seen";
     SubjectKnownSessions "subject.known_sessions" Number "sessions of the subject so far";
     SourceNewSubjects10m "source.new_subjects_10m" Counter "subjects first seen from this /24 or /64 in 10 minutes, while known from elsewhere";
+    SourceArrivals10m "source.arrivals_10m" Number "subjects whose sessions came to this /24 or /64 from another network in 10 minutes";
+    SourceArrivalsOverUsual "source.arrivals_over_usual" Number "the same, in times the most who came so on the network's earlier days; absent on a log's first day";
+    SourceResidents "source.residents" Number "about how many well-known subjects of the issuer have been at home in this /24 or /64 for a day or longer";
     SourceSubjects10m "source.subjects_10m" Counter "subjects seen from this /24 or /64 in 10 minutes";
     SourceRejected10m "source.rejected_10m" Counter "refused uses from this /24 or /64 in 10 minutes";
     SourceBadSignatures10m "source.bad_signatures_10m" Counter "forged tokens from this /24 or /64 in 10 minutes";

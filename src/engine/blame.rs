@@ -134,10 +134,18 @@ fn holder(session: &Session, look: &Look<'_>, bound: &Visit) -> (ContextKey, Arc
             .is_some_and(|subject| subject.is_at_home(context, time))
     };
     let bound_to = (bound.key, Arc::clone(&bound.context));
-    if !look
-        .subject
-        .is_some_and(|subject| subject.is_stranger(&bound.context, time))
-    {
+    // Where a session begins as with a phishing proxy, who was known elsewhere before it began is the holder.
+    let since = session.first_seen;
+    let hides = uncertain(&bound.context);
+    let known = |context: &Context| {
+        look.subject
+            .is_some_and(|subject| subject.was_with(context, since))
+    };
+    let home = |context: &Context| home(context) || hides && known(context);
+    let stranger = look.subject.is_some_and(|subject| {
+        subject.is_stranger(&bound.context, time) || hides && !known(&bound.context)
+    });
+    if !stranger {
         return bound_to;
     }
     let visits = session.visits.iter().filter(|visit| visit.accepted > 0);

@@ -3,19 +3,21 @@
 //!
 //! In: a use that was recorded. Out: changed stores, and what they know of the next.
 //! Does not know: rules. A use that drifts, or in a session where somebody is suspected, teaches nothing but over which
-//! two lines it goes.
+//! two lines it goes, until that has been quiet for a week.
 
 use super::Engine;
 use super::prepare::{self, Prepared};
 use crate::domain::context::Context;
-use crate::domain::ids::IdKey;
+use crate::domain::facts::{Fact, Facts};
+use crate::domain::ids::{IdKey, SubjectId};
 use crate::domain::time::Time;
 use crate::domain::token::Token;
 use crate::domain::usage::TokenUse;
 use crate::sessions::companions::Shown;
 use crate::sessions::device::{is_server, two_lines};
 use crate::sessions::families::Line;
-use crate::sessions::session::{ContextKey, Session};
+use crate::sessions::habits::{Model, Seen};
+use crate::sessions::session::{ContextKey, Session, Visit};
 use crate::sessions::subject::Subject;
 use crate::sessions::{Stores, TokenEntry};
 
@@ -42,6 +44,10 @@ pub(super) struct Arrival {
     /// As a server that answered the person until now: whether it still does.
     pub(super) serves: Option<bool>,
 }
+
+/// Who moves, and keeps a session that began elsewhere, is at home after a week: in as long somebody whose session it is
+/// would have come, or been missed.
+const QUIET_S_MIN: f64 = 7.0 * 86_400.0;
 
 /// So long after its first call, what a server answers is another page.
 const NEXT_PAGE_S_MIN: f64 = 60.0;
@@ -95,6 +101,34 @@ impl Engine {
             && let Some(issuer) = token.issuer.as_deref()
         {
             self.state.stores.identity.learn_issuer(issuer);
+        }
+    }
+
+    /// Counts a use for its subject, and learns from it where it `teaches`; `arrives` says that its session was never
+    /// in this context before.
+    pub(super) fn learn_subject(
+        &mut self,
+        id: SubjectId,
+        usage: &TokenUse<'_>,
+        teaches: bool,
+        arrives: bool,
+    ) {
+        let time = usage.event.time;
+        let Stores {
+            subjects,
+            population,
+            ..
+        } = &mut self.state.stores;
+        let subject = subjects.get_or_insert_with(id, || Subject::new(time));
+        subject.count_session(usage.token.session);
+        if !teaches {
+            return;
+        }
+        subject.learn(usage.context, time);
+        if arrives {
+            let seen = Seen::of(usage.context, usage.event.user_agent.as_deref());
+            population.learn(seen, &subject.habits);
+            subject.habits.learn(seen, time, &Model::OURS);
         }
     }
 
@@ -235,6 +269,20 @@ impl Engine {
         let forbidden = &mut self.state.stores.forbidden;
         forbidden.add(token.session, path, event.time.as_ms())
     }
+}
+
+/// True when a use may teach: a thief must not train what is known of his victim. Who is suspected in the session
+/// silences it, and who drifts teaches nothing, until that has been quiet for a week.
+pub(super) fn is_calm(session: &Session, index: u8, facts: &Facts, time: Time) -> bool {
+    let mut visits = session.visits.iter();
+    if visits.any(|visit| visit.suspect && time.since_s(visit.last) < QUIET_S_MIN) {
+        return false;
+    }
+    let dimensions = facts.get(Fact::DriftDimensions);
+    let drifts = dimensions.is_some_and(|count| count > 0.0) || facts.is(Fact::SessionAnswers);
+    let here = session.visits.get(usize::from(index));
+    let settled = |visit: &Visit| !visit.suspect && time.since_s(visit.first) >= QUIET_S_MIN;
+    !drifts || here.is_some_and(settled)
 }
 
 /// What a backend is known by: whose tokens it brings, its program, its network and country. Clouds give it another

@@ -4,7 +4,7 @@
 //! Does not know: rules. A use that is not believed moves nothing of its subject's.
 
 use super::health::Health;
-use super::learn::{Arrival, Lesson, Serving};
+use super::learn::{Arrival, Lesson, Serving, is_calm};
 use super::prepare::{self, Prepared};
 use super::standing::forgery;
 use super::{Engine, Observation};
@@ -12,18 +12,15 @@ use crate::detectors::OriginCounts;
 use crate::domain::context::Context;
 use crate::domain::event::EventKind;
 use crate::domain::facts::{Fact, Facts};
-use crate::domain::ids::SubjectId;
 use crate::domain::incident::Target;
 use crate::domain::sighting::Sighting;
 use crate::domain::time::Time;
 use crate::domain::token::{CredentialPlace, Token};
 use crate::domain::usage::TokenUse;
 use crate::sessions::device::one_device;
-use crate::sessions::habits::{Model, Seen};
 use crate::sessions::rhythm::Opening;
 use crate::sessions::session::{Answer, ContextKey, Logout, Session};
 use crate::sessions::source::Origin;
-use crate::sessions::subject::Subject;
 use crate::sessions::{EarlyUse, Stores, TokenEntry};
 use std::sync::Arc;
 
@@ -82,6 +79,9 @@ impl Engine {
         if let Some(odd) = origin.odd() {
             counts.newcomers = odd.newcomers.count(time);
             counts.named = odd.named.count(time);
+        }
+        if believed {
+            self.count_crowd(prepared, &entry.token, context, &mut counts);
         }
         counts
     }
@@ -158,16 +158,10 @@ impl Engine {
         }
         note_logout(&mut self.state.health, session, prepared, index, before);
         let opening = Opening::of(session, requests);
-        let drifting = facts.is(Fact::SessionAnswers)
-            || facts
-                .get(Fact::DriftDimensions)
-                .is_some_and(|count| count > 0.0);
-        let strange = session.visits.iter().any(|visit| visit.suspect);
+        let calm = is_calm(session, index, facts, time);
         if self.settings.sightings {
             sight(session, index, prepared, usage, &mut out.sightings);
         }
-        // A thief must not train the baseline.
-        let calm = !drifting && !strange;
         if let Some(id) = token.subject {
             self.learn_subject(id, usage, calm, arrives);
         }
@@ -175,6 +169,9 @@ impl Engine {
         self.learn(entry, token, &context, lesson);
         self.learn_requests(usage, calm);
         self.learn_opening(token.subject, opening);
+        if calm && arrives {
+            self.learn_home(usage);
+        }
         let arrival = Arrival {
             index,
             joins,
@@ -205,28 +202,6 @@ impl Engine {
         if readable {
             let path = prepare::path_key(&self.settings.key, usage.event);
             entry.leak(usage.event.time, path);
-        }
-    }
-
-    /// Counts a use for its subject, and learns from it where it `teaches`; `arrives` says that its session was never
-    /// in this context before.
-    fn learn_subject(&mut self, id: SubjectId, usage: &TokenUse<'_>, teaches: bool, arrives: bool) {
-        let time = usage.event.time;
-        let Stores {
-            subjects,
-            population,
-            ..
-        } = &mut self.state.stores;
-        let subject = subjects.get_or_insert_with(id, || Subject::new(time));
-        subject.count_session(usage.token.session);
-        if !teaches {
-            return;
-        }
-        subject.learn(usage.context, time);
-        if arrives {
-            let seen = Seen::of(usage.context, usage.event.user_agent.as_deref());
-            population.learn(seen, &subject.habits);
-            subject.habits.learn(seen, time, &Model::OURS);
         }
     }
 

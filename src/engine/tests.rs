@@ -10,6 +10,7 @@ use std::net::IpAddr;
 mod ahead;
 mod asked;
 mod counted;
+mod crowd;
 mod flood;
 mod retinue;
 mod rig;

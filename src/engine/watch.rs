@@ -6,6 +6,7 @@
 //! a session began is learned from its counts, whichever way its uses took.
 
 use super::Engine;
+use crate::domain::context::NetworkKind;
 use crate::domain::event::AccessEvent;
 use crate::domain::facts::{Fact, Facts};
 use crate::domain::ids::SubjectId;
@@ -50,7 +51,10 @@ impl Engine {
         let differs = facts
             .get(Fact::DriftDimensions)
             .is_some_and(|count| count > 0.0);
-        let stranger = differs || facts.is(Fact::SessionAnswers) || facts.is(Fact::NovelAddress);
+        // Behind a VPN nothing differs, and one of many who come there at once is only known by those after him.
+        let hides = usage.context.network_kind() == NetworkKind::Vpn;
+        let stranger =
+            differs || hides || facts.is(Fact::SessionAnswers) || facts.is(Fact::NovelAddress);
         let begins = || {
             let strange = self.strangeness(usage);
             (joins_others && stranger).then(|| Watch::new(event.time, event.bytes, strange))

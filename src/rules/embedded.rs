@@ -48,6 +48,7 @@ pub const ALL: &[(&str, &str)] = &[
     ("lifetime_anomaly", include_str!("../../rules/lifetime_anomaly.yml")),
     ("machine_in_browser", include_str!("../../rules/machine_in_browser.yml")),
     ("machine_off_network", include_str!("../../rules/machine_off_network.yml")),
+    ("many_at_vpn_exit", include_str!("../../rules/many_at_vpn_exit.yml")),
     ("many_countries", include_str!("../../rules/many_countries.yml")),
     ("many_subjects_from_source", include_str!("../../rules/many_subjects_from_source.yml")),
     ("many_subjects_refused", include_str!("../../rules/many_subjects_refused.yml")),

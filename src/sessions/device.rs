@@ -109,7 +109,27 @@ const ONE_SYSTEM: [&[&str]; 2] = [
 /// True unless the two systems are known and no device shows both.
 pub fn one_system(a: &Client, b: &Client) -> bool {
     let both = |systems: &&[&str]| [a, b].iter().all(|client| systems.contains(&&*client.os));
-    a.os.is_empty() || b.os.is_empty() || a.os == b.os || ONE_SYSTEM.iter().any(both)
+    a.os.is_empty()
+        || b.os.is_empty()
+        || a.os == b.os
+        || ONE_SYSTEM.iter().any(both) && one_maker(a, b)
+}
+
+/// True when a browser in desktop mode can be the other: it stays itself, but that any of Apple's may call itself
+/// Safari. Apps call themselves whatever they are called.
+fn one_maker(a: &Client, b: &Client) -> bool {
+    let ends = [a, b];
+    let app = ends.iter().any(|end| end.kind == ClientKind::App);
+    let safari = ends
+        .iter()
+        .any(|end| &*end.os == "Mac OS X" && &*end.name == "Safari");
+    app || safari || maker(&a.name) == maker(&b.name)
+}
+
+/// A browser's name without what its editions add to it.
+fn maker(name: &str) -> &str {
+    let name = name.strip_prefix("Mobile ").unwrap_or(name);
+    name.split([' ', '/']).next().unwrap_or_default()
 }
 
 /// Servers between which a token moves by design: the probes of one monitor, the regions of one program in one cloud,

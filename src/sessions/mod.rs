@@ -15,6 +15,7 @@ pub mod habits;
 pub mod identity;
 pub mod issued;
 pub mod misfits;
+pub mod networks;
 pub mod population;
 pub mod retinue;
 pub mod rhythm;
@@ -36,6 +37,7 @@ use families::Families;
 use identity::Identity;
 use issued::Issued;
 use misfits::Misfits;
+use networks::Networks;
 use population::Population;
 use retinue::Retinue;
 use rhythm::Watches;
@@ -194,6 +196,8 @@ pub struct Stores {
     pub population: Population,
     /// Source networks.
     pub sources: Bounded<Prefix, Origin>,
+    /// What is usual in networks.
+    pub networks: Networks,
     /// Source networks that only sent what is claimed or refused.
     pub claimants: Bounded<Prefix, Origin>,
     /// What stands under each `(iss, jti)`.
@@ -240,6 +244,7 @@ impl Stores {
             subjects: Bounded::new(limits.subjects),
             population: Population::default(),
             sources: Bounded::new(limits.sources),
+            networks: Networks::default(),
             claimants: Bounded::new(limits.claimed),
             issued: Issued::new(limits.tokens),
             identity: Identity::new(limits.tokens),

@@ -135,6 +135,20 @@ impl Subject {
             && self.is_as_usual(context, time)
     }
 
+    /// True when network, place and program were the subject's before that time.
+    pub fn was_with(&self, context: &Context, before: Time) -> bool {
+        let (place, network) = (context.reference_place(), context.network.as_ref());
+        let place = place
+            .is_some_and(|place| was(&self.places, |known| !places_apart(known, place), before));
+        let client = context.client.as_ref();
+        place
+            && network.is_some_and(|n| was(&self.networks, |&known| known == n.asn, before))
+            && client.is_some_and(|client| {
+                let same = |known: &Program| *known.0 == *client.name && *known.1 == *client.os;
+                was(&self.clients, same, before)
+            })
+    }
+
     /// True when the subject has had networks for a day or longer, this is none of them, and it is not a line in the
     /// subject's own town, with their own program, either.
     pub fn is_stranger(&self, context: &Context, time: Time) -> bool {
@@ -184,6 +198,11 @@ fn learn<T, const N: usize>(
         first: time,
         last: time,
     });
+}
+
+fn was<T>(known: &[Known<T>], same: impl Fn(&T) -> bool, before: Time) -> bool {
+    let mut known = known.iter();
+    known.any(|known| same(&known.what) && known.first < before)
 }
 
 fn familiar<T>(known: &[Known<T>], same: impl Fn(&T) -> bool, time: Time) -> bool {

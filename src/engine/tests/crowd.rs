@@ -1,0 +1,141 @@
+//! Networks' own histories, and what a week of quiet teaches.
+
+use super::*;
+
+/// New York, at home.
+const OFFICE: &str = "203.0.113.10";
+
+/// An exit of a VPN service.
+const EXIT: &str = "198.51.100.70";
+
+/// Room for a company.
+fn company(fast_path: bool) -> Kit {
+    let limits = Limits {
+        sessions: 2000,
+        tokens: 2000,
+        subjects: 2000,
+        ..settings().limits
+    };
+    let settings = Settings {
+        limits,
+        fast_path,
+        ..settings()
+    };
+    kit_of(settings, Issuers::default())
+}
+
+/// Ten sessions of each colleague in the office, over two days and as many minutes as it takes.
+fn colleagues(kit: &mut Kit, people: i64) {
+    for session in 0..12 {
+        for person in 0..people {
+            let at_s = session * DAY_S / 4 + person * 60;
+            let (sub, sid) = (format!("p{person}"), format!("p{person}-{session}"));
+            let token = token_of(&sub, &sid, at_s);
+            kit.line(at_s, OFFICE, BROWSER, &token, 200);
+        }
+    }
+}
+
+/// Somebody at home in Lisbon, who is in the office a day later.
+fn visits_the_office(kit: &mut Kit) {
+    let mut claims = claims("alice", "alice", "alice");
+    claims["exp"] = (T0 + 9 * DAY_S).into();
+    let token = mint(&claims, "rsa-2048");
+    kit.line(4 * DAY_S, LISBON, BROWSER, &token, 200);
+    kit.line(5 * DAY_S, OFFICE, BROWSER, &token, 200);
+}
+
+#[test]
+fn where_colleagues_are_at_home_is_less_news_also_after_a_restart() {
+    let mut lonely = company(true);
+    colleagues(&mut lonely, 4);
+    visits_the_office(&mut lonely);
+    assert!(lonely.found("country_change"), "{:?}", lonely.rules());
+    let mut office = company(true);
+    colleagues(&mut office, 40);
+    let snapshot = office.engine.snapshot().unwrap();
+    let mut again = company(true);
+    again.engine.restore(&snapshot).unwrap();
+    for kit in [&mut office, &mut again] {
+        visits_the_office(kit);
+        assert!(!kit.found("country_change"), "{:?}", kit.rules());
+    }
+}
+
+/// Eight people at home, then all behind one exit, forty seconds apart, and each once more.
+fn crowd(kit: &mut Kit, day: i64) {
+    let tokens: Vec<String> = (0..8)
+        .map(|person| {
+            token_of(
+                &format!("u{person}"),
+                &format!("{day}-{person}"),
+                day * DAY_S,
+            )
+        })
+        .collect();
+    for (round, from) in [(0, LISBON), (1, EXIT), (2, EXIT)] {
+        for (person, token) in tokens.iter().enumerate() {
+            let at_s = day * DAY_S + round * 320 + person as i64 * 40;
+            kit.line(at_s, from, BROWSER, token, 200);
+        }
+    }
+}
+
+#[test]
+fn all_of_a_crowd_at_one_exit_are_told_of_and_not_where_they_come_every_day() {
+    for fast_path in [true, false] {
+        let mut kit = company(fast_path);
+        let early = token_of("early", "early", 0);
+        kit.line(0, LISBON, BROWSER, &early, 200);
+        crowd(&mut kit, 2);
+        let mut subjects = kit.subjects();
+        subjects.sort();
+        assert_eq!(subjects.len(), 8, "{subjects:?}");
+    }
+    let mut usual = company(true);
+    for day in 0..4 {
+        crowd(&mut usual, day);
+    }
+    assert!(!usual.found("many_at_vpn_exit"), "{:?}", usual.rules());
+}
+
+#[test]
+fn who_was_known_before_a_session_began_in_the_cloud_is_its_holder() {
+    const CLOUD: &str = "198.51.100.130";
+    let mut kit = company(true);
+    let morning = token_of("alice", "morning", 0);
+    kit.line(0, LISBON, BROWSER, &morning, 200);
+    let noon = token_of("alice", "noon", 14_400);
+    kit.line(14_400, CLOUD, BROWSER, &noon, 200);
+    kit.line(14_500, LISBON, BROWSER, &noon, 200);
+    let incidents = kit.engine.incidents();
+    let suspects: Vec<String> = (incidents.iter())
+        .flat_map(|incident| &incident.suspect.ips)
+        .map(ToString::to_string)
+        .collect();
+    assert_eq!(suspects, [CLOUD], "{:?}", kit.rules());
+}
+
+/// A session that goes on in Porto, in another network than it began in, for so many days.
+fn moves_house(kit: &mut Kit, days: i64) {
+    const PORTO: &str = "192.0.2.70";
+    let mut claims = claims("alice", "alice", "alice");
+    claims["exp"] = (T0 + 60 * DAY_S).into();
+    let token = mint(&claims, "rsa-2048");
+    kit.line(0, LISBON, BROWSER, &token, 200);
+    for day in 2..=days {
+        kit.line(day * DAY_S, PORTO, BROWSER, &token, 200);
+    }
+}
+
+#[test]
+fn who_moves_is_at_home_after_a_quiet_week_and_not_before() {
+    let knows = |days: i64| {
+        let mut kit = company(true);
+        moves_house(&mut kit, days);
+        let subjects = &mut kit.engine.state.stores.subjects;
+        let known = subjects.values_mut().map(|subject| subject.networks.len());
+        known.sum::<usize>()
+    };
+    assert_eq!((knows(8), knows(9)), (1, 2));
+}
