@@ -13,15 +13,17 @@ use crate::domain::context::ClientKind;
 
 /// Marks of command line tools, libraries of scripts, headless browsers and scanners, in lower
 /// case.
-const TOOLS: [&str; 62] = [
+const TOOLS: [&str; 64] = [
     "aiohttp",
     "apache-httpclient",
     "apachebench",
     "axios",
     "bruno",
+    "bun/",
     "burp",
     "colly",
     "curl",
+    "deno/",
     "dirbuster",
     "electron-fetch",
     "feroxbuster",
@@ -77,6 +79,9 @@ const TOOLS: [&str; 62] = [
     "wget",
     "wrk/",
 ];
+
+/// What Node.js calls itself when nobody names the program; as a mark it would be in many names.
+const NODE: &str = "node";
 
 /// Marks of crawlers, monitors and link previews, in lower case.
 const BOTS: [&str; 27] = [
@@ -160,7 +165,7 @@ const BROWSERS: [&str; 28] = [
 pub(super) fn kind(family: &str, system: &str, header: &str) -> ClientKind {
     let (family, header) = (family.to_ascii_lowercase(), header.to_ascii_lowercase());
     let marked = |marks: &[&str]| marks.iter().any(|mark| header.contains(mark));
-    if marked(&TOOLS) {
+    if marked(&TOOLS) || header == NODE {
         ClientKind::Tool
     } else if marked(&BOTS) || family.ends_with("bot") {
         ClientKind::Bot

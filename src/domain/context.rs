@@ -218,6 +218,14 @@ impl Prefix {
     }
 }
 
+/// The line that an address is of: of IPv4 the very address, of IPv6 the first of what one line has.
+pub fn line_of(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        v4 if v4.is_ipv4() => v4,
+        v6 => Prefix::of(v6).first(),
+    }
+}
+
 impl fmt::Display for Prefix {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", self.0, if self.0.is_ipv4() { 24 } else { 64 })
@@ -245,6 +253,11 @@ impl Context {
     /// The address's prefix.
     pub fn prefix(&self) -> Prefix {
         Prefix::of(self.address)
+    }
+
+    /// The line that the address is of.
+    pub fn line(&self) -> IpAddr {
+        line_of(self.address)
     }
 
     /// True for an address that the Internet does not route: an internal hop.

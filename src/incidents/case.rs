@@ -12,7 +12,7 @@ use super::shown::OtherSubjects;
 use super::sides::Side;
 use super::targets::{Targets, forged};
 use super::text::{shown, shown_arc};
-use crate::domain::context::{Context, Prefix};
+use crate::domain::context::{Context, Prefix, line_of};
 use crate::domain::event::{EventKind, Told};
 use crate::domain::facts::Fact;
 use crate::domain::finding::{Dimension, Level};
@@ -22,6 +22,7 @@ use crate::domain::token::Provenance;
 use crate::domain::usage::TokenUse;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 /// Finding ids kept: the first ones say how it began, the counts by rule say the rest.
@@ -302,16 +303,15 @@ impl Case {
         self.score.level(self.key.scale(), raised)
     }
 
-    /// True when all that it says is that a session went to and fro between these two networks.
-    pub(super) fn is_between(&self, lines: [Prefix; 2]) -> bool {
+    /// True when all that it says is that a session went to and fro between these two lines.
+    pub(super) fn is_between(&self, lines: [IpAddr; 2]) -> bool {
         let moves = [Dimension::Network, Dimension::Time, Dimension::Habit];
         let mut said = self.score.highest().keys();
-        let mut ends = self.suspect.prefixes();
-        ends.extend(self.victim.prefixes());
+        let mut ends = self.suspect.ips().iter().chain(self.victim.ips());
         matches!(self.key.scale(), Scale::Theft)
             && !self.sensitive
             && said.all(|dimension| moves.contains(dimension))
-            && ends.iter().all(|end| lines.contains(end))
+            && ends.all(|end| lines.contains(&line_of(*end)))
     }
 
     /// True when acting is justified. A forged token is no deciding event: nobody vouches for it,

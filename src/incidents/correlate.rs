@@ -26,6 +26,7 @@ use crate::domain::time::Time;
 use crate::domain::usage::TokenUse;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 /// Cases that may go on about one subject: a token that was published is used from everywhere, and
@@ -155,8 +156,9 @@ impl Incidents {
 
     /// Several people go over these two lines, so they are one router's: who was said to be two for going between them,
     /// and for nothing else, was one.
-    pub fn excuse_lines(&mut self, lines: [Prefix; 2]) {
-        let about = lines.iter().filter_map(|line| self.by_suspect.get(line));
+    pub fn excuse_lines(&mut self, lines: [IpAddr; 2]) {
+        let about = lines.map(Prefix::of);
+        let about = about.iter().filter_map(|end| self.by_suspect.get(end));
         let about: BTreeSet<CaseNo> = about.flatten().copied().collect();
         for no in about {
             if let Some(case) = self.cases.get_mut(&no)

@@ -336,7 +336,7 @@ fn a_forged_token_that_names_a_session_is_not_counted_as_a_use_of_it() {
 
 #[test]
 fn who_only_went_between_two_lines_of_one_router_is_excused_when_that_becomes_known() {
-    let lines = [context(LISBON).prefix(), context(BERLIN).prefix()];
+    let lines = [context(LISBON).line(), context(BERLIN).line()];
     let turns = [(Network, 15), (Time, 60)];
     let mut incidents = Incidents::default();
     theft(&mut incidents, "alice", BERLIN, 1000, &turns);

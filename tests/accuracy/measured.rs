@@ -366,6 +366,8 @@ impl Result {
         );
         let mut all = Class::default();
         for (name, class) in &self.classes {
+            let twin = if TWINS.contains(name) { " *" } else { "" };
+            let name = format!("{name}{twin}");
             let _ = writeln!(
                 table,
                 "{name:<42}{:>7}{:>7}{:>8}{:>9}{:>9}{:>9}{:>9}",
@@ -383,6 +385,10 @@ impl Result {
             all.answered.extend(&class.answered);
             all.seconds.extend(&class.seconds);
         }
+        let _ = writeln!(
+            table,
+            "* a twin: without a theft the lines could be the same, so it is not in the sum"
+        );
         let per = |wrong: usize| share(wrong * 10_000, self.user_days);
         let _ = writeln!(
             table,

@@ -54,7 +54,7 @@ impl Habits {
     }
 }
 
-/// Of a hundred people, those who are robbed.
+/// Of a hundred people, those who are robbed, unless `TOKENTRIP_ROBBED` says otherwise: with more each class has more cases.
 const ROBBED_PERCENT: usize = 8;
 
 /// The classes of theft that a log with whole tokens in its header can show.
@@ -85,12 +85,15 @@ impl Town {
         let (classes, odd) = (classes(), odd());
         let mut log = Log::default();
         let mut crimes = Vec::new();
+        let asked = std::env::var("TOKENTRIP_ROBBED").ok();
+        let percent = asked.and_then(|percent| percent.parse().ok());
+        let percent = percent.unwrap_or(ROBBED_PERCENT);
         let mut robbed = 0;
         for index in 0..people {
             let mut me = Person::new(world, &mut rng);
             me.sub = format!("{}-{index}", me.sub);
             let rng = Rng(rng.next());
-            let is_robbed = (index * ROBBED_PERCENT) % 100 < ROBBED_PERCENT;
+            let is_robbed = (index * percent) % 100 < percent;
             let theft = is_robbed.then(|| classes[robbed % classes.len()]);
             robbed += usize::from(is_robbed);
             let mut life = Life {
