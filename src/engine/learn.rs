@@ -45,8 +45,7 @@ pub(super) struct Arrival {
     pub(super) serves: Option<bool>,
 }
 
-/// Who moves, and keeps a session that began elsewhere, is at home after a week: in as long somebody whose session it is
-/// would have come, or been missed.
+/// A suspect who has been silent for as long has lost the session, or never was one: people's weeks repeat themselves.
 const QUIET_S_MIN: f64 = 7.0 * 86_400.0;
 
 /// So long after its first call, what a server answers is another page.
@@ -271,18 +270,13 @@ impl Engine {
     }
 }
 
-/// True when a use may teach: a thief must not train what is known of his victim. Who is suspected in the session
-/// silences it, and who drifts teaches nothing, until that has been quiet for a week.
-pub(super) fn is_calm(session: &Session, index: u8, facts: &Facts, time: Time) -> bool {
-    let mut visits = session.visits.iter();
-    if visits.any(|visit| visit.suspect && time.since_s(visit.last) < QUIET_S_MIN) {
-        return false;
-    }
+/// True when a use may teach: a thief must not train what is known of his victim. Who drifts teaches nothing, however
+/// long he goes on, and nobody does in a session until who is suspected in it has been silent for a week.
+pub(super) fn is_calm(session: &Session, facts: &Facts, time: Time) -> bool {
     let dimensions = facts.get(Fact::DriftDimensions);
     let drifts = dimensions.is_some_and(|count| count > 0.0) || facts.is(Fact::SessionAnswers);
-    let here = session.visits.get(usize::from(index));
-    let settled = |visit: &Visit| !visit.suspect && time.since_s(visit.first) >= QUIET_S_MIN;
-    !drifts || here.is_some_and(settled)
+    let active = |visit: &Visit| visit.suspect && time.since_s(visit.last) < QUIET_S_MIN;
+    !drifts && !session.visits.iter().any(active)
 }
 
 /// What a backend is known by: whose tokens it brings, its program, its network and country. Clouds give it another

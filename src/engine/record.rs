@@ -158,7 +158,7 @@ impl Engine {
         }
         note_logout(&mut self.state.health, session, prepared, index, before);
         let opening = Opening::of(session, requests);
-        let calm = is_calm(session, index, facts, time);
+        let calm = is_calm(session, facts, time);
         if self.settings.sightings {
             sight(session, index, prepared, usage, &mut out.sightings);
         }

@@ -116,26 +116,31 @@ fn who_was_known_before_a_session_began_in_the_cloud_is_its_holder() {
     assert_eq!(suspects, [CLOUD], "{:?}", kit.rules());
 }
 
-/// A session that goes on in Porto, in another network than it began in, for so many days.
-fn moves_house(kit: &mut Kit, days: i64) {
-    const PORTO: &str = "192.0.2.70";
+/// A session of two months whose token a tool elsewhere tried on its first day, with its holder's uses on later ones;
+/// when its subject was last learned to be at home, in days.
+fn learned_at(holder: &[i64], thief: &[i64]) -> i64 {
+    let mut kit = company(true);
     let mut claims = claims("alice", "alice", "alice");
     claims["exp"] = (T0 + 60 * DAY_S).into();
     let token = mint(&claims, "rsa-2048");
-    kit.line(0, LISBON, BROWSER, &token, 200);
-    for day in 2..=days {
-        kit.line(day * DAY_S, PORTO, BROWSER, &token, 200);
+    let both = holder.iter().map(|day| (*day, LISBON, BROWSER));
+    let both = both.chain(thief.iter().map(|day| (*day, TOKYO, TOOL)));
+    let mut uses: Vec<_> = both.collect();
+    uses.sort_unstable();
+    for (day, from, agent) in uses {
+        kit.line(day * DAY_S, from, agent, &token, 200);
     }
+    assert_eq!(kit.engine.incidents().is_empty(), thief.is_empty());
+    let subjects = &mut kit.engine.state.stores.subjects;
+    let known = subjects.values_mut().next().unwrap();
+    assert_eq!(known.networks.len(), 1, "a thief teaches nothing");
+    (known.networks[0].last.as_s() - T0) / DAY_S
 }
 
 #[test]
-fn who_moves_is_at_home_after_a_quiet_week_and_not_before() {
-    let knows = |days: i64| {
-        let mut kit = company(true);
-        moves_house(&mut kit, days);
-        let subjects = &mut kit.engine.state.stores.subjects;
-        let known = subjects.values_mut().map(|subject| subject.networks.len());
-        known.sum::<usize>()
-    };
-    assert_eq!((knows(8), knows(9)), (1, 2));
+fn a_robbed_session_teaches_again_when_its_suspect_was_silent_for_a_week() {
+    assert_eq!(learned_at(&[0, 2, 5], &[]), 5);
+    assert_eq!(learned_at(&[0, 2, 5], &[1]), 0);
+    assert_eq!(learned_at(&[0, 2, 5, 9], &[1]), 9);
+    assert_eq!(learned_at(&[0, 2, 5, 9], &[1, 3]), 0);
 }
