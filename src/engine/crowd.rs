@@ -15,7 +15,7 @@ use crate::sessions::device::same_network;
 use crate::sessions::session::Session;
 
 impl Engine {
-    /// Counts a believed use that comes from elsewhere than its session began, and adds what is usual where it comes to.
+    /// Counts a believed use from elsewhere than its session began, and adds what is usual where it comes to.
     pub(super) fn count_crowd(
         &mut self,
         prepared: &Prepared<'_>,

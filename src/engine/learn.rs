@@ -2,8 +2,8 @@
 //! its holder has, who accompanies whom.
 //!
 //! In: a use that was recorded. Out: changed stores, and what they know of the next.
-//! Does not know: rules. A use that drifts, or in a session where somebody is suspected, teaches nothing but over which
-//! two lines it goes, until that has been quiet for a week.
+//! Does not know: rules. A use that drifts teaches nothing but over which two lines it goes, nor does another in its
+//! session until who is suspected there was silent for a week.
 
 use super::Engine;
 use super::prepare::{self, Prepared};
@@ -295,8 +295,8 @@ fn backend_name(key: &IdKey, token: &Token, backend: &Context) -> Option<u128> {
     Some(key.hash("backend", &parts))
 }
 
-/// What two lines are known by: their very addresses, in either order. Their /24s are whole streets', and so many people
-/// go from one provider of a town to the other that a thief at the third neighbour's would pass for a second line.
+/// What two lines are known by: their very addresses, in either order. Their /24s are whole streets', where so many
+/// go from one provider to the other that a thief in the next house would pass for a second line.
 fn lines_name(key: &IdKey, a: &Context, b: &Context) -> u128 {
     let mut ends = [a, b].map(Context::line);
     ends.sort_unstable();

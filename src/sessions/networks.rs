@@ -1,4 +1,4 @@
-//! Networks' own histories: how many people move to a network at once on its other days, and how many are at home there.
+//! Networks' own histories: how many people come to a network at once on its other days, how many are at home there.
 //!
 //! In: believed uses, by issuer and /24 or /64. Out: [`Crowd`], and how many are at home.
 //! Does not know: what is too many. Who is suspected in a network teaches it nothing of that day, and nobody is at home

@@ -62,20 +62,32 @@ fn starts_from_a_phishing_proxy(scene: &mut Scene<'_>) {
     told("phishing proxy first")(scene);
 }
 
-/// One request a day for five days, so that he is no news any more; then he begins.
+/// The victim's browser at another address of the victim's own provider: a router that was given a new one.
+fn own_provider(scene: &mut Scene<'_>) {
+    let session = scene.at_home(Some(Style::Sid));
+    let (asn, home) = (scene.me.home_asn, scene.me.home);
+    let city = scene.me.city.clone();
+    let nets = city.of("residential", true);
+    let own = nets.iter().find(|net| net.asn == asn && net.holds(home));
+    let ip = own.unwrap_or(&nets[0]).address(&mut scene.rng);
+    let at_ms = scene.start_ms + 35 * MINUTE_MS;
+    scene.thief(&session, ip, &scene.me.desktop.clone(), at_ms, 5);
+}
+
+/// One request a day for more than a week, so that he is no news any more; then he begins.
 fn trains_the_baseline(scene: &mut Scene<'_>) {
-    let session = scene.at_home_for(10);
+    let session = scene.at_home_for(12);
     let ip = scene.far("residential", 800.0);
     let agent = other_client(scene, &scene.me.desktop.clone());
     let from = scene.log.requests.len();
     let me = scene.me.clone();
-    for day in 1..6 {
+    for day in 1..9 {
         let at_ms = scene.start_ms + day * DAY_MS;
         let token = Some(session.token(at_ms));
         scene.send(at_ms, ip, &agent, "GET", "/api/me", 200, token);
         scene.browse(&session, me.home, &me.desktop, at_ms + 3 * HOUR_MS, 20, 4);
     }
-    let at_ms = scene.start_ms + 6 * DAY_MS;
+    let at_ms = scene.start_ms + 9 * DAY_MS;
     scene.browse(&session, ip, &agent, at_ms, 10, 8);
     scene.charge(&session.sub, ip, from);
 }
@@ -138,6 +150,10 @@ static THIEVES: &[Case] = &[
     hidden(
         "the victim's browser on another line of the town",
         neighbours_line,
+    ),
+    hidden(
+        "the victim's browser on another line of the victim's provider",
+        own_provider,
     ),
     hidden(
         "waits out decay behind the victim's own router",
