@@ -54,6 +54,8 @@ pub(super) struct Fields<'e, 'a> {
     event: &'e mut AccessEvent<'a>,
     time: Text<'a>,
     date: Text<'a>,
+    /// Both, where a format read them already.
+    read: Option<(Time, Stamp)>,
     telling: Telling<'a>,
     request: Text<'a>,
     target: Text<'a>,
@@ -113,6 +115,7 @@ impl<'e, 'a> Fields<'e, 'a> {
             event,
             time: None,
             date: None,
+            read: None,
             telling: Telling::default(),
             request: None,
             target: None,
@@ -185,6 +188,11 @@ impl<'e, 'a> Fields<'e, 'a> {
             }
             slot => self.set_carrier(slot, name, value),
         }
+    }
+
+    /// Takes the time, from a format that read it already.
+    pub(super) fn set_time(&mut self, read: (Time, Stamp)) {
+        self.read = Some(read);
     }
 
     /// Takes the address that nginx calls `$remote_addr`, from a format that read it already.
@@ -314,6 +322,7 @@ impl<'e, 'a> Fields<'e, 'a> {
     fn complete(&mut self) -> Result<(), SkipReason> {
         let event = &mut *self.event;
         let read = match (&self.time, &self.date) {
+            _ if self.read.is_some() => Some(self.read),
             (Some(time), Some(date)) => Some(time::read_dated(date, time)),
             (Some(time), None) => Some(time::read(time)),
             // What is called a date has the time in it, too, or no time stands anywhere.
@@ -336,7 +345,7 @@ impl<'e, 'a> Fields<'e, 'a> {
         set_request(event, self.request.take(), self.target.take());
         if is_request(event) {
             Ok(())
-        } else if self.time.is_some() {
+        } else if self.time.is_some() || self.read.is_some() {
             Err(SkipReason::Malformed)
         } else {
             Err(SkipReason::NoTime)

@@ -15,6 +15,7 @@ use super::text::plus_decoded;
 use super::{Format, LineFormat};
 use crate::domain::event::AccessEvent;
 use crate::domain::line::SkipReason;
+use memchr::memchr;
 use memchr::memmem::Finder;
 use std::borrow::Cow;
 use std::sync::{Arc, LazyLock};
@@ -43,11 +44,13 @@ const FIELDS_MAX: usize = 64;
 
 impl LineFormat for IisEvent {
     fn parse<'a>(&self, line: &'a str, event: &mut AccessEvent<'a>) -> Result<(), SkipReason> {
-        if !line.starts_with("<Event") || PROVIDER.find(line.as_bytes()).is_none() {
+        if !line.starts_with("<Event") {
             return Err(SkipReason::Malformed);
         }
+        let provider = PROVIDER.find(line.as_bytes());
+        let provider = provider.ok_or(SkipReason::Malformed)?;
         let mut fields = Fields::new(line, event);
-        let mut data = Data::of(line, self.0.recall());
+        let mut data = Data::behind(provider, line, self.0.recall());
         while let Some(field) = data.next() {
             let Field {
                 head, at, value, ..
@@ -59,7 +62,11 @@ impl LineFormat for IisEvent {
                 }
                 _ => Cow::Borrowed(value),
             };
-            fields.set(meaning, || name_of(head), at, unescaped(value));
+            let value = match field.escaped {
+                true => unescaped(&value).into(),
+                false => value,
+            };
+            fields.set(meaning, || name_of(head), at, value);
         }
         fields.finish()?;
         self.learn(line);
@@ -73,7 +80,7 @@ impl IisEvent {
     }
 
     fn learn(&self, line: &str) {
-        let mut data = Data::of(line, Recall::default());
+        let mut data = Data::behind(0, line, Recall::default());
         self.0.learn(std::iter::from_fn(|| {
             let Field { head, .. } = data.next()?;
             Some((quoted_name(head), head, self.meaning(head)))
@@ -81,13 +88,14 @@ impl IisEvent {
     }
 }
 
-/// One field: what stands between the value before and its own, what it means where that is remembered, its value, and
-/// where that is.
+/// One field: what stands between the value before and its own, what it means where that is remembered, its value,
+/// where that is, and whether an escape may be in it.
 struct Field<'a> {
     head: &'a str,
     meaning: Option<Meaning>,
     value: &'a str,
     at: usize,
+    escaped: bool,
 }
 
 /// The fields of a line, from left to right.
@@ -95,15 +103,22 @@ struct Data<'r, 'a> {
     line: &'a str,
     at: usize,
     left: usize,
+    /// Where the next escape is.
+    escape: usize,
     recall: Recall<'r>,
 }
 
 impl<'r, 'a> Data<'r, 'a> {
-    fn of(line: &'a str, recall: Recall<'r>) -> Self {
+    fn behind(at: usize, line: &'a str, recall: Recall<'r>) -> Self {
+        let found = line
+            .as_bytes()
+            .get(at..)
+            .and_then(|rest| OPENING.find(rest));
         Self {
             line,
-            at: OPENING.find(line.as_bytes()).unwrap_or(line.len()),
+            at: found.map_or(line.len(), |found| at + found),
             left: FIELDS_MAX,
+            escape: 0,
             recall,
         }
     }
@@ -112,27 +127,44 @@ impl<'r, 'a> Data<'r, 'a> {
     fn next(&mut self) -> Option<Field<'a>> {
         self.left = self.left.checked_sub(1)?;
         // `</Data><Data Name="c-ip">192.0.2.1</Data>`
-        let rest = self.line.get(self.at..)?;
-        let (head, meaning) = match self.recall.next(rest) {
-            Some(named) => (rest.get(..named.text.len())?, Some(named.meaning)),
-            None if rest.starts_with(ENDING) => return None,
-            None => {
-                let name = OPENING.find(rest.as_bytes())? + OPENING.needle().len();
-                let end = name + first(b'>', rest.as_bytes().get(name..)?)?;
-                let head = rest.get(..=end)?;
-                (head, self.recall.meaning(quoted_name(head)))
-            }
+        let before = self.at;
+        let (length, meaning) = match self.recall.next(self.line.as_bytes().get(before..)?) {
+            Some(named) => (named.text.len(), Some(named.meaning)),
+            None => self.unexpected(before)?,
         };
-        let at = self.at + head.len();
+        let at = before + length;
         // A value's own `<` is escaped.
-        let (value, _) = split_at_first(b'<', self.line.get(at..)?)?;
-        self.at = at + value.len();
+        self.at = at + first(b'<', self.line.as_bytes().get(at..)?)?;
         Some(Field {
-            head,
+            head: self.line.get(before..at)?,
             meaning,
-            value,
+            value: self.line.get(at..self.at)?,
             at,
+            escaped: self.escape_from(at) < self.at,
         })
+    }
+
+    /// The length of what stands before a value, where it is not what stood there in the line that is remembered, and
+    /// what it means. `None` behind the last one.
+    fn unexpected(&mut self, at: usize) -> Option<(usize, Option<Meaning>)> {
+        let rest = self
+            .line
+            .get(at..)
+            .filter(|rest| !rest.starts_with(ENDING))?;
+        let name = OPENING.find(rest.as_bytes())? + OPENING.needle().len();
+        let end = name + first(b'>', rest.as_bytes().get(name..)?)?;
+        let meaning = self.recall.meaning(quoted_name(rest.get(..=end)?));
+        Some((end + 1, meaning))
+    }
+
+    /// Where the first escape from here on is. Most fields have none, so one search serves many.
+    #[inline]
+    fn escape_from(&mut self, at: usize) -> usize {
+        if self.escape < at || self.escape == 0 {
+            let rest = self.line.as_bytes().get(at..).unwrap_or_default();
+            self.escape = memchr(b'&', rest).map_or(usize::MAX, |found| at + found);
+        }
+        self.escape
     }
 }
 
@@ -155,32 +187,27 @@ fn name_of(head: &str) -> Cow<'_, str> {
     }
 }
 
-/// The five escapes that XML has of itself.
+/// The five escapes that XML has of itself, the most usual first.
 const ESCAPES: [(&str, char); 5] = [
+    ("amp;", '&'),
     ("lt;", '<'),
     ("gt;", '>'),
     ("quot;", '"'),
     ("apos;", '\''),
-    ("amp;", '&'),
 ];
 
 /// Undoes them; other ampersands stay.
-fn unescaped(value: Cow<'_, str>) -> Cow<'_, str> {
-    let Some((plain, mut rest)) = split_at_first(b'&', &value) else {
-        return value;
-    };
+fn unescaped(value: &str) -> String {
     let mut text = String::with_capacity(value.len());
-    text.push_str(plain);
-    loop {
+    let mut rest = value;
+    while let Some((plain, behind)) = split_at_first(b'&', rest) {
         let mut escapes = ESCAPES.into_iter();
-        let escape = escapes.find_map(|(name, meant)| Some((meant, rest.strip_prefix(name)?)));
-        let (meant, behind) = escape.unwrap_or(('&', rest));
-        text.push(meant);
-        let Some((plain, next)) = split_at_first(b'&', behind) else {
-            text.push_str(behind);
-            return text.into();
-        };
+        let escape = escapes.find_map(|(name, meant)| Some((meant, behind.strip_prefix(name)?)));
+        let (meant, behind) = escape.unwrap_or(('&', behind));
         text.push_str(plain);
-        rest = next;
+        text.push(meant);
+        rest = behind;
     }
+    text.push_str(rest);
+    text
 }

@@ -9,7 +9,7 @@
 
 use super::fields::Fields;
 use super::json::{Dialect, open_dialect};
-use super::names::{Meaning, Remembered, Slot};
+use super::names::{Meaning, Recall, Remembered, Slot};
 use super::scan::{Extent, Name, Scalar, Sink, scan};
 use super::search::{first, first_where};
 use super::{Format, LineFormat};
@@ -79,15 +79,15 @@ struct Keycloak {
 }
 
 /// What gives its lines away, plain and in JSON.
-static MARKS: LazyLock<[Finder<'static>; 4]> =
-    LazyLock::new(|| [" type=", "realmId=", r#""loggerName""#, r#""message""#].map(Finder::new));
+static MARKS: LazyLock<[Finder<'static>; 3]> =
+    LazyLock::new(|| [" type=", r#""loggerName""#, r#""message""#].map(Finder::new));
 
 impl LineFormat for Keycloak {
     fn parse<'a>(&self, line: &'a str, event: &mut AccessEvent<'a>) -> Result<(), SkipReason> {
         if !line.starts_with('{') {
             return self.parse_text(line, event);
         }
-        let [.., logger, message] = &*MARKS;
+        let [_, logger, message] = &*MARKS;
         let has = |mark: &Finder<'_>| mark.find(line.as_bytes()).is_some();
         if has(logger) && has(message) {
             parse_logged(line, event)
@@ -100,36 +100,37 @@ impl LineFormat for Keycloak {
 impl Keycloak {
     /// `2026-05-04 10:11:12,345 DEBUG [org.keycloak.events] (executor-thread-1) type="LOGIN", realmId="…", …`
     fn parse_text<'a>(&self, line: &'a str, event: &mut AccessEvent<'a>) -> Result<(), SkipReason> {
-        let [kind, realm, ..] = &*MARKS;
+        let [kind, ..] = &*MARKS;
         let start = kind.find(line.as_bytes()).ok_or(SkipReason::Malformed)? + 1;
-        if realm.find(line.as_bytes()).is_none() {
-            return Err(SkipReason::Malformed);
-        }
+        let text = line.get(start..).unwrap_or_default();
         let mut fields = Fields::new(line, event);
         let time = line.get(..23).ok_or(SkipReason::NoTime)?;
         fields.set(Meaning::of(Slot::Time), || "time".into(), 0, time.into());
-        let mut recall = self.pairs.recall();
-        let pairs = || pairs(line.get(start..).unwrap_or_default());
-        for (index, Pair { text, name, value }) in pairs().enumerate() {
-            // Another event was written behind a line that was cut.
-            if index > 0 && (name == "type" || name.ends_with(" type")) {
-                break;
-            }
-            let at = value.as_ptr() as usize - line.as_ptr() as usize;
-            let known = match recall.next(text) {
-                Some(named) => Some(named.meaning),
-                None => recall.meaning(name),
-            };
-            let meaning = known.unwrap_or_else(|| meaning(name));
+        let mut pairs = Pairs::of(text, self.pairs.recall());
+        let mut has_realm = false;
+        while let Some(pair) = pairs.next() {
+            has_realm |= pair.text == "realmId=";
+            let at = pair.value.as_ptr() as usize - line.as_ptr() as usize;
+            let meaning = pair.meaning.unwrap_or_else(|| meaning(pair.name()));
             // What somebody called himself stands behind his address, and had no quotes round it once.
             if meaning.slot != Slot::Client || !fields.has_client() {
-                fields.set(meaning, || name.into(), at, value.into());
+                fields.set(meaning, || pair.name().into(), at, pair.value.into());
             }
         }
+        if !has_realm {
+            return Err(SkipReason::Malformed);
+        }
         DIALECT.finish(&mut fields)?;
-        self.pairs
-            .learn(pairs().map(|pair| (pair.name, pair.text, meaning(pair.name))));
+        self.learn(text);
         Ok(())
+    }
+
+    fn learn(&self, text: &str) {
+        let mut pairs = Pairs::of(text, Recall::default());
+        self.pairs.learn(std::iter::from_fn(|| {
+            let pair = pairs.next()?;
+            Some((pair.name(), pair.text, meaning(pair.name())))
+        }));
     }
 }
 
@@ -147,10 +148,11 @@ fn parse_logged<'a>(line: &'a str, event: &mut AccessEvent<'a>) -> Result<(), Sk
         0,
         logged.time,
     );
-    for Pair { name, value, .. } in pairs(&logged.message) {
-        let name = name.to_owned();
-        let value = value.to_owned().into();
-        fields.set(meaning(&name), || name.clone().into(), line.len(), value);
+    let mut pairs = Pairs::of(&logged.message, Recall::default());
+    while let Some(pair) = pairs.next() {
+        let name = || pair.name().to_owned().into();
+        let value = pair.value.to_owned().into();
+        fields.set(meaning(pair.name()), name, line.len(), value);
     }
     DIALECT.finish(&mut fields)
 }
@@ -184,37 +186,85 @@ fn meaning(name: &str) -> Meaning {
     }
 }
 
-/// A name, how it stands in the line with its `=`, and its value.
+/// How a name stands in the line with its `=`, what it means where that is remembered, and its value.
 struct Pair<'a> {
     text: &'a str,
-    name: &'a str,
+    meaning: Option<Meaning>,
     value: &'a str,
 }
 
-/// `key="value", key=value, …`
-fn pairs(text: &str) -> impl Iterator<Item = Pair<'_>> {
-    let mut rest = text;
-    std::iter::from_fn(move || {
-        let equals = first(b'=', rest.as_bytes())?;
-        let (text, after) = rest.split_at_checked(equals + 1)?;
-        let (value, behind) = match after.strip_prefix('"') {
-            // A value that does not end was cut, and is not what it was.
-            Some(inner) => split_at(inner, "\", ")
-                .or_else(|| inner.trim_end().strip_suffix('"').map(|inner| (inner, "")))
-                .unwrap_or((inner.get(..0)?, "")),
-            None => split_at(after, ", ").unwrap_or((after.trim_end_matches([',', ' ']), "")),
-        };
-        rest = behind;
-        let name = text.get(..equals)?.trim_ascii();
-        Some(Pair { text, name, value })
-    })
-    .take(PAIRS_MAX)
+impl<'a> Pair<'a> {
+    fn name(&self) -> &'a str {
+        self.text.trim_end_matches('=').trim_ascii()
+    }
 }
 
-/// The text before and behind the first `separator`.
-fn split_at<'a>(text: &'a str, separator: &str) -> Option<(&'a str, &'a str)> {
-    let bytes = text.as_bytes();
-    let begins = |at: usize| bytes[at..].starts_with(separator.as_bytes());
-    let at = first_where(*separator.as_bytes().first()?, bytes, begins)?;
-    Some((text.get(..at)?, text.get(at + separator.len()..)?))
+/// `key="value", key=value, …`, up to where another event was written behind one that was cut.
+struct Pairs<'r, 'a> {
+    text: &'a str,
+    at: usize,
+    left: usize,
+    recall: Recall<'r>,
+}
+
+impl<'r, 'a> Pairs<'r, 'a> {
+    fn of(text: &'a str, recall: Recall<'r>) -> Self {
+        Self {
+            text,
+            at: 0,
+            left: PAIRS_MAX,
+            recall,
+        }
+    }
+
+    #[inline(always)]
+    fn next(&mut self) -> Option<Pair<'a>> {
+        self.left = self.left.checked_sub(1)?;
+        let name = self.at;
+        let (length, meaning) = match self.recall.next(self.text.as_bytes().get(name..)?) {
+            Some(named) => (named.text.len(), Some(named.meaning)),
+            None => self.unexpected(name)?,
+        };
+        let value = self.value(name + length)?;
+        Some(Pair {
+            text: self.text.get(name..name + length)?,
+            meaning,
+            value,
+        })
+    }
+
+    /// The length of a name that did not stand here in the line that is remembered, and what it means.
+    fn unexpected(&mut self, at: usize) -> Option<(usize, Option<Meaning>)> {
+        let rest = self.text.get(at..)?;
+        let equals = first(b'=', rest.as_bytes())?;
+        let name = rest.get(..equals)?.trim_ascii();
+        let is_another = at > 0 && (name == "type" || name.ends_with(" type"));
+        (!is_another).then_some((equals + 1, self.recall.meaning(name)))
+    }
+
+    /// The value that begins at `begin`.
+    #[inline(always)]
+    fn value(&mut self, begin: usize) -> Option<&'a str> {
+        let rest = self.text.as_bytes().get(begin..)?;
+        let quotes = usize::from(rest.first() == Some(&b'"'));
+        let is_end = |comma: usize| {
+            let is_quoted = || comma > 1 && rest[comma - 1] == b'"';
+            rest.get(comma + 1) == Some(&b' ') && (quotes == 0 || is_quoted())
+        };
+        let Some(comma) = first_where(b',', rest, is_end) else {
+            return self.last_value(begin);
+        };
+        self.at = begin + comma + 2;
+        self.text.get(begin + quotes..begin + comma - quotes)
+    }
+
+    fn last_value(&mut self, begin: usize) -> Option<&'a str> {
+        self.at = self.text.len();
+        let value = self.text.get(begin..)?;
+        Some(match value.strip_prefix('"') {
+            // A value that does not end was cut, and is not what it was.
+            Some(inner) => inner.trim_end().strip_suffix('"').unwrap_or_default(),
+            None => value.trim_end_matches([',', ' ']),
+        })
+    }
 }

@@ -97,7 +97,7 @@ impl<'a> Pairs<'_, 'a> {
             let Some(rest) = self.line.get(self.at..).filter(|rest| !rest.is_empty()) else {
                 return Ok(None);
             };
-            let (name, meaning) = match self.recall.next(rest) {
+            let (name, meaning) = match self.recall.next(rest.as_bytes()) {
                 Some(named) => (rest.get(..named.text.len() - 1), Some(named.meaning)),
                 None => {
                     let ends = |byte| byte == b'=' || is_space(&byte);

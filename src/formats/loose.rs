@@ -12,11 +12,13 @@ use super::client_address::parse_hop;
 use super::combined::Who;
 use super::fields::Fields;
 use super::names::{Meaning, Slot};
-use super::search::first_where;
+use super::search::{first, first_of, first_where, split_at_first};
 use super::text::{is_escaped, split_request, unescape};
 use super::{Format, LineFormat, time};
+use crate::domain::clock::Stamp;
 use crate::domain::event::AccessEvent;
 use crate::domain::line::SkipReason;
+use crate::domain::time::Time;
 use memchr::{memchr, memchr_iter};
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -50,20 +52,23 @@ struct Part<'a> {
     end: usize,
 }
 
+/// A part of the line that is a time, as it was read.
+type Moment<'a> = (Part<'a>, (Time, Stamp));
+
 impl LineFormat for Anything {
     fn parse<'a>(&self, line: &'a str, event: &mut AccessEvent<'a>) -> Result<(), SkipReason> {
         let time = time_in_brackets(line).or_else(|| time_in_words(line));
-        let from = time.map_or(0, |time| time.end);
+        let from = time.map_or(0, |(time, _)| time.end);
         let request = request(line, from).ok_or(SkipReason::Malformed)?;
         let behind = line.get(request.end..).unwrap_or_default();
         if time_in_brackets(behind).is_some() || holds_request(request.text) {
             return Err(SkipReason::Malformed); // two lines, torn
         }
         let mut loose = Loose(Fields::new(line, event));
-        if let Some(time) = time {
-            loose.set(Slot::Time, time);
+        if let Some((_, read)) = time {
+            loose.0.set_time(read);
         }
-        loose.who(line, time, request.start);
+        loose.who(line, time.map(|(time, _)| time), request.start);
         loose.set(Slot::Request, request);
         loose.answer(line, request.end);
         loose.0.finish()
@@ -89,7 +94,7 @@ impl<'a> Loose<'_, 'a> {
         let sides = [line.get(..start), line.get(end..request)].into_iter();
         let mut said = sides
             .flatten()
-            .map(str::trim)
+            .map(str::trim_ascii)
             .filter(|side| !side.is_empty());
         let (first, second) = (said.next().unwrap_or_default(), said.next());
         let begins = |side: &&str| side.split(' ').next().and_then(parse_hop).is_some();
@@ -102,7 +107,7 @@ impl<'a> Loose<'_, 'a> {
             .filter(begins)
             .filter(|_| !names(first))
             .unwrap_or(first);
-        if !said.contains('\t') {
+        if memchr(b'\t', said.as_bytes()).is_none() {
             return self.set_who(Who::of(said), Cow::Borrowed);
         }
         let words: Vec<&str> = said.split_ascii_whitespace().take(TRIES_MAX).collect();
@@ -135,8 +140,8 @@ impl<'a> Loose<'_, 'a> {
                 (_, 0, true) => Slot::Referer,
                 (_, 1, true) => Slot::UserAgent,
                 _ if !self.0.has_chain()
-                    && is_whole(line, value)
-                    && is_address_list(value.text) =>
+                    && is_address_list(value.text)
+                    && is_whole(line, value) =>
                 {
                     Slot::Chain
                 }
@@ -153,7 +158,7 @@ impl<'a> Loose<'_, 'a> {
 /// True where another time and another request stand in what should be one.
 fn holds_request(text: &str) -> bool {
     let time = time_in_brackets(text);
-    let behind = time.and_then(|time| text.get(time.end..));
+    let behind = time.and_then(|(time, _)| text.get(time.end..));
     behind.is_some_and(|behind| behind.trim_start().starts_with('"'))
 }
 
@@ -165,9 +170,13 @@ fn is_whole(line: &str, value: Part<'_>) -> bool {
 
 /// True for a forwarding header. An address with a port is an upstream's.
 fn is_address_list(text: &str) -> bool {
-    let first = text.split(',').next().unwrap_or(text).trim();
-    let has_port = first.contains("]:") || first.matches(':').count() == 1;
-    parse_hop(first).is_some() && !has_port
+    if first_of(b'.', b':', text.as_bytes()).is_none() {
+        return false; // there is no address without
+    }
+    let first = split_at_first(b',', text).map_or(text, |(first, _)| first);
+    let first = first.trim_ascii();
+    let has_port = || first.contains("]:") || first.matches(':').count() == 1;
+    parse_hop(first).is_some() && !has_port()
 }
 
 /// The value that begins at the next byte that is no space, in quotes or not.
@@ -185,9 +194,10 @@ fn value(line: &str, at: usize) -> Option<Part<'_>> {
     let ends =
         |end: usize| end > 0 && !is_escaped(rest, end) && rest.get(end + 1).is_none_or(is_space);
     let length = match quoted {
-        true => first_where(b'"', rest, ends).unwrap_or(rest.len()),
-        false => rest.iter().take_while(|byte| !is_space(byte)).count(),
+        true => first_where(b'"', rest, ends),
+        false => first_of(b' ', b'\t', rest),
     };
+    let length = length.unwrap_or(rest.len());
     let skipped = usize::from(quoted);
     Some(Part {
         text: line.get(start + skipped..start + length)?,
@@ -198,39 +208,43 @@ fn value(line: &str, at: usize) -> Option<Part<'_>> {
 }
 
 /// The first brackets with a time in them.
-fn time_in_brackets(line: &str) -> Option<Part<'_>> {
+fn time_in_brackets(line: &str) -> Option<Moment<'_>> {
     let bytes = line.as_bytes();
     memchr_iter(b'[', bytes).take(TRIES_MAX).find_map(|start| {
         let inside = bytes.get(start + 1..)?;
         let inside = inside.get(..TIME_BYTES_MAX).unwrap_or(inside);
         let length = memchr(b']', inside)?;
         let text = line.get(start + 1..start + 1 + length)?;
-        is_time(text).then_some(Part {
+        let part = Part {
             text,
             quoted: false,
             start,
             end: start + length + 2,
-        })
+        };
+        read_time(text).map(|read| (part, read))
     })
 }
 
 /// When the text before something else was written, as it says itself.
-pub(super) fn time_before(text: &str) -> Option<&str> {
-    let time = time_in_brackets(text).or_else(|| time_in_words(text))?;
-    Some(time.text)
+pub(super) fn time_before(text: &str) -> Option<(Time, Stamp)> {
+    let (_, read) = time_in_brackets(text).or_else(|| time_in_words(text))?;
+    Some(read)
 }
 
 /// The first word, or two words, before any quote that are a time.
-fn time_in_words(line: &str) -> Option<Part<'_>> {
+fn time_in_words(line: &str) -> Option<Moment<'_>> {
     let quote = memchr(b'"', line.as_bytes()).unwrap_or(line.len());
     let mut at = 0;
     for _ in 0..TRIES_MAX {
         let first = value(line, at).filter(|word| word.end <= quote)?;
         let second = value(line, first.end).filter(|word| word.end <= quote);
         let ends = second.iter().map(|second| second.end).chain([first.end]);
-        let mut texts = ends.filter_map(|end| Some((line.get(first.start..end)?, end)));
-        if let Some((text, end)) = texts.find(|(text, _)| is_time(text)) {
-            return Some(Part { text, end, ..first });
+        let mut read = ends.filter_map(|end| {
+            let text = line.get(first.start..end)?;
+            Some((Part { text, end, ..first }, read_time(text)?))
+        });
+        if let Some(moment) = read.next() {
+            return Some(moment);
         }
         at = first.end;
     }
@@ -238,8 +252,8 @@ fn time_in_words(line: &str) -> Option<Part<'_>> {
 }
 
 /// A number alone is no time here: it may be a process.
-fn is_time(text: &str) -> bool {
-    text.contains(':') && time::read(text).is_some()
+fn read_time(text: &str) -> Option<(Time, Stamp)> {
+    first(b':', text.as_bytes()).and_then(|_| time::read(text))
 }
 
 /// The first text in quotes that is a request, or was refused as none, and has a status behind it.

@@ -48,7 +48,7 @@ impl LineFormat for Ltsv {
         let mut at = 0;
         for index in 0.. {
             let rest = line.get(at..).unwrap_or_default();
-            let (label, meaning) = match recall.next(rest) {
+            let (label, meaning) = match recall.next(rest.as_bytes()) {
                 Some(named) => (
                     rest.get(..named.text.len() - 1).unwrap_or_default(),
                     named.meaning,

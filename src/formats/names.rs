@@ -223,9 +223,9 @@ pub(super) struct Recall<'r> {
 impl<'r> Recall<'r> {
     /// The name with which `rest` begins, when it is the one that stood here in the line that is remembered.
     #[inline]
-    pub(super) fn next(&mut self, rest: &str) -> Option<&'r Named> {
+    pub(super) fn next(&mut self, rest: &[u8]) -> Option<&'r Named> {
         let named = self.order?.fields.get(self.next)?;
-        if !rest.starts_with(&*named.text) {
+        if !rest.starts_with(named.text.as_bytes()) {
             return None;
         }
         self.next += 1;

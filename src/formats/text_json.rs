@@ -5,7 +5,7 @@
 //! Source: Caddy, "log", `format console`, <https://caddyserver.com/docs/caddyfile/directives/log>; Uber's zap, console
 //! encoder.
 
-use super::{Format, LineFormat, json, loose, time};
+use super::{Format, LineFormat, json, loose};
 use crate::domain::clock::Stamp;
 use crate::domain::event::AccessEvent;
 use crate::domain::line::SkipReason;
@@ -36,7 +36,7 @@ impl LineFormat for TextJson {
         let (text, object) = line.split_at(begins.ok_or(SkipReason::Malformed)?);
         self.object.parse(object.trim_end(), event)?;
         if event.stamp == Stamp::Absent {
-            let said = loose::time_before(text).and_then(time::read);
+            let said = loose::time_before(text);
             (event.time, event.stamp) = said.ok_or(SkipReason::NoTime)?;
         }
         Ok(())

@@ -17,7 +17,10 @@ pub(super) fn read(text: &str) -> Option<(Time, Stamp)> {
     if let Some(read) = rfc3339(bytes) {
         return Some(read); // as most logs write it
     }
-    let text = text.trim();
+    let text = match bytes {
+        [b'!'..=b'~', .., b'!'..=b'~'] => text, // nothing to step over
+        _ => text.trim(),
+    };
     let bytes = text.as_bytes();
     match bytes {
         [b'[', inner @ .., b']'] => clf(inner),
@@ -82,13 +85,13 @@ pub(super) fn read_dated(date: &str, time: &str) -> Option<(Time, Stamp)> {
     if time.as_bytes().get(2) != Some(&b':') {
         return read(time); // the time says all itself
     }
-    let date: &[u8; 10] = date.as_bytes().try_into().ok()?;
-    let mut midnight = *b"0000-00-00T00:00:00Z";
-    midnight[..date.len()].copy_from_slice(date);
-    let (day, _) = rfc3339(&midnight)?;
+    let &[y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2] = date.as_bytes() else {
+        return None;
+    };
+    let [century, year, month, day] = pairs([y1, y2, y3, y4, m1, m2, d1, d2])?;
     let (clock, ms) = time_of_day(time.as_bytes())?;
-    let clock = moment((1970, 1, 1), clock, ms, 0)?;
-    Some((day.plus_ms(clock.as_ms()), Stamp::Whole))
+    let date = (century * 100 + year, month, day);
+    moment(date, clock, ms, 0).map(|time| (time, Stamp::Whole))
 }
 
 /// `Oct 11 14:32:52.123456 2022` of Apache's error log, behind the day of the week; `date` puts a zone before the year.
