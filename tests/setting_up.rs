@@ -96,6 +96,63 @@ fn snippet(gateway: &str) -> &'static str {
     }
 }
 
+/// Who writes each format there is no snippet for, and a word of what there is to do instead.
+const SERVICES: [(&str, &str, &str); 19] = [
+    ("kong", "Kong", "custom_fields_by_lua"),
+    (
+        "nginx_proxy_manager",
+        "nginx Proxy Manager",
+        "http_top.conf",
+    ),
+    ("aws_alb", "AWS Application Load Balancer", "behind it"),
+    (
+        "aws_api_gateway",
+        "AWS API Gateway",
+        "$context.authorizer.claims.sub",
+    ),
+    ("aws_cloudtrail", "AWS CloudTrail", "behind it"),
+    ("cloudflare", "Cloudflare", "behind it"),
+    (
+        "gcp_load_balancer",
+        "Google Cloud load balancer",
+        "behind it",
+    ),
+    (
+        "azure_application_gateway",
+        "Azure Application Gateway",
+        "behind it",
+    ),
+    ("azure_front_door", "Azure Front Door", "behind it"),
+    ("w3c", "Amazon CloudFront", "behind it"),
+    ("iis_event", "IIS", "tokentrip scrub"),
+    ("zoraxy", "Zoraxy", "behind it"),
+    ("kubernetes_audit", "Kubernetes", "ServiceAccountTokenJTI"),
+    ("keycloak", "Keycloak", "follow both"),
+    ("auth0", "Auth0", "follow both"),
+    ("okta", "Okta", "follow both"),
+    ("entra", "Microsoft Entra ID", "follow both"),
+    ("error_log", "a server's error log", "the access log"),
+    ("logfmt", "unknown gateway", "`jwt_sub`"),
+];
+
+#[test]
+fn of_every_log_it_says_who_wrote_it_and_what_there_is_to_do() {
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/formats");
+    for (format, name, advice) in SERVICES {
+        let logs = fs::read_dir(fixtures.join(format)).unwrap();
+        let mut logs: Vec<_> = logs.map(|log| log.unwrap().path()).collect();
+        logs.retain(|log| log.extension().is_some_and(|extension| extension == "log"));
+        logs.sort();
+        let text = fs::read_to_string(&logs[0]).unwrap();
+        let folder = folder("some.log", &text);
+        let said = run(folder.path(), &["init", "some.log"]);
+        assert_eq!(said.code, 0, "{format}: {}", said.text);
+        holds(&said, &[name]);
+        let wants = said.text.contains("no tokens") || said.text.contains("whole tokens");
+        assert!(!wants || said.text.contains(advice), "{}", said.text);
+    }
+}
+
 #[test]
 fn the_first_scan_of_a_blind_log_ends_with_2_and_says_what_that_gateway_should_log() {
     for (gateway, name, line) in BLIND {

@@ -1,11 +1,13 @@
-//! The gateways whose logs people have, and what to put into each so that its log shows tokens and gives none away.
+//! Who writes the logs that people have, and what to put into each so that its log shows tokens and gives none away.
 //!
 //! In: the name of a log, of its format, and one of its lines. Out: the [`Gateway`] that wrote it, with its snippet.
 //! Does not know: formats; two gateways may write the same one, and then the name of the log decides.
 
+mod services;
+
 use std::fmt::Write;
 
-/// One gateway, and the files of `deploy/gateways` for it.
+/// One gateway, or a service whose log is like one's.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Gateway {
     /// What people call it.
@@ -16,10 +18,21 @@ pub(crate) struct Gateway {
     marks: &'static [&'static str],
     /// Where its log usually is.
     pub(crate) places: &'static [&'static str],
-    /// What its log holds with the snippet.
-    pub(crate) holds: &'static str,
-    /// Each file: where it goes, and what is in it.
-    files: &'static [(&'static str, &'static str)],
+    means: Means,
+}
+
+/// What makes a log show tokens and give none away.
+#[derive(Debug, PartialEq, Eq)]
+enum Means {
+    /// A snippet of ours.
+    Snippet {
+        /// What the log holds with it.
+        holds: &'static str,
+        /// Each file: where it goes, and what is in it.
+        files: &'static [(&'static str, &'static str)],
+    },
+    /// What there is to do elsewhere.
+    Words(&'static str),
 }
 
 /// Every gateway there is a snippet for. nginx is last: its words and format are the most common.
@@ -29,22 +42,26 @@ pub(crate) const ALL: &[Gateway] = &[
         words: &["haproxy"],
         marks: &[" haproxy["],
         places: &["/var/log/haproxy.log"],
-        holds: "claims and a keyed hash",
-        files: &[(
-            "/etc/haproxy/haproxy.cfg",
-            include_str!("../../deploy/gateways/haproxy/tokentrip.cfg"),
-        )],
+        means: Means::Snippet {
+            holds: "claims and a keyed hash",
+            files: &[(
+                "/etc/haproxy/haproxy.cfg",
+                include_str!("../../deploy/gateways/haproxy/tokentrip.cfg"),
+            )],
+        },
     },
     Gateway {
         name: "Envoy",
         words: &["envoy", "istio"],
         marks: &["\"response_flags\"", "\"upstream_cluster\"", "x-envoy-"],
         places: &["/var/log/envoy"],
-        holds: "claims that Envoy verified",
-        files: &[(
-            "/etc/envoy/envoy.yaml",
-            include_str!("../../deploy/gateways/envoy/tokentrip.yaml"),
-        )],
+        means: Means::Snippet {
+            holds: "claims that Envoy verified",
+            files: &[(
+                "/etc/envoy/envoy.yaml",
+                include_str!("../../deploy/gateways/envoy/tokentrip.yaml"),
+            )],
+        },
     },
     Gateway {
         name: "Traefik",
@@ -56,56 +73,67 @@ pub(crate) const ALL: &[Gateway] = &[
             "@file\" ",
         ],
         places: &["/var/log/traefik"],
-        holds: "a keyed hash that /v1/check gives",
-        files: &[
-            (
-                "/etc/traefik/traefik.yml",
-                include_str!("../../deploy/gateways/traefik/traefik.yml"),
-            ),
-            (
-                "/etc/traefik/dynamic.yml",
-                include_str!("../../deploy/gateways/traefik/dynamic.yml"),
-            ),
-        ],
+        means: Means::Snippet {
+            holds: "a keyed hash that /v1/check gives",
+            files: &[
+                (
+                    "/etc/traefik/traefik.yml",
+                    include_str!("../../deploy/gateways/traefik/traefik.yml"),
+                ),
+                (
+                    "/etc/traefik/dynamic.yml",
+                    include_str!("../../deploy/gateways/traefik/dynamic.yml"),
+                ),
+            ],
+        },
     },
     Gateway {
         name: "Caddy",
         words: &["caddy"],
-        marks: &["\"http.log.access"],
+        marks: &["http.log.access"],
         places: &["/var/log/caddy"],
-        holds: "the token without its signature",
-        files: &[(
-            "/etc/caddy/Caddyfile",
-            include_str!("../../deploy/gateways/caddy/Caddyfile"),
-        )],
+        means: Means::Snippet {
+            holds: "the token without its signature",
+            files: &[(
+                "/etc/caddy/Caddyfile",
+                include_str!("../../deploy/gateways/caddy/Caddyfile"),
+            )],
+        },
     },
     Gateway {
         name: "Apache",
         words: &["apache", "httpd"],
         marks: &[],
         places: &["/var/log/apache2", "/var/log/httpd"],
-        holds: "the token without its signature",
-        files: &[(
-            "/etc/apache2/conf-enabled/tokentrip.conf",
-            include_str!("../../deploy/gateways/apache/tokentrip.conf"),
-        )],
+        means: Means::Snippet {
+            holds: "the token without its signature",
+            files: &[(
+                "/etc/apache2/conf-enabled/tokentrip.conf",
+                include_str!("../../deploy/gateways/apache/tokentrip.conf"),
+            )],
+        },
     },
     Gateway {
         name: "nginx",
         words: &["nginx", "combined"],
         marks: &["\"body_bytes_sent\"", "\"time_iso8601\""],
         places: &["/var/log/nginx"],
-        holds: "the token without its signature (with njs: claims and a keyed hash, deploy/gateways/nginx/njs.conf)",
-        files: &[(
-            "/etc/nginx/conf.d/tokentrip.conf, and `access_log /var/log/nginx/tokentrip.log tokentrip;` into the server",
-            include_str!("../../deploy/gateways/nginx/unsigned.conf"),
-        )],
+        means: Means::Snippet {
+            holds: "the token without its signature (with njs: claims and a keyed hash, deploy/gateways/nginx/njs.conf)",
+            files: &[(
+                "/etc/nginx/conf.d/tokentrip.conf, and `access_log /var/log/nginx/tokentrip.log tokentrip;` into the server",
+                include_str!("../../deploy/gateways/nginx/unsigned.conf"),
+            )],
+        },
     },
 ];
 
 impl Gateway {
     /// The gateway that wrote a log, as far as its format, its lines or its name tell.
     pub(crate) fn of(log: &str, format: &str, lines: &[&str]) -> Option<&'static Self> {
+        if let Some(service) = services::of(log, format, lines) {
+            return Some(service);
+        }
         let line = lines.first().copied().unwrap_or_default();
         let log = log.to_ascii_lowercase();
         let has = |text: &str, words: &[&str]| words.iter().any(|word| text.contains(word));
@@ -118,10 +146,26 @@ impl Gateway {
             .or_else(|| by(&|one| has(format, one.words)))
     }
 
-    /// The snippet, each file under the place it goes to.
+    /// What to do, with the snippet where there is one.
+    pub(crate) fn advice(&self) -> String {
+        let snippet = self.snippet();
+        match &self.means {
+            Means::Snippet { holds, .. } => format!(
+                "{}: its log holds {holds}, and no whole token, with\n\n{snippet}",
+                self.name
+            ),
+            Means::Words(_) => format!("{}: {snippet}", self.name),
+        }
+    }
+
+    /// The snippet, each file under the place it goes to, or what there is to do where there is none.
     pub(crate) fn snippet(&self) -> String {
+        let files = match &self.means {
+            Means::Snippet { files, .. } => files,
+            Means::Words(words) => return format!("{words}\n"),
+        };
         let mut text = String::new();
-        for (place, file) in self.files {
+        for (place, file) in *files {
             // Writing to a String cannot fail.
             let _ = write!(text, "--- {place}\n{file}");
         }

@@ -261,25 +261,17 @@ fn advice(logs: &[Log], to: &Path) -> String {
         text += &proxy_words(proxy);
     }
     let raw = logs.iter().any(|log| log.look.of(Form::Raw) > 0);
-    let blind = logs.iter().all(|log| log.look.is_blind());
     if raw {
         text += "\nwhole tokens stand in these logs: whoever reads them can use the tokens until they expire\n    \
                  what is there: tokentrip scrub --in-place LOG, once it was rotated\n";
     }
-    match logs.iter().find_map(|log| log.gateway) {
-        _ if !raw && !blind => {}
-        Some(gateway) => {
-            let _ = writeln!(
-                text,
-                "\nfor {}: its log then holds {}, and no whole token\n\n{}",
-                gateway.name,
-                gateway.holds,
-                gateway.snippet()
-            );
-        }
-        None => {
-            text += "\nwhat to log instead: deploy/gateways has it for each gateway\n";
-        }
+    let blind = logs.iter().all(|log| log.look.is_blind());
+    let lacking = logs.iter().filter(|_| raw || blind);
+    let mut gateways: Vec<Option<&Gateway>> = lacking.map(|log| log.gateway).collect();
+    gateways.dedup();
+    for gateway in gateways {
+        let advice = gateway.map_or_else(|| OWN_FIELDS.to_owned(), Gateway::advice);
+        let _ = write!(text, "\nfor {advice}");
     }
     let _ = write!(
         text,
@@ -288,6 +280,12 @@ fn advice(logs: &[Log], to: &Path) -> String {
     );
     text
 }
+
+/// For logs of nobody whom we know.
+const OWN_FIELDS: &str = "a gateway of your own: log claims of the token as fields `jwt_iss`, \
+     `jwt_sub`, `jwt_jti` or `jwt_sid`, and `jwt_exp`, or a keyed hash of its first two parts as \
+     `jwt_hash`; fields of other names are for `[source.fields]`, and snippets for known gateways \
+     in deploy/gateways\n";
 
 fn proxy_words(proxy: IpAddr) -> String {
     format!(

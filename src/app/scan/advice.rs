@@ -62,12 +62,7 @@ pub(in crate::app) fn blind(engine: &Engine, streams: &[Stream]) -> Option<Error
         formats.join(", ")
     );
     let help = match streams.iter().find_map(|stream| stream.gateway) {
-        Some(gateway) => format!(
-            "have {} log {}, and no whole token:\n\n{}",
-            gateway.name,
-            gateway.holds,
-            gateway.snippet()
-        ),
+        Some(gateway) => format!("for {}", gateway.advice()),
         None => "have the gateway log the token's claims, or a hash: deploy/gateways/".to_owned(),
     };
     Some(Error::new(message).help(help))
