@@ -120,6 +120,28 @@ fn a_scrubbed_story_tells_of_the_same_sessions() {
 }
 
 #[test]
+fn a_token_that_the_container_runtime_split_is_gone_as_a_whole() {
+    let house = house();
+    let request = format!("GET /?access_token={} HTTP/1.1", token("bob"));
+    let time = "2026-05-04T10:11:12.345678901Z";
+    let of_whole = scrub_bytes(&house, request.as_bytes());
+    let of_whole = String::from_utf8(of_whole).unwrap();
+    let (_, id) = of_whole.split_once('=').unwrap();
+    for at in [20, 22, 40, 150, 300] {
+        let (first, last) = request.split_at(at);
+        let log = format!("{time} stdout P {first}\n{time} stderr F x\n{time} stdout F {last}\n");
+        let scrubbed = String::from_utf8(scrub_bytes(&house, log.as_bytes())).unwrap();
+        assert!(
+            scrubbed.contains(id.split(' ').next().unwrap()),
+            "{scrubbed}"
+        );
+        let rest = &request[request.len() - 60..request.len() - 10];
+        assert!(!scrubbed.contains(rest), "{scrubbed}");
+        assert_eq!(scrubbed.lines().count(), 3);
+    }
+}
+
+#[test]
 fn packing_line_ends_and_lines_that_do_not_parse_stay() {
     let house = house();
     let mut log = theft("alice", MORNING_S).replace('\n', "\r\n").into_bytes();

@@ -5,6 +5,7 @@
 //! Does not know: formats. A file is whole under its name, or not there: it is written beside, synced and renamed.
 
 mod place;
+mod splits;
 
 use super::Error;
 use super::scan::progress::Progress;
@@ -98,13 +99,14 @@ fn one(found: &Found, place: &Place, key: &IdKey, progress: &Progress) -> io::Re
     let mut scrubbed = Vec::new();
     pieces(reader, &mut |piece| {
         scrubbed.clear();
+        let (piece, read) = (splits::mended(piece), piece.len());
         for line in piece.split_inclusive(|byte| *byte == b'\n') {
             let scrubs = scrub(line, key, &mut scrubbed);
             done.lines += u64::from(line.ends_with(b"\n"));
             done.scrubs.tokens += scrubs.tokens;
             done.scrubs.remains += scrubs.remains;
         }
-        progress.advance(piece.len() as u64, done.lines);
+        progress.advance(read as u64, done.lines);
         out.write_all(&scrubbed)
     })?;
     out.finish()?;
@@ -137,7 +139,7 @@ fn pieces(mut reader: impl Read, take: &mut dyn FnMut(&[u8]) -> io::Result<()>) 
             continue;
         }
         let end = match memchr::memrchr(b'\n', bytes) {
-            Some(at) => at + 1,
+            Some(at) => splits::end_of_lines(bytes.get(..=at).unwrap_or_default()),
             None if filled == PIECE_BYTES_MAX => {
                 let separator = bytes.iter().rposition(|byte| SEPARATORS.contains(byte));
                 separator.map_or(filled, |at| at + 1)
