@@ -124,6 +124,8 @@ pub struct AccessEvent<'a> {
     pub time: Time,
     /// Anybody could have written the line: it came in a datagram, or from whoever asked to send.
     pub unvouched: bool,
+    /// The line ends before its end: what is not there may have been.
+    pub cut: bool,
     /// How much of the time the line itself says, before it is completed.
     pub stamp: Stamp,
     /// The address at the other end of the connection.

@@ -10,9 +10,9 @@
 
 use super::client_address::without_port;
 use super::cut::{Cutter, Value};
-use super::fields::{Fields, holds_token};
+use super::fields::Fields;
 use super::names::{Meaning, Slot};
-use super::text::{Unit, split_request, unescape};
+use super::text::{Unit, holds_token, split_request, unescape};
 use super::{Format, LineFormat};
 use crate::domain::event::AccessEvent;
 use crate::domain::line::SkipReason;

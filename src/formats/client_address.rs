@@ -66,11 +66,16 @@ pub fn resolve(
     Some(client)
 }
 
-/// Resolves the client of an event in place, starting from what the gateway itself said it is.
+/// Resolves the client of an event in place, starting from what the gateway itself said it is. Of a line that was cut
+/// before its forwarding header, a proxy is all that is known, and the proxy is not the client.
 pub fn settle(event: &mut AccessEvent<'_>, trusted: &TrustedProxies) {
-    if !trusted.is_empty() {
-        event.client = resolve(event.client, event.chain.as_deref(), trusted);
+    if trusted.is_empty() {
+        return;
     }
+    event.client = match event.client {
+        Some(proxy) if event.cut && event.chain.is_none() && trusted.contains(proxy) => None,
+        client => resolve(client, event.chain.as_deref(), trusted),
+    };
 }
 
 /// One node as proxies write it: `192.0.2.1`, `192.0.2.1:443`, `2001:db8::1`, `[2001:db8::1]:443`, with a zone id, in
@@ -278,6 +283,25 @@ mod tests {
             );
         }
         assert_eq!(resolve(None, Some("203.0.113.9"), &trusted()), None);
+    }
+
+    #[test]
+    fn a_line_that_was_cut_before_its_chain_has_no_client_behind_a_proxy() {
+        for (peer, cut, chain, client) in [
+            ("10.0.0.1", true, None, None),
+            ("10.0.0.1", true, Some("198.51.100.7"), ip("198.51.100.7")),
+            ("10.0.0.1", false, None, ip("10.0.0.1")),
+            ("198.51.100.7", true, None, ip("198.51.100.7")),
+        ] {
+            let mut event = AccessEvent {
+                client: ip(peer),
+                chain: chain.map(Into::into),
+                cut,
+                ..AccessEvent::default()
+            };
+            settle(&mut event, &trusted());
+            assert_eq!(event.client, client, "{peer}, {cut}, {chain:?}");
+        }
     }
 
     #[test]

@@ -182,6 +182,9 @@ impl<'e, 'a> Cut<'e, 'a> {
             ends_field(bytes.get(at + 1..).unwrap_or_default()) && !is_escaped(bytes, *at)
         };
         let end = memchr_iter(b'"', bytes).find(ends);
+        if end.is_none() {
+            self.fields.set_cut();
+        }
         let text = inner.get(..end.unwrap_or(inner.len()))?;
         self.at += 2 + end.map_or(inner.len(), |end| end + 1);
         Some(text)
@@ -213,8 +216,7 @@ impl<'e, 'a> Cut<'e, 'a> {
     }
 
     fn quoted_extra(&mut self, at: usize, text: &'a str) {
-        let first = memchr(b',', text.as_bytes()).and_then(|comma| text.get(..comma));
-        let first = first.unwrap_or(text);
+        let first = text.split(',').next().unwrap_or(text);
         // The first: addresses further behind are those of upstreams.
         // Of what was cut, another address is left.
         let is_whole = self.line.as_bytes().get(at + 2 + text.len()) == Some(&b'"');

@@ -8,14 +8,15 @@
 //!
 //! Both write five quoted fields in a row: X-Forwarded-For, user agent, request id, authority, upstream host. What
 //! stands before them differs by version, so everything is counted from there, and nothing in them is escaped. Envoy
-//! appends its peer to X-Forwarded-For; Istio also writes it, fourth behind the quoted fields.
+//! appends its peer to X-Forwarded-For; Istio also writes it, fourth behind the quoted fields. A line of Istio that was
+//! cut before it has no client; one that was cut right behind the quoted fields is like Envoy's own.
 
 use super::client_address::parse_hop;
 use super::cut::{Cutter, Value, is_status};
 use super::fields::Fields;
 use super::names::{Meaning, Slot};
 use super::text::Unit;
-use super::{Format, LineFormat};
+use super::{Format, LineFormat, time};
 use crate::domain::event::AccessEvent;
 use crate::domain::line::SkipReason;
 use memchr::{memchr, memmem, memrchr};
@@ -35,6 +36,9 @@ const OPENING: &[u8] = b"] \"";
 
 /// Fields behind the row that are looked at; Istio has six.
 const VALUES_MAX: usize = 32;
+
+/// Where Istio writes its peer among them.
+const PEER: usize = 3;
 
 /// The quoted fields that stand in a row.
 const ROW: [Slot; 5] = [
@@ -93,17 +97,23 @@ impl LineFormat for Envoy {
             });
             let value = value.ok_or(SkipReason::Malformed)?;
             let is_cut = last && line.as_bytes().get(value.at + value.text.len()) != Some(&b'"');
-            if is_cut || index == 0 && is_torn(value.text) {
+            if is_cut || is_torn(value.text) {
                 return Err(SkipReason::Malformed);
             }
             set(slot, &value);
         }
-        for (index, value) in std::iter::from_fn(|| cut.value())
-            .take(VALUES_MAX)
-            .enumerate()
-        {
-            let is_peer = index == 3 && parse_hop(value.text).is_some() && has_port(value.text);
+        let (mut is_istio, mut has_peer, mut last) = (false, false, 0);
+        let values = std::iter::from_fn(|| cut.value()).take(VALUES_MAX);
+        for (index, value) in values.enumerate() {
+            let is_peer = index == PEER && parse_hop(value.text).is_some() && has_port(value.text);
+            is_istio |= index == 0 && is_cluster(&value);
+            has_peer |= is_peer;
+            last = index;
             set(if is_peer { Slot::Remote } else { Slot::Other }, &value);
+        }
+        if is_istio && !has_peer && last <= PEER {
+            fields.set_cut();
+            fields.forget_chain();
         }
         fields.finish()
     }
@@ -118,6 +128,15 @@ fn begin(before: &str) -> Result<usize, SkipReason> {
     bracket.map(|at| at + 1).ok_or(SkipReason::Malformed)
 }
 
+/// True for the name of an upstream cluster, as Istio writes it behind the row.
+fn is_cluster(value: &Value<'_>) -> bool {
+    let begins = ["outbound", "inbound"].iter();
+    let is_named = begins
+        .into_iter()
+        .any(|begin| value.text.starts_with(begin));
+    !value.quoted && (is_named || value.text.ends_with("Cluster"))
+}
+
 /// True for `192.0.2.1:443` and `[2001:db8::1]:443`: an address without its port is the beginning of one.
 fn has_port(node: &str) -> bool {
     let split = node.rsplit_once(':');
@@ -127,10 +146,15 @@ fn has_port(node: &str) -> bool {
     })
 }
 
-/// True when another line begins in what should be addresses.
-fn is_torn(chain: &str) -> bool {
-    let bracket = memchr(b']', chain.as_bytes());
-    bracket.is_some() && memmem::find(chain.as_bytes(), OPENING).is_some()
+/// True when another line begins in what should be a value of the row.
+fn is_torn(value: &str) -> bool {
+    let bracket = memchr(b']', value.as_bytes());
+    let begun = || {
+        let end = memmem::find(value.as_bytes(), OPENING)?;
+        let begin = memrchr(b'[', value.as_bytes().get(..end)?)? + 1;
+        time::read(value.get(begin..end)?)
+    };
+    bracket.is_some() && begun().is_some()
 }
 
 /// A number, or that there is none. The reason before the numbers may have spaces, and be quoted or not.

@@ -8,7 +8,8 @@
 //! `error.log`; ModSecurity, "Message format" (`[hostname "…"] [uri "…"]`).
 //!
 //! Messages quote what the client sent, and nginx escapes nothing in them. So where a line names two clients, it is
-//! about none: one of them may be made up.
+//! about none: one of them may be made up. A line that nginx cut is about none either. One that something else cut
+//! looks like a whole one, so a transport's limit should not be below nginx's 2,048 bytes.
 
 use super::client_address::without_port;
 use super::fields::Fields;
@@ -49,9 +50,10 @@ const NGINX_BYTES_MAX: usize = 2_047;
 static CLIENT: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(", client: "));
 
 /// The names a line of nginx may have behind its client, in their order.
-static NGINX: LazyLock<[(Finder<'static>, Option<Slot>); 6]> = LazyLock::new(|| {
+static NGINX: LazyLock<[(Finder<'static>, Option<Slot>); 7]> = LazyLock::new(|| {
     [
         (Finder::new(", server: "), None),
+        (Finder::new(", login: \""), Some(Slot::User)), // a mail proxy
         (Finder::new(", request: \""), Some(Slot::Request)),
         (Finder::new(", subrequest: \""), None),
         (Finder::new(", upstream: \""), None),
@@ -85,6 +87,10 @@ impl<'a> Note<'_, 'a> {
         self.set(Slot::Time, Some(time.ok_or(SkipReason::Malformed)?));
         let (client, named) = self.nginx_client().ok_or(SkipReason::Malformed)?;
         self.set(Slot::Remote, client);
+        // `*9 user "alice": password mismatch, client: …`
+        let message = self.line.split_once(": *").map(|(_, rest)| rest);
+        let refused = message.and_then(|text| text.split_once(' ')?.1.strip_prefix("user \""));
+        self.set(Slot::User, refused.and_then(|text| text.split('"').next()));
         self.nginx_values(named);
         self.fields.finish_note()
     }
@@ -137,7 +143,7 @@ impl<'a> Note<'_, 'a> {
         if let Some(slot) = slot {
             let value = value.trim_end();
             let value = match slot {
-                Slot::Host => value.split('"').next().unwrap_or(value),
+                Slot::Host | Slot::User => value.split('"').next().unwrap_or(value),
                 _ => value.strip_suffix('"').unwrap_or(value),
             };
             self.set(slot, Some(value));
@@ -159,6 +165,10 @@ impl<'a> Note<'_, 'a> {
             client
         };
         self.set(Slot::Remote, Some(client));
+        // `AH01618: user alice not found: /`, `AH01617: user alice: authentication failure for "/"`
+        let user = between(line, "] AH01618: user ", " not found: ");
+        let user = user.or_else(|| between(line, "] AH01617: user ", ": authentication failure"));
+        self.set(Slot::User, user);
         let asked = between(line, "authentication failure for \"", "\"");
         self.set(Slot::Target, asked);
         for words in [" not found: ", "client denied by server configuration: "] {
@@ -182,6 +192,10 @@ impl<'a> Note<'_, 'a> {
         self.set(Slot::Time, Some(time));
         let client = litespeed_client(rest).ok_or(SkipReason::Malformed)?;
         self.set(Slot::Remote, Some(client));
+        self.set(
+            Slot::User,
+            between(rest, "] User '", "' failed to authenticate"),
+        );
         self.fields.finish_note()
     }
 }

@@ -10,40 +10,15 @@
 use super::client_address::{last_hop, of_chain};
 use super::names::{Meaning, Slot};
 use super::request::{set_request, without_mark};
-use super::text::{duration_ms, is_between_elements, number, status};
+use super::text::{duration_ms, holds_token, is_between_elements, number, status, token_at};
 use super::time;
 use crate::domain::clock::Stamp;
 use crate::domain::event::{AccessEvent, Carrier, CarrierKind, EventKind, Text};
 use crate::domain::line::SkipReason;
-use crate::domain::scrubbed;
 use crate::domain::time::Time;
 use crate::domain::token::Claim;
-use memchr::memchr_iter;
-use memchr::memmem::Finder;
 use std::borrow::Cow;
 use std::net::IpAddr;
-use std::sync::LazyLock;
-
-/// How a JWS begins: `{"` in base64url (RFC 7515, section 3.1).
-static JWT: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"eyJ"));
-
-/// Where the first of either begins.
-fn token_at(text: &[u8]) -> Option<usize> {
-    let jwt = JWT.find(text);
-    let before = jwt.and_then(|at| text.get(..at)).unwrap_or(text);
-    scrubbed_at(before).or(jwt)
-}
-
-/// Where what `tokentrip scrub` leaves of one begins, with a byte that few lines have.
-fn scrubbed_at(text: &[u8]) -> Option<usize> {
-    let opening = scrubbed::OPENING.as_bytes();
-    memchr_iter(*opening.first()?, text).find(|at| text[*at..].starts_with(opening))
-}
-
-/// True when a token may stand in this text.
-pub(super) fn holds_token(text: &str) -> bool {
-    token_at(text.as_bytes()).is_some()
-}
 
 /// More carriers than any log has; the rest of the line is not looked at for credentials.
 const CARRIERS_MAX: usize = 64;
@@ -198,6 +173,30 @@ impl<'e, 'a> Fields<'e, 'a> {
     /// Takes the address that nginx calls `$remote_addr`, from a format that read it already.
     pub(super) fn set_remote(&mut self, address: IpAddr) {
         self.remote = Some(address);
+    }
+
+    /// Says that the line ends before its end. A forwarding header that another one may have outranked or gone on with
+    /// is then none.
+    pub(super) fn set_cut(&mut self) {
+        self.event.cut = true;
+        if self.ranks.chain < Meaning::of(Slot::Chain).rank || self.chain_goes_on() {
+            self.forget_chain();
+        }
+    }
+
+    /// Leaves the forwarding header out: it does not say who the client is.
+    pub(super) fn forget_chain(&mut self) {
+        self.event.chain = None;
+    }
+
+    /// True when the array in which the forwarding header stands does not end in the line.
+    fn chain_goes_on(&self) -> bool {
+        let (before, behind) = self
+            .line
+            .split_at_checked(self.chain_end)
+            .unwrap_or_default();
+        let is_inside = before.rfind('[') > before.rfind(']');
+        is_inside && !behind.trim_start_matches(['"', ' ']).starts_with(']')
     }
 
     /// True when a forwarding header was taken.

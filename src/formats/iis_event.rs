@@ -187,26 +187,22 @@ fn name_of(head: &str) -> Cow<'_, str> {
     }
 }
 
-/// The five escapes that XML has of itself, the most usual first.
-const ESCAPES: [(&str, char); 5] = [
-    ("amp;", '&'),
-    ("lt;", '<'),
-    ("gt;", '>'),
-    ("quot;", '"'),
-    ("apos;", '\''),
-];
-
-/// Undoes them; other ampersands stay.
+/// Undoes the five escapes that XML has of itself; other ampersands stay.
 fn unescaped(value: &str) -> String {
     let mut text = String::with_capacity(value.len());
     let mut rest = value;
     while let Some((plain, behind)) = split_at_first(b'&', rest) {
-        let mut escapes = ESCAPES.into_iter();
-        let escape = escapes.find_map(|(name, meant)| Some((meant, behind.strip_prefix(name)?)));
-        let (meant, behind) = escape.unwrap_or(('&', behind));
+        let (meant, length) = match behind.as_bytes() {
+            [b'a', b'm', b'p', b';', ..] => ("&", 4),
+            [b'l', b't', b';', ..] => ("<", 3),
+            [b'g', b't', b';', ..] => (">", 3),
+            [b'q', b'u', b'o', b't', b';', ..] => ("\"", 5),
+            [b'a', b'p', b'o', b's', b';', ..] => ("'", 5),
+            _ => ("&", 0),
+        };
         text.push_str(plain);
-        text.push(meant);
-        rest = behind;
+        text.push_str(meant);
+        rest = behind.get(length..).unwrap_or_default();
     }
     text.push_str(rest);
     text

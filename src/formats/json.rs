@@ -6,7 +6,8 @@
 //! Source: RFC 8259. Beyond it, because real logs have them: `\xHH` (nginx without `escape=json`), bare `-` and
 //! nothing at all as values (an unset variable outside quotes), several numbers as one (of several upstreams), control
 //! characters inside strings, lone surrogates (U+FFFD). Of a line that ends within the object (a transport's limit) the
-//! members that are whole count, unless a missing one could say that what happened failed.
+//! members that are whole count, unless a missing one could say that what happened failed; behind a trusted proxy its
+//! client is not known where no forwarding header is whole.
 //!
 //! **Why it is fast.** A log writes the same object again and again. The first line that parses leaves a
 //! [`Template`]: the text between its values. A line that has the same text in between is cut by comparing, without
@@ -181,6 +182,7 @@ impl LineFormat for Json {
         };
         let dialect = self.names.dialect;
         if scan(line, &mut assign)? == Extent::Cut {
+            assign.fields.set_cut();
             let read = dialect.can_be_cut() && dialect.finish(&mut assign.fields).is_ok();
             return read.then_some(()).ok_or(SkipReason::Malformed);
         }
@@ -319,6 +321,30 @@ impl<'a> Sink<'a> for Learn<'_, 'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_line_that_was_cut_says_so_and_names_no_chain_that_may_go_on() {
+        let parser = crate::formats::Parser::named("json").unwrap();
+        let begin = r#"{"time":"2026-05-04T10:00:00Z","remote_ip":"10.0.0.1","headers":{"#;
+        for (headers, chain) in [
+            (
+                r#""X-Forwarded-For":["192.0.2.1"],"Accept":["*/"#,
+                Some("192.0.2.1"),
+            ),
+            (r#""X-Forwarded-For":["192.0.2.1"],"Acc"#, Some("192.0.2.1")),
+            (r#""X-Forwarded-For":"192.0.2.1","Acc"#, Some("192.0.2.1")),
+            (r#""X-Forwarded-For":["192.0.2.1","198.51"#, None),
+            (r#""X-Forwarded-For":["192.0.2.1""#, None),
+            (r#""X-Forwarded-For":["192.0"#, None),
+            (r#""X-Real-Ip":["192.0.2.1"],"Acc"#, None), // the other header may follow
+            (r#""Accept":["*/"#, None),
+        ] {
+            let line = format!("{begin}{headers}");
+            let event = parser.parse(&line).unwrap();
+            assert!(event.cut, "{line}");
+            assert_eq!(event.chain.as_deref(), chain, "{line}");
+        }
+    }
 
     #[test]
     fn a_line_of_long_names_within_each_other_teaches_no_template() {

@@ -3,6 +3,7 @@
 //! In: a line. Out: [`AccessEvent`] of the kind that the event's type is.
 //! Does not know: the issuer, which is a URL; the log names the realm. `token_id` is the token's `jti`, `sessionId`
 //! its `sid`, so they join without.
+//! The last value of a line without quotes round values may have been cut: it then names nobody, unless it is a UUID.
 //! Source: Keycloak Server Administration Guide, "Configuring auditing to track events",
 //! <https://www.keycloak.org/docs/latest/server_admin/#_auditing>; `JBossLoggingEventListenerProvider` (key and
 //! value, in quotes since version 21) and `org.keycloak.events.Details`.
@@ -112,6 +113,9 @@ impl Keycloak {
             has_realm |= pair.text == "realmId=";
             let at = pair.value.as_ptr() as usize - line.as_ptr() as usize;
             let meaning = pair.meaning.unwrap_or_else(|| meaning(pair.name()));
+            if pairs.may_be_cut && names_somebody(meaning.slot) && !is_uuid(pair.value) {
+                continue;
+            }
             // What somebody called himself stands behind his address, and had no quotes round it once.
             if meaning.slot != Slot::Client || !fields.has_client() {
                 fields.set(meaning, || pair.name().into(), at, pair.value.into());
@@ -186,6 +190,17 @@ fn meaning(name: &str) -> Meaning {
     }
 }
 
+/// What makes another person of an event when its end is missing.
+fn names_somebody(slot: Slot) -> bool {
+    matches!(slot, Slot::Client | Slot::Claim(_))
+}
+
+/// True for the ids that Keycloak makes: one whose end is missing is shorter.
+fn is_uuid(text: &str) -> bool {
+    let is_of_uuid = |byte: u8| byte.is_ascii_hexdigit() || byte == b'-';
+    text.len() == 36 && text.bytes().all(is_of_uuid)
+}
+
 /// How a name stands in the line with its `=`, what it means where that is remembered, and its value.
 struct Pair<'a> {
     text: &'a str,
@@ -204,6 +219,8 @@ struct Pairs<'r, 'a> {
     text: &'a str,
     at: usize,
     left: usize,
+    /// The line ends with the value that was given last, without a quote to say that it is all of it.
+    may_be_cut: bool,
     recall: Recall<'r>,
 }
 
@@ -213,6 +230,7 @@ impl<'r, 'a> Pairs<'r, 'a> {
             text,
             at: 0,
             left: PAIRS_MAX,
+            may_be_cut: false,
             recall,
         }
     }
@@ -261,10 +279,11 @@ impl<'r, 'a> Pairs<'r, 'a> {
     fn last_value(&mut self, begin: usize) -> Option<&'a str> {
         self.at = self.text.len();
         let value = self.text.get(begin..)?;
-        Some(match value.strip_prefix('"') {
+        self.may_be_cut = !value.starts_with('"');
+        match value.strip_prefix('"') {
             // A value that does not end was cut, and is not what it was.
-            Some(inner) => inner.trim_end().strip_suffix('"').unwrap_or_default(),
-            None => value.trim_end_matches([',', ' ']),
-        })
+            Some(inner) => inner.trim_end().strip_suffix('"').or(inner.get(..0)),
+            None => Some(value.trim_end_matches([',', ' '])),
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! logfmt: `key=value key="quoted \"value\""`, with the same names as JSON logs.
 //!
 //! In: a line. Out: [`AccessEvent`].
-//! Does not know: what names mean.
+//! Does not know: what names mean; whether the last value of a line was cut, where no quotes stand round it.
 //! Source: <https://brandur.org/logfmt>; Go's `log/slog` text handler quotes as Go strings do.
 
 use super::fields::Fields;

@@ -2,7 +2,8 @@
 //!
 //! In: a line. Out: [`AccessEvent`] with what stands where nearly everybody puts it: host, client and user before the
 //! request, bytes, referer and user agent behind the status.
-//! Does not know: where a time that is not there comes from; requests without quotes.
+//! Does not know: where a time that is not there comes from; requests without quotes; whether the last value of a line
+//! was cut, where no quotes stand round it.
 //! Source: what nginx, Apache, lighttpd, Tomcat, uvicorn, Werkzeug, cPanel and others write after small changes: tabs
 //! or several spaces, a time with fractions or as in RFC 3339, fields between the time and the request.
 //!
@@ -134,17 +135,16 @@ impl<'a> Loose<'_, 'a> {
         let (mut at, mut bare, mut quoted) = (from, 0, 0);
         for _ in 0..VALUES_MAX {
             let Some(value) = value(line, at) else { return };
+            let is_whole = is_whole(line, value);
+            if !is_whole {
+                self.0.set_cut();
+            }
             let slot = match (bare, quoted, value.quoted) {
                 (0, 0, _) => Slot::Status,
                 (1, 0, false) => Slot::Bytes,
                 (_, 0, true) => Slot::Referer,
                 (_, 1, true) => Slot::UserAgent,
-                _ if !self.0.has_chain()
-                    && is_address_list(value.text)
-                    && is_whole(line, value) =>
-                {
-                    Slot::Chain
-                }
+                _ if !self.0.has_chain() && is_address_list(value.text) && is_whole => Slot::Chain,
                 _ => Slot::Other,
             };
             bare += u8::from(!value.quoted || slot == Slot::Status);

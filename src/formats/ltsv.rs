@@ -1,7 +1,8 @@
 //! LTSV: `label:value` pairs between tabs.
 //!
 //! In: a line. Out: [`AccessEvent`].
-//! Does not know: what most labels mean; those that LTSV has for itself stand here.
+//! Does not know: what most labels mean (those that LTSV has for itself stand here); whether the last value of a line
+//! was cut.
 //! Source: <http://ltsv.org/>, "Labels for Web server's log".
 //!
 //! The format has no escapes of its own: what nginx and Apache write as `\x09` is undone.

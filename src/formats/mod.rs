@@ -27,6 +27,7 @@ mod fields;
 #[cfg(test)]
 mod fixtures;
 mod gcp_load_balancer;
+mod gin;
 mod haproxy;
 #[cfg(test)]
 mod hostile;
@@ -87,6 +88,7 @@ pub const ALL: &[&Format] = &[
     &w3c::FORMAT,
     &iis_event::FORMAT,
     &zoraxy::FORMAT,
+    &gin::FORMAT,
     &apache_ssl_request::FORMAT,
     &text_json::FORMAT,
     &error_log::FORMAT,
@@ -323,7 +325,7 @@ pub fn note(line: &str, written: Option<Time>) -> Option<AccessEvent<'_>> {
         name: "line".into(),
         text: line.into(),
     };
-    fields::holds_token(line).then(|| AccessEvent {
+    text::holds_token(line).then(|| AccessEvent {
         kind: EventKind::Note,
         time: written.unwrap_or_default(),
         carriers: [carrier].into_iter().collect(),

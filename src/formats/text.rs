@@ -1,4 +1,4 @@
-//! Pieces that several formats share: escapes, request lines, numbers.
+//! Pieces that several formats share: where tokens begin, escapes, request lines, numbers.
 //!
 //! In: text of one field. Out: the text meant, or its parts. Nothing here allocates unless there is an escape.
 //! Does not know: field names.
@@ -7,8 +7,32 @@
 
 use super::search::{first, split_at_first};
 use crate::domain::event::Scheme;
-use memchr::memrchr;
+use crate::domain::scrubbed;
+use memchr::memmem::Finder;
+use memchr::{memchr_iter, memrchr};
 use std::borrow::Cow;
+use std::sync::LazyLock;
+
+/// How a JWS begins: `{"` in base64url (RFC 7515, section 3.1).
+static JWT: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"eyJ"));
+
+/// Where the first of either begins.
+pub(super) fn token_at(text: &[u8]) -> Option<usize> {
+    let jwt = JWT.find(text);
+    let before = jwt.and_then(|at| text.get(..at)).unwrap_or(text);
+    scrubbed_at(before).or(jwt)
+}
+
+/// Where what `tokentrip scrub` leaves of one begins, with a byte that few lines have.
+fn scrubbed_at(text: &[u8]) -> Option<usize> {
+    let opening = scrubbed::OPENING.as_bytes();
+    memchr_iter(*opening.first()?, text).find(|at| text[*at..].starts_with(opening))
+}
+
+/// True when a token may stand in this text.
+pub(super) fn holds_token(text: &str) -> bool {
+    token_at(text.as_bytes()).is_some()
+}
 
 /// Undoes `\xHH`, `\"`, `\\`, `\n`, `\t`, `\r`, `\b`, `\f`, `\v`, `\/`. Bytes that come out as no UTF-8 become
 /// U+FFFD; an unknown escape stays as it is.

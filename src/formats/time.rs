@@ -17,10 +17,8 @@ pub(super) fn read(text: &str) -> Option<(Time, Stamp)> {
     if let Some(read) = rfc3339(bytes) {
         return Some(read); // as most logs write it
     }
-    let text = match bytes {
-        [b'!'..=b'~', .., b'!'..=b'~'] => text, // nothing to step over
-        _ => text.trim(),
-    };
+    let is_bare = matches!(bytes, [b'!'..=b'~', .., b'!'..=b'~']);
+    let text = if is_bare { text } else { text.trim() };
     let bytes = text.as_bytes();
     match bytes {
         [b'[', inner @ .., b']'] => clf(inner),
