@@ -136,6 +136,17 @@ const SERVICES: [(&str, &str, &str); 19] = [
 ];
 
 #[test]
+fn what_a_log_says_of_its_fields_is_heard() {
+    let log = "#Software: Microsoft Internet Information Services 10.0\n\
+               #Fields: c-ip time date cs-method cs-uri-stem sc-status\n\
+               192.0.2.7 10:11:12 2026-05-04 GET /a 200\n\
+               192.0.2.7 10:11:13 2026-05-04 GET /b 200\n";
+    let folder = folder("u_ex260504.log", log);
+    let said = run(folder.path(), &["init", "u_ex260504.log"]);
+    holds(&said, &["IIS, format w3c (100 % sure), 2 requests"]);
+}
+
+#[test]
 fn of_every_log_it_says_who_wrote_it_and_what_there_is_to_do() {
     let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/formats");
     for (format, name, advice) in SERVICES {

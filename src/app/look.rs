@@ -45,12 +45,14 @@ impl Look {
         key: &IdKey,
     ) -> Self {
         let mut look = Self::default();
+        let mut parser = reading.parser.clone();
         for line in lines {
-            match reading.parser.parse(line.text) {
+            match parser.parse(line.text) {
                 Ok(event) => look.event(reading, event, key),
                 Err(SkipReason::Empty | SkipReason::Comment) => {}
                 Err(_) => look.lines += 1,
             }
+            parser.follow(line.text);
         }
         look
     }

@@ -110,7 +110,7 @@ static BY_FORMAT: &[(&str, Gateway)] = &[
 static BY_MARK: &[(&str, &str, Gateway)] = &[
     (
         "w3c",
-        "x-edge-location",
+        "\t", // IIS has spaces between fields
         service("Amazon CloudFront", BEHIND_IT),
     ),
     (
