@@ -126,7 +126,7 @@ pub struct ConfigFile {
 /// Which rules judge.
 #[derive(Clone, Debug, Default, Args)]
 pub struct RulesFolder {
-    /// Rules to judge by, instead of the built-in ones
+    /// Rules to judge by, instead of the built-in ones: a folder, or one file
     #[arg(long, value_name = "FOLDER")]
     pub rules: Option<PathBuf>,
 }

@@ -48,7 +48,7 @@ fn shown(faults: &[RuleFault]) -> String {
     faults.join("\n")
 }
 
-/// The rules of a folder and its folders, or those that come with the program.
+/// The rules of a folder and its folders, of one file, or those that come with the program.
 ///
 /// # Errors
 /// When the folder cannot be read or holds no rule, and every mistake in its rules.
@@ -57,10 +57,14 @@ pub(crate) fn read(folder: Option<&Path>) -> Result<RuleSet, RulesError> {
         return RuleSet::embedded().map_err(RulesError::Wrong);
     };
     let mut paths = Vec::new();
-    walk(folder, 0, &mut paths).map_err(|source| RulesError::Unreadable {
-        path: folder.to_owned(),
-        source,
-    })?;
+    if folder.is_file() {
+        paths.push(folder.to_owned());
+    } else {
+        walk(folder, 0, &mut paths).map_err(|source| RulesError::Unreadable {
+            path: folder.to_owned(),
+            source,
+        })?;
+    }
     if paths.is_empty() {
         return Err(RulesError::Empty(folder.to_owned()));
     }
@@ -335,6 +339,17 @@ mod tests {
         assert!(error.contains("the rule has no `logsource`"), "{error}");
         let error = read(Some(Path::new("/nowhere"))).unwrap_err().to_string();
         assert!(error.starts_with("/nowhere: "), "{error}");
+        let one = folder.path().join("deep/b.yaml");
+        let error = read(Some(&one)).unwrap_err().to_string();
+        assert!(error.contains("b.yaml") && !error.contains("a.yml"), "{error}");
+    }
+
+    #[test]
+    fn a_single_file_is_a_set_of_rules() {
+        let rule = Path::new(env!("CARGO_MANIFEST_DIR")).join("rules/after_logout.yml");
+        let rules = read(Some(&rule)).unwrap();
+        let names: Vec<&str> = rules.rules().iter().map(|rule| &*rule.name).collect();
+        assert_eq!(names, ["after_logout"]);
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! Does not know: whether the new rules are any good.
 
 use super::Order;
+use std::fs::Metadata;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::Sender;
 use std::time::{Duration, SystemTime};
@@ -44,9 +45,13 @@ impl RulesFolder {
     }
 }
 
-/// Names, times and sizes of the rule files, in order.
+/// Names, times and sizes of the rule files, in order; of one file, when the rules stand in one.
 fn look(folder: &Path) -> Vec<(PathBuf, Option<SystemTime>, u64)> {
     let mut seen = Vec::new();
+    if let Some(file) = folder.metadata().ok().filter(Metadata::is_file) {
+        seen.push((folder.to_owned(), file.modified().ok(), file.len()));
+        return seen;
+    }
     let mut folders = vec![folder.to_owned()];
     while let Some(folder) = folders.pop() {
         let Ok(entries) = std::fs::read_dir(&folder) else {
