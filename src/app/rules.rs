@@ -341,7 +341,10 @@ mod tests {
         assert!(error.starts_with("/nowhere: "), "{error}");
         let one = folder.path().join("deep/b.yaml");
         let error = read(Some(&one)).unwrap_err().to_string();
-        assert!(error.contains("b.yaml") && !error.contains("a.yml"), "{error}");
+        assert!(
+            error.contains("b.yaml") && !error.contains("a.yml"),
+            "{error}"
+        );
     }
 
     #[test]
