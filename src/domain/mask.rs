@@ -17,6 +17,9 @@ const MASK: &str = "[token]";
 /// a word.
 const RUN_LENGTH_MIN: usize = 8;
 
+/// Fewer bytes are never taken for a token.
+pub const TOKEN_BYTES_MIN: usize = 3 + RUN_LENGTH_MIN;
+
 /// Characters of a token that are compared together: two registers of the smallest processor.
 const PLAIN_AT_ONCE: usize = 32;
 

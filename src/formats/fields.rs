@@ -15,6 +15,7 @@ use super::time;
 use crate::domain::clock::Stamp;
 use crate::domain::event::{AccessEvent, Carrier, CarrierKind, EventKind, Text};
 use crate::domain::line::SkipReason;
+use crate::domain::mask::TOKEN_BYTES_MIN;
 use crate::domain::time::Time;
 use crate::domain::token::Claim;
 use std::borrow::Cow;
@@ -116,11 +117,12 @@ impl<'e, 'a> Fields<'e, 'a> {
         }
         let Meaning { slot, rank } = meaning;
         if slot == Slot::Other {
-            let holds_token = match &value {
+            let may_hold_token = match &value {
+                value if value.len() < TOKEN_BYTES_MIN => false,
                 Cow::Borrowed(text) => self.holds_jwt(at, text.len()),
                 Cow::Owned(text) => holds_token(text),
             };
-            if !holds_token {
+            if !may_hold_token {
                 return; // most of what a line has
             }
         }
