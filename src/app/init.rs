@@ -266,10 +266,15 @@ fn advice(logs: &[Log], to: &Path) -> String {
                  what is there: tokentrip scrub --in-place LOG, once it was rotated\n";
     }
     let blind = logs.iter().all(|log| log.look.is_blind());
-    let lacking = logs.iter().filter(|_| raw || blind);
-    let mut gateways: Vec<Option<&Gateway>> = lacking.map(|log| log.gateway).collect();
-    gateways.dedup();
-    for gateway in gateways {
+    let lacking = logs
+        .iter()
+        .filter(|log| blind || log.look.of(Form::Raw) > 0);
+    let mut advised: Vec<Option<&Gateway>> = Vec::new();
+    for gateway in lacking.map(|log| log.gateway) {
+        if advised.contains(&gateway) {
+            continue;
+        }
+        advised.push(gateway);
         let advice = gateway.map_or_else(|| OWN_FIELDS.to_owned(), Gateway::advice);
         let _ = write!(text, "\nfor {advice}");
     }

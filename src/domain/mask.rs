@@ -217,6 +217,14 @@ mod tests {
     }
 
     #[test]
+    fn what_is_shorter_than_a_token_is_none() {
+        let token = &TOKEN[..TOKEN_BYTES_MIN];
+        assert_eq!(runs(token).count(), 1);
+        assert_eq!(runs(&token[1..]).count(), 0);
+        assert_eq!(runs(&token[..TOKEN_BYTES_MIN - 1]).count(), 0);
+    }
+
+    #[test]
     fn a_token_is_hidden_wherever_it_stands() {
         check(&format!("Bearer {TOKEN}"), "Bearer [token]");
         check(
