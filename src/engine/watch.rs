@@ -56,8 +56,8 @@ impl Engine {
         let stranger =
             differs || hides || facts.is(Fact::SessionAnswers) || facts.is(Fact::NovelAddress);
         let begins = || {
-            let strange = self.strangeness(usage);
-            (joins_others && stranger).then(|| Watch::new(event.time, event.bytes, strange))
+            let new = || Watch::new(event.time, event.bytes, self.strangeness(usage));
+            (joins_others && stranger).then(new)
         };
         let watch = self.watch_of(usage, key).or_else(begins);
         let watches = &mut self.state.stores.watches;

@@ -179,19 +179,23 @@ pub(super) fn may_be_secret(segment: &str) -> bool {
 /// True for what looks made by a machine: a number, UUID, hexadecimal, base64, an address of mail,
 /// anything long.
 fn names_object(segment: &str) -> bool {
-    let bytes = segment.as_bytes();
-    let count = |is: fn(&u8) -> bool| bytes.iter().filter(|byte| is(byte)).count();
-    let digits = count(u8::is_ascii_digit);
-    let letters = count(u8::is_ascii_alphabetic);
-    let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_=.~".contains(byte);
-    let hex = bytes.iter().all(|b| b.is_ascii_hexdigit() || *b == b'-');
-    let mixed = count(u8::is_ascii_uppercase) > 0 && count(u8::is_ascii_lowercase) > 0;
-    digits > 0 && letters == 0
-        || segment.chars().count() > WORD_CHARS_MAX
-        || segment.contains(['@', '%'])
-        || hex && digits > 0 && bytes.len() >= 8
+    let (mut digits, mut upper, mut lower, mut hex, mut plain) = (0, 0, 0, 0, 0);
+    let mut marked = false;
+    for byte in segment.bytes() {
+        digits += usize::from(byte.is_ascii_digit());
+        upper += usize::from(byte.is_ascii_uppercase());
+        lower += usize::from(byte.is_ascii_lowercase());
+        hex += usize::from(byte.is_ascii_hexdigit() || byte == b'-');
+        plain += usize::from(byte.is_ascii_alphanumeric() || b"-_=.~".contains(&byte));
+        marked |= matches!(byte, b'@' | b'%');
+    }
+    let length = segment.len();
+    digits > 0 && upper + lower == 0
+        || length > WORD_CHARS_MAX && segment.chars().count() > WORD_CHARS_MAX
+        || marked
+        || hex == length && digits > 0 && length >= 8
         || digits >= 4
-        || bytes.len() >= 16 && digits > 0 && mixed && bytes.iter().all(plain)
+        || length >= 16 && digits > 0 && upper > 0 && lower > 0 && plain == length
 }
 
 #[cfg(test)]

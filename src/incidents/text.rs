@@ -19,6 +19,10 @@ const READ_BYTES_MAX: usize = 4 * SHOWN_CHARS_MAX;
 pub(super) fn shown(text: &str) -> String {
     let read = &text[..text.floor_char_boundary(READ_BYTES_MAX)];
     let masked = mask(read);
+    // Nearly every text is as it should be.
+    if read.len() <= SHOWN_CHARS_MAX && masked.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
+        return masked.into_owned();
+    }
     let mut out = String::with_capacity(masked.len().min(SHOWN_CHARS_MAX) + 4);
     for (count, c) in masked.chars().enumerate() {
         if count == SHOWN_CHARS_MAX {

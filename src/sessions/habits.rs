@@ -15,6 +15,7 @@ use crate::domain::time::Time;
 use highway::{HighwayHash, HighwayHasher, Key};
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
+use std::fmt::{self, Write as _};
 
 /// Levels of the deeper of the two hierarchies.
 pub(super) const LEVELS: usize = 4;
@@ -121,31 +122,42 @@ impl Seen {
             .network
             .as_ref()
             .filter(|n| !n.kind.moves_by_nature());
+        let mut text = String::with_capacity(TEXT_BYTES_USUAL);
         let network = fixed.zip(place).map(|(network, place)| {
             let address = match context.address.to_canonical() {
-                v4 if v4.is_ipv4() => v4.to_string(),
-                v6 => Prefix::of(v6).to_string(),
+                v4 if v4.is_ipv4() => value(&mut text, format_args!("{v4}")),
+                v6 => value(&mut text, format_args!("{}", Prefix::of(v6))),
             };
-            values([&address, &network.asn.to_string(), place.country.as_str()])
+            let asn = value(&mut text, format_args!("{}", network.asn));
+            [address, asn, value_of(place.country.as_str()), FORGOTTEN]
         });
         let client = context.client.as_ref().zip(user_agent);
         let client = client.map(|(client, agent)| {
-            let version = format!("{} {}", client.name, client.version);
-            values([agent, &version, &client.os, client.kind.name()])
+            let version = format_args!("{} {}", client.name, client.version);
+            let version = value(&mut text, version);
+            let (os, kind) = (value_of(&client.os), value_of(client.kind.name()));
+            [value_of(agent), version, os, kind]
         });
         Self { network, client }
     }
 }
 
-/// The values of a feature from their texts, finest first.
-pub fn values<const N: usize>(texts: [&str; N]) -> Values {
-    let mut values = [FORGOTTEN; LEVELS];
-    for (value, text) in values.iter_mut().zip(texts) {
-        // The same in every process, since snapshots hold them; 32 bits are no secret under any key.
-        let hash = HighwayHasher::new(Key::default()).hash64(text.as_bytes());
-        *value = (hash as u32).max(1);
-    }
-    values
+/// Longest text but the user agent's own, for most: a version in words, an address.
+const TEXT_BYTES_USUAL: usize = 64;
+
+/// The value of a text that is written into `room` first.
+fn value(room: &mut String, text: fmt::Arguments<'_>) -> u32 {
+    room.clear();
+    // Writing to a String cannot fail.
+    let _ = room.write_fmt(text);
+    value_of(room)
+}
+
+/// The value of a text.
+fn value_of(text: &str) -> u32 {
+    // The same in every process, since snapshots hold them; 32 bits are no secret under any key.
+    let hash = HighwayHasher::new(Key::default()).hash64(text.as_bytes());
+    (hash as u32).max(1)
 }
 
 /// How often a subject was seen where and with what.

@@ -5,6 +5,15 @@ use super::*;
 use std::collections::BTreeMap;
 use std::path::Path;
 
+/// The values of a feature from their texts, finest first.
+fn values<const N: usize>(texts: [&str; N]) -> Values {
+    let mut values = [FORGOTTEN; LEVELS];
+    for (value, text) in values.iter_mut().zip(texts) {
+        *value = value_of(text);
+    }
+    values
+}
+
 fn at(text: &str) -> Time {
     let timestamp: jiff::Timestamp = format!("{}Z", text.replace(' ', "T")).parse().unwrap();
     Time::from_ms(timestamp.as_millisecond()).unwrap()
