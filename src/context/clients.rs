@@ -87,6 +87,7 @@ impl Clients {
             kind: client_kinds::kind(&name, &system, text),
             name: shown(&name),
             version: shown(&version),
+            model: shown(model(text).unwrap_or_default()),
             os: Arc::from(system.as_ref()),
         })
     }
@@ -105,6 +106,28 @@ pub(super) fn cut(text: &str) -> &str {
 /// A name or a version as it may be shown.
 fn shown(text: &str) -> Arc<str> {
     text[..text.floor_char_boundary(SHOWN_BYTES_MAX)].into()
+}
+
+/// The model that an Android program names behind the system: `Android 14; SM-S911B Build/UP1A) AppleWebKit`.
+///
+/// Chrome tells `K` of every phone since version 110 (Chromium, "User-Agent reduction"), Firefox none; old headers
+/// tell a language first, and web views `wv` last.
+fn model(text: &str) -> Option<&str> {
+    let (_, rest) = text.split_once("Android ")?;
+    // Some models have brackets in their names.
+    let end = rest.find(") AppleWebKit").or_else(|| rest.find(')'));
+    let mut parts = rest[..end?].split(';').skip(1).map(|part| {
+        let bare = part.split(" Build/").next().unwrap_or_default();
+        bare.trim()
+    });
+    parts.find(|part| is_model(part))
+}
+
+/// True for what may be a model's name, and is none of the words that stand beside it.
+fn is_model(part: &str) -> bool {
+    const WORDS: [&str; 5] = ["Mobile", "Tablet", "Linux", "arm", "arm_64"];
+    let language = matches!(part.as_bytes(), [_, _] | [_, _, b'-' | b'_', _, _]);
+    part.len() > 1 && !language && !WORDS.contains(&part) && !part.contains([':', '/', '='])
 }
 
 fn named(found: user_agent::ValueRef<'_>) -> (Cow<'_, str>, String) {
@@ -134,6 +157,30 @@ mod tests {
     }
 
     /// With `TOKENTRIP_BLESS` set, writes the embedded file anew from uap-core's.
+    #[test]
+    fn a_phones_model_is_read_where_the_header_tells_one() {
+        let phone = |system: &str| {
+            let text = format!(
+                "Mozilla/5.0 (Linux; {system}) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/139.0.0.0 Mobile Safari/537.36"
+            );
+            Clients.identify(&text).unwrap()
+        };
+        for (system, model) in [
+            ("Android 13; SM-S911B", "SM-S911B"),
+            ("Android 14; SM-S911B Build/UP1A.231005.007; wv", "SM-S911B"),
+            ("Android 12; moto g(60)", "moto g(60)"),
+            ("U; Android 4.1.2; en-us; GT-I9300 Build/JZO54K", "GT-I9300"),
+            ("Android 10; K", ""),
+            ("Android 14", ""),
+        ] {
+            assert_eq!(&*phone(system).model, model, "{system}");
+        }
+        let firefox = "Mozilla/5.0 (Android 14; Mobile; rv:140.0) Gecko/140.0 Firefox/140.0";
+        assert_eq!(&*Clients.identify(firefox).unwrap().model, "");
+        let (a, b) = (phone("Android 13; SM-S911B"), phone("Android 14; Pixel 7"));
+        assert!(!a.same_program(&b) && a.same_program(&phone("Android 10; K")));
+    }
+
     #[test]
     fn the_embedded_expressions_are_those_of_uap_core() {
         let lists: serde_json::Value = fixture("regexes.yaml");

@@ -10,8 +10,9 @@ use super::{Detector, Look};
 use crate::domain::context::{Client, ClientKind, Context, NetworkKind};
 use crate::domain::facts::{Fact, Facts};
 use crate::sessions::device::{
-    apart, is_persons, one_device, one_fleet, one_system, same_network, two_families,
+    apart, is_persons, one_device, one_fleet, one_system, same_network, two_devices, two_families,
 };
+use crate::sessions::subject::Subject;
 
 pub(super) static DETECTOR: Detector = Detector {
     name: "drift",
@@ -99,8 +100,7 @@ fn place_and_network(look: &Look<'_>, here: &Context, bound: &Context, facts: &m
     };
     facts.flag(Fact::DriftPrefix, lines_differ);
     let time = look.usage.event.time;
-    let known =
-        |test: &dyn Fn(&crate::sessions::subject::Subject) -> bool| look.subject.is_some_and(test);
+    let known = |test: &dyn Fn(&Subject) -> bool| look.subject.is_some_and(test);
     let asn_known = here
         .network
         .as_ref()
@@ -145,9 +145,17 @@ fn program(look: &Look<'_>, here: &Context, bound: &Context, facts: &mut Facts) 
         facts.flag(Fact::DriftClientDowngrade, new.major() < old.major());
         return;
     }
-    let familiar = look
-        .subject
-        .is_some_and(|s| s.familiar_client(&new.name, &new.os, look.usage.event.time));
+    // A person's programs are known by their names: of two phones with one, the other is another's. Nor is it the
+    // person's own browser that comes from a country or a network of servers where they never were.
+    let other_phone = new.name == old.name && new.other_model(old);
+    let known = |subject: &Subject| {
+        let time = look.usage.event.time;
+        let network = here.network.as_ref();
+        let lines = two_devices(here, bound)
+            || network.is_some_and(|network| subject.familiar_network(network.asn, time));
+        subject.familiar_client(&new.name, &new.os, time) && lines
+    };
+    let familiar = !other_phone && look.subject.is_some_and(known);
     // One phone shows as the app's own stack and as its web view; an internal hop under its own name.
     if familiar || one_device(here, bound) {
         return;
@@ -157,7 +165,8 @@ fn program(look: &Look<'_>, here: &Context, bound: &Context, facts: &mut Facts) 
     // Two programs behind one address are one person's all day: an emulated phone, a virtual machine.
     let apart = a != b && a.is_ipv4() == b.is_ipv4();
     let persons = is_persons(here) && is_persons(bound);
-    facts.flag(Fact::DriftDevice, apart && persons && !one_system(new, old));
+    let other = other_phone || !one_system(new, old);
+    facts.flag(Fact::DriftDevice, apart && persons && other);
     let by_hand = matches!(old.kind, ClientKind::Browser | ClientKind::App);
     facts.flag(Fact::DriftTool, by_hand && new.kind == ClientKind::Tool);
 }

@@ -52,12 +52,15 @@ fn after_logout(look: &Look<'_>, facts: &mut Facts) {
         return;
     }
     let here = look.usage.context;
-    let own = session
-        .visits
-        .get(usize::from(logout.visit))
-        .is_none_or(|visit| {
-            one_device(&visit.context, here) && same_network(&visit.context, here) != Some(false)
-        });
+    // Where the holder was before: another tab, another of the office's lines, a program beside the browser.
+    let mut visits = session.visits.iter().enumerate();
+    let own = visits.any(|(index, visit)| {
+        let there = &visit.context;
+        let before = visit.accepted > 0 && !visit.suspect && visit.first <= logout.time;
+        let holders = before || index == usize::from(logout.visit);
+        let same = one_device(there, here) && same_network(there, here) != Some(false);
+        holders && (same || there.line() == here.line())
+    });
     let fact = if own {
         Fact::FaultAfterLogout
     } else {

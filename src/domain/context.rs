@@ -148,6 +148,9 @@ pub struct Client {
     pub version: Arc<str>,
     /// Operating system family without version: `Windows`, `iOS`; empty when unknown.
     pub os: Arc<str>,
+    /// The phone's model, where the header names one: `SM-S911B`; empty otherwise.
+    #[serde(default)]
+    pub model: Arc<str>,
     /// What kind of program.
     pub kind: ClientKind,
 }
@@ -161,9 +164,15 @@ impl Client {
             .and_then(|part| part.parse().ok())
     }
 
-    /// True for the same family on the same system, whatever the version: browsers update themselves.
+    /// True for the same family on the same system, whatever the version: browsers update themselves. On two models of
+    /// phones it is two.
     pub fn same_program(&self, other: &Self) -> bool {
-        self.name == other.name && self.os == other.os
+        self.name == other.name && self.os == other.os && !self.other_model(other)
+    }
+
+    /// True when both tell a phone's model and it is not the same.
+    pub fn other_model(&self, other: &Self) -> bool {
+        !self.model.is_empty() && !other.model.is_empty() && self.model != other.model
     }
 }
 

@@ -7,7 +7,7 @@ use crate::detectors::Look;
 use crate::domain::context::{ClientKind, Context, NetworkKind};
 use crate::domain::time::Time;
 use crate::incidents::SuspectStats;
-use crate::sessions::device::{apart, is_phone, one_country_by_carrier, one_device};
+use crate::sessions::device::{apart, is_phone, may_share, one_country_by_carrier, one_device};
 use crate::sessions::session::{ContextKey, Session, Visit};
 use std::sync::Arc;
 
@@ -34,6 +34,8 @@ pub(super) struct Blame {
     pub(super) names_subject: bool,
     /// True when a forgery was let in.
     pub(super) accepted_forgery: bool,
+    /// True when both sides may be one person's.
+    pub(super) doubtful: bool,
 }
 
 impl Blame {
@@ -50,6 +52,7 @@ impl Blame {
             sessions_of_subject: 0,
             names_subject: true,
             accepted_forgery: false,
+            doubtful: false,
         }
     }
 }
@@ -117,6 +120,7 @@ fn sides(session: &Session, look: &Look<'_>, blame: &mut Blame) {
     if blame.suspect_key != holder_key && !uncertain(&holder) {
         blame.victim = Some(Arc::clone(&holder));
     }
+    blame.doubtful = blame.suspect_key != holder_key && may_share(&holder, &blame.suspect);
     let legitimate = session
         .visits
         .iter()

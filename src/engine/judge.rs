@@ -91,6 +91,7 @@ impl Engine {
                 victim: blame.victim.as_deref(),
                 suspect_since: blame.suspect_since,
                 accepted_forgery: blame.accepted_forgery,
+                doubtful: blame.doubtful && rests_on_context(rule),
                 stats: blame.stats,
                 last_legitimate_use: blame.last_legitimate_use,
                 sessions_of_subject: blame.sessions_of_subject,
@@ -298,6 +299,14 @@ fn view<'a>(
         source: prepared.line.source,
         offset_bytes: prepared.line.offset_bytes,
     }
+}
+
+/// True for a rule that says no more than that two contexts differ: a person may be in both. Proofs say more, but for
+/// those which ask where the second use comes from, and nothing else.
+fn rests_on_context(rule: &Rule) -> bool {
+    let facts = rule.facts();
+    let elsewhere = [Fact::ProofFamilyFork, Fact::LeakUsedAfter];
+    rule.dimension != Dimension::Theft || elsewhere.iter().any(|&fact| facts.contains(fact))
 }
 
 fn hints(rule: &Rule) -> RuleHints<'_> {

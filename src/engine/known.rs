@@ -350,8 +350,9 @@ fn repeat(session: &mut Session, prepared: &Prepared<'_>) -> Option<Opening> {
         true => (Answer::Accepted, event.writes(), event.bytes),
         false => (Answer::Other, false, 0),
     };
-    if answer == Answer::Accepted {
-        session.stay(event.time);
+    match answer {
+        Answer::Accepted => session.stay(event.time),
+        Answer::Refused | Answer::Other => session.ask(event.time),
     }
     session.count(session.current, answer, writes, bytes);
     Opening::of(session, before)

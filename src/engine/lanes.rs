@@ -189,6 +189,7 @@ impl Engine {
             return None;
         }
         if !event.succeeded() {
+            lane.last = event.time;
             return Some(lane.unanswered);
         }
         lane.writes = lane.writes.checked_add(u16::from(event.writes()))?;

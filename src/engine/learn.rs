@@ -14,7 +14,7 @@ use crate::domain::time::Time;
 use crate::domain::token::Token;
 use crate::domain::usage::TokenUse;
 use crate::sessions::companions::Shown;
-use crate::sessions::device::{is_server, two_lines};
+use crate::sessions::device::{is_server, same_build, two_lines};
 use crate::sessions::families::Line;
 use crate::sessions::habits::{Model, Seen};
 use crate::sessions::session::{ContextKey, Session, Visit};
@@ -210,6 +210,30 @@ impl Engine {
         {
             self.state.incidents.excuse_lines([a.line(), b.line()]);
         }
+        self.learn_ways(token, left, index);
+    }
+
+    /// Learns that a session's program takes two ways at once, as this person's will in the next session.
+    fn learn_ways(&mut self, token: &Token, left: u8, index: u8) {
+        let Stores {
+            sessions, retinue, ..
+        } = &mut self.state.stores;
+        let Some(session) = sessions.get_mut(token.session) else {
+            return;
+        };
+        let Some(other) = session.other_way(left, index) else {
+            return;
+        };
+        let end = |index: u8| session.visits.get(usize::from(index));
+        if let Some((a, b)) = end(left).zip(end(index)) {
+            let (a, b) = (&*a.context, &*b.context);
+            if let Some(person) = token.subject {
+                retinue.takes(ways_name(&self.settings.key, person, a, b));
+            }
+            let lines = [a.line(), b.line()];
+            self.state.incidents.excuse_ways(token.session, lines);
+        }
+        session.take_way(other);
     }
 
     /// True when a context is that of a companion as several people's sessions have, which its session had not known as
@@ -238,8 +262,14 @@ impl Engine {
         } else {
             let key = &self.settings.key;
             let mut bound = session.bound().map(|bound| &*bound.context);
+            let ways = |bound: &Context| {
+                let person = usage.token.subject;
+                let name = person.map(|person| ways_name(key, person, bound, here));
+                name.is_some_and(|name| retinue.are_ways(name)) && same_build(bound, here)
+            };
             bound.any(|bound| {
                 two_lines(bound, here) && retinue.are_one_routers(lines_name(key, bound, here))
+                    || ways(bound)
             })
         };
         session.joins(key, here, usual, time)
@@ -302,4 +332,13 @@ fn lines_name(key: &IdKey, a: &Context, b: &Context) -> u128 {
     ends.sort_unstable();
     let [a, b] = ends.map(|end| end.to_string());
     key.hash("lines", &[a.as_bytes(), b.as_bytes()])
+}
+
+/// What two ways of one person's program are known by: whose it is, and the networks, in either order.
+fn ways_name(key: &IdKey, person: SubjectId, a: &Context, b: &Context) -> u128 {
+    let mut ends = [a, b].map(|end| end.prefix().to_string());
+    ends.sort_unstable();
+    let [a, b] = ends;
+    let person = person.0.to_le_bytes();
+    key.hash("ways", &[&person, a.as_bytes(), b.as_bytes()])
 }

@@ -210,9 +210,16 @@ impl Engine {
         let Some(session) = self.state.stores.sessions.get_mut(usage.token.session) else {
             return;
         };
-        let Some((index, _)) = session.visit(prepared.context_key) else {
+        let Some((index, visit)) = session.visit(prepared.context_key) else {
             return;
         };
+        let own = visit.accepted > 0 && !forgery(usage.token, usage.verdict);
+        let event = usage.event;
+        let answered = event.status >= 200 && !event.refused();
+        let asks = answered && event.method.as_deref() != Some("OPTIONS");
+        if own && asks && index == session.current {
+            session.ask(event.time);
+        }
         let answer = if usage.event.refused() {
             Answer::Refused
         } else {

@@ -131,7 +131,8 @@ pub(super) fn believed(
 }
 
 /// True when a chat or a mail filter looks at a link that holds the token, as it does with every link that people send:
-/// a leak, and no use by anybody. Who only calls itself such a program gets the one path that the link names.
+/// a leak, and no use by anybody. Who only calls itself such a program gets the one path that the link names: a sender
+/// need not have opened the link that a chat's server asks for, but no person's line is where such a server stands.
 ///
 /// Filters come before the reader, from servers, and mostly under a browser's name, so that nobody shows them another
 /// page. Once its session has `begun`, such a use is somebody's.
@@ -149,8 +150,12 @@ pub(super) fn opens_link(
         NetworkKind::Hosting | NetworkKind::Corporate
     );
     let leak = entry.leaked.as_ref().map(|leak| leak.path);
+    let lines = matches!(
+        context.network_kind(),
+        NetworkKind::Residential | NetworkKind::Mobile | NetworkKind::Vpn
+    );
     let looks = match context.client_kind() {
-        ClientKind::Bot => leak == Some(path_key),
+        ClientKind::Bot => leak == Some(path_key) || leak.is_none() && in_url && !lines,
         ClientKind::Browser => {
             in_url && served && !begun && leak.is_none_or(|path| path == path_key)
         }

@@ -72,6 +72,8 @@ pub(super) enum Excuse {
     Keys,
     /// The two sides are the two lines of one router, over which several people go.
     Lines,
+    /// The two sides are two ways of one program, which sends part of each page through a tunnel.
+    Ways,
 }
 
 /// What is known about one subject and one suspect.
@@ -175,7 +177,8 @@ impl Case {
         let finding = report.finding;
         self.advance(report.usage.event.time);
         self.opened = self.opened.min(report.usage.event.time);
-        self.score.add(finding.dimension, finding.score);
+        self.score
+            .add(finding.dimension, finding.score, report.doubtful);
         if self.findings.len() < FINDINGS_MAX {
             self.findings.push(finding.id);
         }
@@ -305,7 +308,13 @@ impl Case {
 
     /// True when all that it says is that a session went to and fro between these two lines.
     pub(super) fn is_between(&self, lines: [IpAddr; 2]) -> bool {
-        let moves = [Dimension::Network, Dimension::Time, Dimension::Habit];
+        !self.score.highest().contains_key(&Dimension::Place) && self.is_along(lines)
+    }
+
+    /// The same, however far the lines are apart.
+    pub(super) fn is_along(&self, lines: [IpAddr; 2]) -> bool {
+        use Dimension::{Habit, Network, Place, Time};
+        let moves = [Network, Place, Time, Habit];
         let mut said = self.score.highest().keys();
         let mut ends = self.suspect.ips().iter().chain(self.victim.ips());
         matches!(self.key.scale(), Scale::Theft)

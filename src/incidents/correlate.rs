@@ -9,7 +9,7 @@
 //! about nobody's account.
 
 use super::Report;
-use super::case::{Case, Excuse, Key, SILENCE_S_MAX};
+use super::case::{Case, Key, SILENCE_S_MAX};
 use super::lifetime::{CASES_MAX, Evictions};
 use super::score::Scale;
 use super::shared_source::Shared;
@@ -26,7 +26,6 @@ use crate::domain::time::Time;
 use crate::domain::usage::TokenUse;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::IpAddr;
 use std::sync::Arc;
 
 /// Cases that may go on about one subject: a token that was published is used from everywhere, and
@@ -131,44 +130,6 @@ impl Incidents {
             .filter_map(|(no, case)| case.tell(std::slice::from_ref(told)).then_some(*no))
             .collect();
         told.into_iter().for_each(|no| self.touch(no));
-    }
-
-    /// The tokens of these subjects were no forgeries, the keys are at fault: what is open about them was said in
-    /// error. It is told once more, as what it is.
-    pub fn excuse(&mut self, subjects: &[SubjectId]) {
-        let keys = subjects.iter().map(|subject| Key::Account(*subject));
-        let about: Vec<CaseNo> = keys
-            .filter_map(|key| self.by_key.get(&key))
-            .flatten()
-            .copied()
-            .collect();
-        for no in about {
-            if let Some(case) = self.cases.get_mut(&no)
-                && case.accepted_forgery
-                && !case.closed
-                && !case.causes.is_made_up()
-            {
-                case.excused = Some(Excuse::Keys);
-                self.touch(no);
-            }
-        }
-    }
-
-    /// Several people go over these two lines, so they are one router's: who was said to be two for going between them,
-    /// and for nothing else, was one.
-    pub fn excuse_lines(&mut self, lines: [IpAddr; 2]) {
-        let about = lines.map(Prefix::of);
-        let about = about.iter().filter_map(|end| self.by_suspect.get(end));
-        let about: BTreeSet<CaseNo> = about.flatten().copied().collect();
-        for no in about {
-            if let Some(case) = self.cases.get_mut(&no)
-                && case.excused.is_none()
-                && case.is_between(lines)
-            {
-                case.excused = Some(Excuse::Lines);
-                self.touch(no);
-            }
-        }
     }
 
     /// Closes cases that were silent for an hour of event time.

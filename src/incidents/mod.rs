@@ -9,6 +9,7 @@
 mod blast_radius;
 mod case;
 mod correlate;
+mod excuses;
 pub mod journey;
 mod lifetime;
 mod query;
@@ -59,6 +60,8 @@ pub struct Report<'a> {
     pub suspect_since: Time,
     /// The token was forged and the gateway let it in: the account it names was entered.
     pub accepted_forgery: bool,
+    /// Both sides may be one person's: what differs is reported, and nobody is logged out for it.
+    pub doubtful: bool,
     /// What the stores counted for the suspect before this use.
     pub stats: SuspectStats,
     /// The rightful holder's last use of the session.

@@ -14,6 +14,8 @@
 //! | 90 to 119 | high | medium | medium |
 //! | 120 and more | critical | medium | medium |
 //!
+//! What may be the holder's own second device or way, all of it, is medium however much it is.
+//!
 //! One level more when several accounts share the suspect, when it went for a password, mail, key
 //! or payment path, or when a forged token was let in: then every account is open. A rule that
 //! speaks of a theft proof gives 90 points or more, hence high at least.
@@ -21,7 +23,7 @@
 
 use crate::domain::finding::{Dimension, Level};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// From here on a case is shown: one strong dimension, such as impossible travel, gets there alone.
 pub(super) const SHOWN_AT: u32 = 60;
@@ -52,11 +54,16 @@ pub(super) struct Score {
     highest: BTreeMap<Dimension, u32>,
     /// The most the sum ever was.
     peak: u32,
+    /// Dimensions in which something was found that the holder cannot have done with a second device or line.
+    sure: BTreeSet<Dimension>,
 }
 
 impl Score {
-    /// Counts a finding.
-    pub(super) fn add(&mut self, dimension: Dimension, points: u32) {
+    /// Counts a finding; one that is `doubtful` is shown, and justifies nothing.
+    pub(super) fn add(&mut self, dimension: Dimension, points: u32, doubtful: bool) {
+        if !doubtful {
+            self.sure.insert(dimension);
+        }
         let left = self.points.entry(dimension).or_default();
         *left = left.max(f64::from(points));
         let highest = self.highest.entry(dimension).or_default();
@@ -94,6 +101,8 @@ impl Score {
         let theft = match self.peak {
             0..SHOWN_AT => Level::Low,
             SHOWN_AT..HIGH_AT => Level::Medium,
+            // A person can be all of it.
+            _ if self.sure.is_empty() => Level::Medium,
             HIGH_AT..CRITICAL_AT => Level::High,
             _ => Level::Critical,
         };
@@ -110,7 +119,7 @@ impl Score {
     /// networks says no more than the networks do, for a router with two lines does it all day: it counts beside a
     /// distance or another program.
     pub(super) fn convinces(&self) -> bool {
-        let has = |dimension: Dimension| self.highest.contains_key(&dimension);
+        let has = |dimension: Dimension| self.sure.contains(&dimension);
         let where_from = has(Dimension::Place) || has(Dimension::Network);
         let others = [Dimension::Client, Dimension::Tls, Dimension::Language];
         let others = others.into_iter().filter(|&dimension| has(dimension));
@@ -137,7 +146,7 @@ mod tests {
     fn score(findings: &[(Dimension, u32)]) -> Score {
         let mut score = Score::default();
         for &(dimension, points) in findings {
-            score.add(dimension, points);
+            score.add(dimension, points, false);
         }
         score
     }
@@ -173,6 +182,21 @@ mod tests {
     }
 
     #[test]
+    fn what_may_be_the_holders_own_second_device_is_shown_and_justifies_nothing() {
+        let mut score = Score::default();
+        score.add(Dimension::Network, 15, true);
+        score.add(Dimension::Client, 60, true);
+        assert!(score.shown() && !score.convinces());
+        score.add(Dimension::Time, 60, true);
+        assert_eq!(score.level(Scale::Theft, false), Level::Medium);
+        score.add(Dimension::Client, 60, false);
+        assert_eq!(score.level(Scale::Theft, false), Level::Critical);
+        assert!(!score.convinces());
+        score.add(Dimension::Network, 60, false);
+        assert!(score.convinces());
+    }
+
+    #[test]
     fn the_level_follows_the_table() {
         use Dimension::{Client, Place, Theft};
         for (findings, theft, raised, sender) in [
@@ -198,7 +222,7 @@ mod tests {
     fn what_is_an_hour_old_counts_half_but_what_was_reached_stays() {
         let mut aged = score(&[(Dimension::Place, 40)]);
         aged.decay(3600.0);
-        aged.add(Dimension::Client, 39);
+        aged.add(Dimension::Client, 39, false);
         assert_eq!(aged.sum(), 59);
         let mut reached = score(&[(Dimension::Place, 60)]);
         reached.decay(36_000.0);

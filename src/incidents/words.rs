@@ -42,13 +42,14 @@ pub(super) fn title(case: &Case) -> String {
 }
 
 fn no_theft(case: &Case) -> String {
-    let lines = case.excused == Some(Excuse::Lines);
+    let why = match case.excused {
+        Some(Excuse::Lines) => Some("two lines of one router, over which several people go"),
+        Some(Excuse::Ways) => Some("two ways of one program, which sends part of each page by one"),
+        Some(Excuse::Keys) | None => None,
+    };
     let ends = case.victim.first().zip(case.suspect.first());
-    if let Some((a, b)) = ends.filter(|_| lines) {
-        let (a, b) = (a.prefix(), b.prefix());
-        return format!(
-            "no theft: {a} and {b} are two lines of one router, over which several people go"
-        );
+    if let Some(((a, b), why)) = ends.zip(why) {
+        return format!("no theft: {} and {} are {why}", a.prefix(), b.prefix());
     }
     format!(
         "no forgery: the keys at hand are not those that {} signs with",
@@ -114,6 +115,9 @@ pub(super) fn next(case: &Case) -> String {
         Key::Gateway(_, host) => format!("Mend the token check of {host} (step 4)."),
         _ if case.excused == Some(Excuse::Keys) => {
             "Nothing to do for this account: see the incident about the issuer's keys.".to_owned()
+        }
+        _ if case.excused == Some(Excuse::Ways) => {
+            "Nothing to do for this account; name the tunnel's exit under [places] home.".to_owned()
         }
         _ if case.excused == Some(Excuse::Lines) => {
             "Nothing to do for this account; name the lines under [places] home.".to_owned()

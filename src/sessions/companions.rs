@@ -7,14 +7,15 @@
 use super::EarlyUse;
 use super::device::{
     apart, is_echo, is_errands, is_persons, is_server, may_be_edge, same_network, same_owner,
-    two_lines,
+    two_devices_nearby, two_lines,
 };
 use super::session::{ContextKey, Session, Visit};
 use crate::domain::context::Context;
 use crate::domain::time::Time;
 
 /// How soon after a session's first use a server that forwards its token shows up beside it: it is called by the page
-/// that the login loads. A thief needs longer to get the token and try it.
+/// that the login loads. So does the computer that a sign-in on a phone was for. A thief needs longer to get the token
+/// and try it.
 const COMPANION_S_MAX: f64 = 20.0;
 
 /// A router with two lines spreads requests over both from the start; a session's first pages bring both. Five
@@ -153,7 +154,7 @@ impl Session {
 
     fn began_with(&self, key: ContextKey, context: &Context, first: Time, time: Time) -> bool {
         let age_s = first.apart_s(self.first_seen);
-        if is_server(context) {
+        if is_server(context) && (context.is_internal() || !is_by_hand(context)) {
             let served = age_s <= COMPANION_S_MAX || self.is_served_from(context);
             return served && self.attended(time);
         }
@@ -161,9 +162,14 @@ impl Session {
             let early = age_s <= ECHO_S_MAX || self.is_echoed_from(context);
             return early && self.is_no_holder(key) && self.echoes(context);
         }
-        age_s <= SECOND_LINE_S_MAX
-            && self.is_no_holder(key)
-            && self.bound().any(|bound| two_lines(&bound.context, context))
+        let lines = |bound: &Visit| two_lines(&bound.context, context);
+        // Who goes on with what was begun on the other device has left that one.
+        let devices = |bound: &Visit| {
+            bound.last.since_s(first) <= ECHO_S_MAX && two_devices_nearby(&bound.context, context)
+        };
+        self.is_no_holder(key)
+            && (age_s <= SECOND_LINE_S_MAX && self.bound().any(lines)
+                || age_s <= COMPANION_S_MAX && self.bound().any(devices))
     }
 
     /// True when the context is one more address of a backend that was there from the start.

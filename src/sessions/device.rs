@@ -215,7 +215,7 @@ fn one_build(a: &Context, b: &Context) -> bool {
 }
 
 /// The same program of one version and in one language.
-fn same_build(a: &Context, b: &Context) -> bool {
+pub fn same_build(a: &Context, b: &Context) -> bool {
     let programs = a.client.as_ref().zip(b.client.as_ref());
     let languages = a.language.as_ref().zip(b.language.as_ref());
     programs.is_some_and(|(a, b)| one_program(a, b) && a.version == b.version)
@@ -241,6 +241,33 @@ pub fn is_echo(person: &Context, context: &Context) -> bool {
         && !may_be_edge(person)
         && is_persons(person)
         && same_build(person, context)
+}
+
+/// True when one person may be at both ends, and no log could tell: two devices of theirs that share a session, on the
+/// lines of people in one country; or one build of one program in one language, part of whose requests take another
+/// way (split tunnelling, a phone that roams, an exit node at a friend's: such a way ends in any network).
+pub fn may_share(a: &Context, b: &Context) -> bool {
+    let persons = [a, b]
+        .iter()
+        .all(|end| end.client.is_none() || is_persons(end));
+    let known = a.client.is_some() && b.client.is_some();
+    persons && (two_devices(a, b) || same_build(a, b) || !known)
+}
+
+/// Where two devices of one person can be: each on a line of people's, in one country.
+pub fn two_devices(a: &Context, b: &Context) -> bool {
+    let lines = [a, b]
+        .iter()
+        .all(|end| !matches!(end.network_kind(), NetworkKind::Hosting | NetworkKind::Vpn));
+    let countries = a.place.as_ref().zip(b.place.as_ref());
+    lines && countries.is_none_or(|(a, b)| a.country == b.country)
+}
+
+/// True for two devices of one person near each other: what is continued from a phone on a computer, by a code that is
+/// scanned or a link that is opened.
+pub fn two_devices_nearby(a: &Context, b: &Context) -> bool {
+    let near = apart(a, b) != Some(true) || one_country_by_carrier(a, b);
+    is_persons(a) && is_persons(b) && two_devices(a, b) && near
 }
 
 /// True for two addresses of one organisation: large ones have several networks.

@@ -23,6 +23,7 @@ pub mod session;
 pub mod source;
 pub mod subject;
 pub mod tenants;
+mod ways;
 
 use crate::domain::context::{Context, Prefix};
 use crate::domain::ids::{Digest, SessionId, SubjectId};

@@ -41,6 +41,8 @@ const BEGUN_MAX: u64 = 20_000;
 pub struct Retinue {
     backends: Bounded<u128, Backend>,
     lines: Bounded<u128, SmallVec<[SubjectId; ON_BOTH_MIN]>>,
+    /// Pairs of networks that are two ways of one person's program.
+    ways: Bounded<u128, ()>,
     /// Sessions that began, and how often they were halved.
     begun: u64,
     era: u32,
@@ -82,6 +84,7 @@ impl Default for Retinue {
         Self {
             backends: Bounded::new(BACKENDS_MAX),
             lines: Bounded::new(LINES_MAX),
+            ways: Bounded::new(LINES_MAX),
             begun: 0,
             era: 0,
         }
@@ -176,6 +179,16 @@ impl Retinue {
         let mut known = self.backends.get(backend)?.clone();
         known.age(self.era);
         Some(known)
+    }
+
+    /// Learns that a person's program takes these two ways.
+    pub fn takes(&mut self, ways: u128) {
+        self.ways.insert(ways, ());
+    }
+
+    /// True for two ways that a person's program takes.
+    pub fn are_ways(&self, ways: u128) -> bool {
+        self.ways.get(ways).is_some()
     }
 
     /// True for two lines that several people's sessions go over.

@@ -76,6 +76,10 @@ pub struct Switch {
     pub to: u8,
     /// True when one of the two is a VPN's exit, which the holder can have switched on or off.
     pub vpn: bool,
+    /// True when it came right after a use from where it left.
+    pub close: bool,
+    /// True when the stay that it ended was over as soon as a page is there.
+    pub brief: bool,
 }
 
 /// The session was ended by its holder.
@@ -199,6 +203,15 @@ impl Session {
     pub fn stay(&mut self, time: Time) {
         self.requests += 1;
         self.last_seen = time;
+        if let Some(visit) = self.visits.get_mut(usize::from(self.current)) {
+            visit.last = visit.last.max(time);
+        }
+    }
+
+    /// Records that somebody is where the session is, whatever was answered: what a page that was not found asks of a
+    /// backend is asked all the same.
+    pub fn ask(&mut self, time: Time) {
+        self.last_seen = self.last_seen.max(time);
         if let Some(visit) = self.visits.get_mut(usize::from(self.current)) {
             visit.last = visit.last.max(time);
         }
@@ -352,6 +365,8 @@ impl Session {
             from: self.current,
             to,
             vpn,
+            close: self.follows_closely(time),
+            brief: self.stayed_briefly(),
         })
     }
 

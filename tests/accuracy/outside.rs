@@ -23,6 +23,10 @@ pub(super) static QUIET: &[Benign] = &[
     quiet("mail filter opens the link first", mail_filter),
     quiet("dual stack, placed apart", families_apart),
     quiet("phone between home and carrier", phone_hands_over),
+    quiet("a chat asks for the link first", chat_asks_first),
+    quiet("part of each page through a tunnel", split_tunnel),
+    quiet("a phone signs the computer in", signed_in_by_phone),
+    quiet("logout, and the script goes on", script_after_logout),
 ];
 
 pub(super) static THEFTS: &[Theft] = &[
@@ -215,4 +219,83 @@ fn robbed_beside_backend(scene: &mut Scene<'_>) {
         .pick(&["python-requests/2.32.3", "curl/8.5.0", "Go-http-client/1.1"]);
     let at_ms = scene.start_ms + scene.rng.between(9, 25) * MINUTE_MS;
     scene.thief(&session, ip, agent, at_ms, 5);
+}
+
+/// A link that the service made: the chat's server asks for it before anybody opened it.
+fn chat_asks_first(scene: &mut Scene<'_>) {
+    let session = scene.at_home(Some(Style::Sid));
+    let at_ms = scene.start_ms + 12 * MINUTE_MS;
+    let target = format!("/share/report?token={}", session.token(at_ms));
+    let ip = any(scene, MICROSOFT, &["20.30.9.0", "52.112.90.0"]);
+    let bot = "Mozilla/5.0 (Windows NT 6.1; WOW64) SkypeUriPreview Preview/0.5";
+    for turn in 0..2 {
+        let at_ms = at_ms + turn * MINUTE_MS;
+        scene.send(at_ms, ip, bot, "GET", &target, 200, None);
+    }
+}
+
+/// Each page asks two hosts; one of them is reached through the company, in another country.
+pub(super) fn split_tunnel(scene: &mut Scene<'_>) {
+    let me = scene.me.clone();
+    let session = scene.session_of(Style::Sid, scene.start_ms);
+    let company = scene.far("corporate", 800.0);
+    for page in 0..10 {
+        let at_ms = scene.start_ms + page * 90_000;
+        for part in 0..4 {
+            let ip = if part % 2 == 0 { me.home } else { company };
+            let at_ms = at_ms + part * 300;
+            let token = Some(session.token(at_ms));
+            scene.send(at_ms, ip, &me.desktop, "GET", "/api/orders", 200, token);
+        }
+    }
+}
+
+/// The code on the screen is scanned: the session begins on the phone and goes on on the computer.
+fn signed_in_by_phone(scene: &mut Scene<'_>) {
+    let me = scene.me.clone();
+    let (start_ms, elsewhere) = (scene.start_ms, scene.neighbour());
+    let session = scene.session_of(Style::Sid, start_ms);
+    let token = Some(session.token(start_ms));
+    let own = token.clone();
+    scene.send(
+        start_ms,
+        elsewhere,
+        &me.phone,
+        "POST",
+        "/api/devices",
+        201,
+        own,
+    );
+    scene.send(
+        start_ms + 5000,
+        me.home,
+        &me.desktop,
+        "GET",
+        "/api/me",
+        200,
+        token,
+    );
+    scene.browse(&session, me.home, &me.desktop, start_ms + MINUTE_MS, 20, 12);
+}
+
+/// A token was copied into a script before its holder logged out.
+fn script_after_logout(scene: &mut Scene<'_>) {
+    let me = scene.me.clone();
+    let session = scene.at_home(Some(Style::Sid));
+    let at_ms = scene.start_ms + 2 * MINUTE_MS;
+    let token = session.token(at_ms);
+    let own = Some(token.clone());
+    scene.send(at_ms, me.home, &me.desktop, "POST", "/logout", 204, own);
+    for turn in 1..5 {
+        let (at_ms, token) = (at_ms + turn * 20_000, Some(token.clone()));
+        scene.send(
+            at_ms,
+            me.home,
+            "curl/8.7.1",
+            "GET",
+            "/api/orders",
+            200,
+            token,
+        );
+    }
 }

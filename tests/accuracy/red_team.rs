@@ -5,6 +5,7 @@
 //! would log the victim out.
 //! Does not know: rules.
 
+use super::outside::split_tunnel;
 use super::scene::Scene;
 use super::thefts::{self, other_client, tool};
 use super::{Keys, crimes, judge};
@@ -284,6 +285,60 @@ fn nobody_is_logged_out_because_somebody_sends_a_token_with_their_name() {
                     "{name}: {:?}, {rules:?}",
                     incident.level
                 );
+            }
+        }
+    }
+}
+
+type Own = (&'static str, fn(&mut Scene<'_>));
+
+/// What one person does with a session of theirs, and a thief could do as well.
+static OWN: &[Own] = &[
+    ("a phone and a computer share a session", two_devices),
+    ("two ways at random", two_ways),
+    ("two ways, page by page", split_tunnel),
+];
+
+fn two_devices(scene: &mut Scene<'_>) {
+    let me = scene.me.clone();
+    let carrier = me.phone_net.address(&mut scene.rng);
+    let session = scene.session_of(Style::Sid, scene.start_ms);
+    for turn in 0..14 {
+        let (ip, agent) = match turn % 3 {
+            1 => (carrier, &me.phone),
+            _ => (me.home, &me.desktop),
+        };
+        let at_ms = scene.start_ms + turn * 80_000;
+        let token = Some(session.token(at_ms));
+        scene.send(at_ms, ip, agent, "GET", "/api/orders", 200, token);
+    }
+}
+
+fn two_ways(scene: &mut Scene<'_>) {
+    let me = scene.me.clone();
+    let session = scene.session_of(Style::Sid, scene.start_ms);
+    let company = scene.far("residential", 800.0);
+    for turn in 0..20 {
+        let ip = match scene.rng.chance(50) {
+            true => company,
+            false => me.home,
+        };
+        let at_ms = scene.start_ms + turn * 50_000;
+        let token = Some(session.token(at_ms));
+        scene.send(at_ms, ip, &me.desktop, "GET", "/api/orders", 200, token);
+    }
+}
+
+#[test]
+fn nobody_is_logged_out_for_a_second_device_or_a_second_way() {
+    install_crypto();
+    for (name, tell) in OWN {
+        for seed in 0..TOLD {
+            let (_, incidents) = incidents(*tell, 96_000 + seed, Keys::Known);
+            for incident in &incidents {
+                let (rules, level) = (&incident.rules, incident.level);
+                assert!(!incident.actionable, "{name}: would act, {rules:?}");
+                assert!(level <= Level::Medium, "{name}: {level:?}, {rules:?}");
             }
         }
     }

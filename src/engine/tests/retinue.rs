@@ -1,6 +1,7 @@
 //! Who belongs to a session beside its holder, and whose session it is.
 
 use super::*;
+use crate::domain::finding::Level;
 
 const BACKEND: &str = "axios/1.7.9";
 /// Ashburn, in a hosting network of the documentation.
@@ -148,6 +149,67 @@ fn a_backend_of_few_among_many_may_join_late_where_it_answers_its_person() {
     // Whoever goes on alone is no backend.
     kit.line(5100, CLOUD, BACKEND, &token, 200);
     assert!(kit.found("tool_on_browser_session"), "{:?}", kit.rules());
+}
+
+#[test]
+fn a_page_that_is_not_found_is_a_question_too() {
+    for fast_path in [true, false] {
+        let mut kit = kit();
+        kit.engine.settings.fast_path = fast_path;
+        served(&mut kit, 8);
+        crowd(&mut kit, 5000);
+        let token = at_home(&mut kit);
+        for at_s in [4800, 4900, 5000] {
+            kit.line(at_s, LISBON, BROWSER, &token, 404);
+            kit.line(at_s + 1, CLOUD, BACKEND, &token, 200);
+            kit.line(at_s + 60, LISBON, BROWSER, &token, 200);
+        }
+        assert!(kit.engine.incidents().is_empty(), "{:?}", kit.rules());
+        // What was refused asks for nothing.
+        kit.line(5100, LISBON, BROWSER, &token, 401);
+        kit.line(5101, CLOUD, BACKEND, &token, 200);
+        assert!(kit.found("tool_on_browser_session"), "{:?}", kit.rules());
+    }
+}
+
+#[test]
+fn what_comes_with_each_page_from_elsewhere_is_the_holders_other_way() {
+    let mut kit = kit();
+    let token = token_of("alice", "alice", 0);
+    let pages = |kit: &mut Kit, from_s: i64, token: &str| {
+        for page in 0..8 {
+            for part in 0..4 {
+                let from = if part % 2 == 0 { LISBON } else { FAR };
+                kit.line(from_s + page * 60 + part / 2, from, BROWSER, token, 200);
+            }
+        }
+    };
+    pages(&mut kit, 0, &token);
+    // It was told, and is taken back; in the next session it is known.
+    assert!(kit.found("impossible_travel"), "{:?}", kit.rules());
+    assert!(kit.engine.incidents().is_empty(), "{:?}", kit.rules());
+    let told = kit.rules().len();
+    pages(&mut kit, 3600, &token_of("alice", "alice2", 3600));
+    assert_eq!(kit.rules().len(), told, "{:?}", kit.rules());
+}
+
+#[test]
+fn who_works_by_himself_beside_the_holders_pages_takes_no_way_of_theirs() {
+    let mut kit = kit();
+    let token = token_of("alice", "alice", 0);
+    for second in 0..300 {
+        if second % 60 < 2 {
+            kit.line(second, LISBON, BROWSER, &token, 200);
+        }
+        if second > 70 {
+            kit.line(second, FAR, BROWSER, &token, 200);
+        }
+    }
+    let incidents = kit.engine.incidents();
+    assert_eq!(incidents.len(), 1, "{:?}", kit.rules());
+    // The very browser, elsewhere at the same time: nothing tells it from a tunnel for certain.
+    let incident = &incidents[0];
+    assert!(!incident.actionable && incident.level == Level::Medium);
 }
 
 #[test]
