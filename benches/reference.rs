@@ -180,7 +180,7 @@ impl Table {
     /// both logs have alike.
     fn state(&mut self) -> io::Result<()> {
         let peak = |sessions| {
-            let log = written("sessions", || Traffic::once(sessions), sessions)?;
+            let log = written("once", || Traffic::once(sessions), sessions)?;
             let cost = run(&mut scan("1", &log))?.ok_or(io::ErrorKind::NotFound)?;
             io::Result::Ok(cost.peak_kb * 1024)
         };

@@ -35,18 +35,19 @@ use crate::domain::context::Context;
 use crate::domain::event::EventKind;
 use crate::domain::facts::Facts;
 use crate::domain::finding::Finding;
-use crate::domain::ids::{IdKey, SubjectId};
+use crate::domain::ids::{Digest, IdKey, SubjectId};
 use crate::domain::incident::{Incident, Target};
 use crate::domain::presentation::Presentation;
 use crate::domain::sighting::Sighting;
 use crate::domain::time::Time;
-use crate::domain::token::Credential;
+use crate::domain::token::Token;
 use crate::domain::usage::TokenUse;
 use crate::incidents::Incidents;
 use crate::rules::RuleSet;
 use crate::sessions::bounded::Bounded;
 use crate::sessions::source::Tally;
-use crate::sessions::{Limits, Stores, TokenEntry};
+use crate::sessions::token::TokenEntry;
+use crate::sessions::{Limits, Stores};
 use crate::tokens::verify::Issuers;
 use correlate::Windows;
 use follow::{Follow, Followed};
@@ -135,6 +136,8 @@ pub struct Engine {
     follow: Option<Follow>,
     state: State,
     lanes: Lanes,
+    /// Tokens that were decoded again lately.
+    decoded: Bounded<Digest, Arc<Token>>,
 }
 
 /// All that one line leaves behind for the next: what a snapshot holds.
@@ -150,9 +153,9 @@ struct State {
     /// What was denied, by keyed hash of its kind, issuer and name, and since when.
     revoked: Bounded<u128, Time>,
     /// How often something was denied: an entry that counted fewer must look again.
-    revocations: u64,
+    revocations: u32,
     /// How often the key sets changed: a token judged before may be judged again.
-    keys_version: u64,
+    keys_version: u32,
     newest: Time,
 }
 
@@ -193,6 +196,7 @@ impl Engine {
             surroundings,
             follow: None,
             lanes: Lanes::new(),
+            decoded: Bounded::new(known::DECODED_MAX),
         }
     }
 
@@ -212,7 +216,9 @@ impl Engine {
     pub fn restore(&mut self, snapshot: &[u8]) -> Result<(), postcard::Error> {
         self.state = postcard::from_bytes(snapshot)?;
         self.forget_lanes();
-        self.state.stores.share();
+        for context in self.state.stores.contexts_mut() {
+            self.surroundings.share(context);
+        }
         Ok(())
     }
 
@@ -301,70 +307,53 @@ impl Engine {
         }
     }
 
-    /// One credential that is not known to repeat the last: derive what it is and where it comes from.
-    fn credential(
-        &mut self,
-        prepared: &Prepared<'_>,
-        credential: &Credential<'_>,
-        out: &mut Observation,
-    ) {
-        let Some(entry) = self.known_or_decoded(prepared, credential, out) else {
-            return self.state.health.undecodable();
-        };
-        if let Some(context) = self.context(&entry, prepared) {
-            let presented = self.shown(credential, &entry, prepared);
-            self.presented(prepared, presented, entry, &context, out);
-        }
-    }
-
     /// One use: measure, judge, record.
     fn presented(
         &mut self,
         prepared: &Prepared<'_>,
         presented: Presented,
-        mut entry: TokenEntry,
+        (token, mut entry): (&Arc<Token>, TokenEntry),
         context: &Arc<Context>,
         out: &mut Observation,
     ) {
         let event = &prepared.event;
-        let token = Arc::clone(&entry.token);
         self.land(token.session);
         let open_paths = &self.state.stores.open_paths;
         let path_key = prepare::path_key(&self.settings.key, event);
         let open = path_key.is_some_and(|key| open_paths.get(key).is_some());
         let mut standing = standing::standing(event, prepared.path, self.settings.protects, open);
         standing.accepted &= !standing::passed_over(&prepared.credentials, presented);
-        let is_forged = standing::forgery(&token, entry.verdict);
+        let is_forged = standing::forgery(token, entry.verdict);
         let key_fault = standing.accepted
             && (is_forged || !entry.accepted)
-            && self.key_fault(&token, entry.verdict, presented, context, event.time);
+            && self.key_fault(token, entry.verdict, presented, context, event.time);
         let forgery = is_forged && !key_fault;
         let presents = self.presents(event, presented.place, path_key, &entry, context);
-        let believed = presents && standing::believed(event, &token, entry.verdict, standing);
+        let believed = presents && standing::believed(event, token, entry.verdict, standing);
         let usage = TokenUse {
             event,
-            token: &token,
+            token,
             place: presented.place,
             context,
             verdict: entry.verdict,
-            provenance: standing::provenance(event, &token, entry.verdict, standing, prepared.path),
+            provenance: standing::provenance(event, token, entry.verdict, standing, prepared.path),
         };
         let repeats = self.repeats(&entry, prepared, presented.place);
         let clash = (believed && !entry.accepted)
-            .then(|| self.issued_before(&token))
+            .then(|| self.issued_before(token))
             .flatten();
         let origin = if repeats || !presents {
             OriginCounts::default()
         } else {
-            self.count_origin(prepared, &entry, context, believed, forgery)
+            self.count_origin(prepared, token, context, believed, forgery)
         };
         let trusted = presents && !is_forged;
-        let forbidden = self.count_forbidden(&token, prepared, trusted);
+        let forbidden = self.count_forbidden(token, prepared, trusted);
         let look = Look {
             path: prepared.path,
             standing,
             clash,
-            binding: self.binding(&token, presented.fits, prepared),
+            binding: self.binding(token, presented.fits, prepared),
             key_fault,
             origin,
             forbidden,
@@ -386,13 +375,13 @@ impl Engine {
             self.remember(presented.digest, entry, believed);
         }
         if shown {
-            self.suspect(&token, &blame, event.time);
+            self.suspect(token, &blame, event.time);
         }
-        self.show_binding(&token, presented.fits.filter(|_| believed), prepared);
+        self.show_binding(token, presented.fits.filter(|_| believed), prepared);
         if self.state.incidents.suspects(context.prefix()) {
             self.state.incidents.note(&usage);
         }
-        self.tell(prepared, &usage, &token, standing, found, out);
+        self.tell(prepared, &usage, token, standing, found, out);
     }
 }
 

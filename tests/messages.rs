@@ -122,7 +122,7 @@ fn every_provider_says_the_calls_it_would_make() {
         let mut targets = incident().steps.revoke.targets;
         targets.push(Target::Token {
             iss: incident().issuer,
-            token: TokenId(7),
+            token: TokenId::new(7),
             expires_s: None,
         });
         targets.extend(

@@ -108,7 +108,7 @@ pub(crate) fn target(kind: &str) -> Target {
         },
         "token" => Target::Token {
             iss: Some(iss()),
-            token: TokenId(7),
+            token: TokenId::new(7),
             expires_s: None,
         },
         "subject" => Target::Subject {
@@ -139,7 +139,7 @@ fn step(name: &str) -> Step {
 }
 
 pub(crate) fn action(provider: &dyn Provider, step: Step, target: Target) -> Action {
-    let incident = IncidentId(7);
+    let incident = IncidentId::new(7);
     Action {
         id: Action::id_of(incident, step, &target, provider.name()),
         incident,

@@ -73,9 +73,14 @@ impl Random {
     }
 }
 
+/// Whose a session is.
+fn user(session: usize) -> usize {
+    session * 7_919 % USERS
+}
+
 /// The claims of a session's token, filled up so that every token is as long as the others.
 pub(crate) fn claims(session: usize, filling: usize) -> String {
-    let user = session * 7_919 % USERS;
+    let user = user(session);
     let issued = BEGIN_S - 600 + session as u64 % 500;
     format!(
         concat!(
@@ -195,9 +200,11 @@ impl Traffic {
         };
         let late = self.next * 2 > self.lines;
         let stolen = late && session.is_multiple_of(STOLEN_EVERY) && self.random.below(2) == 0;
+        // Who has many sessions has them all at home.
+        let home = if self.once { user(session) } else { session };
         let (address, agent) = match stolen {
             true => ("203.0.113.66".to_owned(), "python-requests/2.32.3"),
-            false => (address(session), AGENTS[session % AGENTS.len()]),
+            false => (address(home), AGENTS[home % AGENTS.len()]),
         };
         let second = self.next as u64 * HOUR_S / self.lines as u64;
         self.write(text, session, second, &address, agent);

@@ -135,17 +135,8 @@ fn shown(reading: &Reading, line: &RawLine<'_>, mut event: AccessEvent<'_>) -> J
 /// The `jwt.*` fields of one credential; `None` where it turns out to be no token.
 fn token(reading: &Reading, view: &View<'_>, credential: &Credential<'_>) -> Option<Json> {
     let token = decode(credential, &reading.key).ok()?;
-    let context = Context {
-        address: view
-            .event
-            .client
-            .unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)),
-        place: None,
-        network: None,
-        client: None,
-        ja4: None,
-        language: None,
-    };
+    let address = view.event.client;
+    let context = Context::of(address.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)));
     let usage = TokenUse {
         event: view.event,
         token: &token,

@@ -108,7 +108,7 @@ impl Thefts {
         let client = usage.context.client.as_deref().map(client_words);
         let shows = |index: &&usize| {
             let suspect = &self.incidents[**index].suspect;
-            suspect.ips.contains(&usage.context.address)
+            suspect.ips.contains(&usage.context.address.ip())
                 && (client.as_ref()).is_none_or(|client| suspect.clients.contains(client))
         };
         let known = self.suspects.get(&session);

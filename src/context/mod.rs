@@ -12,6 +12,7 @@ mod expressions;
 mod kinds;
 pub mod language;
 mod recent;
+mod shared;
 mod surroundings;
 pub mod tables;
 

@@ -6,8 +6,9 @@
 use super::clients::{self, Clients};
 use super::language;
 use super::recent::Recent;
+use super::shared::Shared;
 use super::tables::Tables;
-use crate::domain::context::{Client, ClientKind, Context, Network, NetworkKind, Place};
+use crate::domain::context::{Agent, Client, ClientKind, Context, Network, NetworkKind, Place};
 use crate::domain::event::AccessEvent;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -22,14 +23,20 @@ const JA4_BYTES_MAX: usize = 64;
 /// Systems that iCloud Private Relay exists on.
 const APPLE_SYSTEMS: [&str; 2] = ["iOS", "Mac OS X"];
 
+/// What is known of an address.
+type Whereabouts = (Option<Arc<Place>>, Option<Arc<Network>>);
+
 /// Turns events into contexts. Equal parts of contexts share their memory.
 pub struct Surroundings {
     tables: Tables,
     clients: Clients,
-    addresses: Recent<IpAddr, (Option<Place>, Option<Network>)>,
+    addresses: Recent<IpAddr, Whereabouts>,
     user_agents: Recent<String, Option<Arc<Client>>>,
     /// Fingerprints and languages.
     texts: Recent<String, Arc<str>>,
+    places: Shared<Place>,
+    networks: Shared<Network>,
+    agents: Shared<Agent>,
 }
 
 impl Surroundings {
@@ -41,6 +48,9 @@ impl Surroundings {
             addresses: Recent::new(COUNT_MAX),
             user_agents: Recent::new(COUNT_MAX),
             texts: Recent::new(COUNT_MAX),
+            places: Shared::default(),
+            networks: Shared::default(),
+            agents: Shared::default(),
         }
     }
 
@@ -55,19 +65,22 @@ impl Surroundings {
         let address = address.to_canonical();
         let (place, network) = self.tables.at(address);
         Context {
-            address,
-            place,
-            network,
-            client: None,
-            ja4: None,
-            language: None,
+            place: place.map(Arc::new),
+            network: network.map(Arc::new),
+            ..Context::of(address)
         }
     }
 
     /// The context of an event; `None` when the event has no client's address.
     pub fn describe(&mut self, event: &AccessEvent<'_>) -> Option<Context> {
         let address = event.client?.to_canonical();
-        let (place, network) = self.addresses.get(&address, || self.tables.at(address));
+        let (place, network) = self.addresses.get(&address, || {
+            let (place, network) = self.tables.at(address);
+            (
+                place.map(|place| self.places.of(place)),
+                network.map(|network| self.networks.of(network)),
+            )
+        });
         let client = event.user_agent.as_deref().and_then(|text| {
             let text = clients::cut(text);
             let identify = || self.clients.identify(text).map(Arc::new);
@@ -75,37 +88,54 @@ impl Surroundings {
         });
         let ja4 = event.ja4.as_deref().filter(|ja4| is_ja4(ja4));
         let language = event.language.as_deref().and_then(language::first);
-        Some(Context {
-            address,
-            place,
-            network: network.map(|network| as_used_by(client.as_deref(), network)),
+        let agent = Agent {
             client,
             ja4: ja4.map(|text| self.texts.get(text, || text.into())),
             language: language.map(|text| self.texts.get(text.as_str(), || text.as_str().into())),
+        };
+        Some(Context {
+            address: address.into(),
+            place,
+            network: network.map(|network| self.as_used_by(&agent, network)),
+            agent: self.agents.of(agent),
         })
+    }
+
+    /// Makes a context share what others have, after a snapshot was read.
+    pub fn share(&mut self, context: &mut Context) {
+        let place = context.place.as_deref().cloned();
+        let network = context.network.as_deref().cloned();
+        let mut agent = Agent::clone(&context.agent);
+        for text in [&mut agent.ja4, &mut agent.language].into_iter().flatten() {
+            *text = self.texts.get(&**text, || Arc::clone(text));
+        }
+        context.place = place.map(|place| self.places.of(place));
+        context.network = network.map(|network| self.networks.of(network));
+        context.agent = self.agents.of(agent);
+    }
+
+    /// The networks of Private Relay also carry other exits of the same companies, so their number
+    /// alone says nothing: only an Apple client comes out of the relay. Other people there use the
+    /// company's VPN (Cloudflare WARP), and programs that no person drives run on its servers
+    /// (Workers).
+    fn as_used_by(&mut self, agent: &Agent, network: Arc<Network>) -> Arc<Network> {
+        if network.kind != NetworkKind::Relay {
+            return network;
+        }
+        let kind = match &agent.client {
+            Some(client) if APPLE_SYSTEMS.contains(&client.os.as_ref()) => NetworkKind::Relay,
+            Some(client) if matches!(client.kind, ClientKind::Browser | ClientKind::App) => {
+                NetworkKind::Vpn
+            }
+            _ => NetworkKind::Hosting,
+        };
+        let network = Network::clone(&network);
+        self.networks.of(Network { kind, ..network })
     }
 }
 
 fn is_ja4(text: &str) -> bool {
     !matches!(text, "" | "-") && text.len() <= JA4_BYTES_MAX
-}
-
-/// The networks of Private Relay also carry other exits of the same companies, so their number
-/// alone says nothing: only an Apple client comes out of the relay. Other people there use the
-/// company's VPN (Cloudflare WARP), and programs that no person drives run on its servers
-/// (Workers).
-fn as_used_by(client: Option<&Client>, network: Network) -> Network {
-    if network.kind != NetworkKind::Relay {
-        return network;
-    }
-    let kind = match client {
-        Some(client) if APPLE_SYSTEMS.contains(&client.os.as_ref()) => NetworkKind::Relay,
-        Some(client) if matches!(client.kind, ClientKind::Browser | ClientKind::App) => {
-            NetworkKind::Vpn
-        }
-        _ => NetworkKind::Hosting,
-    };
-    Network { kind, ..network }
 }
 
 #[cfg(test)]
@@ -134,9 +164,12 @@ mod tests {
     #[test]
     fn an_event_becomes_place_network_client_language_and_fingerprint() {
         let context = described("192.0.2.7", CHROME);
-        assert_eq!(context.place.unwrap().name.as_deref(), Some("Lisbon"));
-        assert_eq!(context.network.unwrap().asn, 64496);
-        let client = context.client.unwrap();
+        assert_eq!(
+            context.place.as_ref().unwrap().name.as_deref(),
+            Some("Lisbon")
+        );
+        assert_eq!(context.network.as_ref().unwrap().asn, 64496);
+        let client = context.client.as_ref().unwrap();
         assert_eq!(
             (&*client.name, client.major(), &*client.os),
             ("Chrome", Some(126), "Windows")

@@ -9,7 +9,8 @@ use super::{Detector, Look};
 use crate::domain::facts::{Fact, Facts};
 use crate::domain::time::Time;
 use crate::sessions::device::same_network;
-use crate::sessions::session::{Session, Switch};
+use crate::sessions::moves::Switch;
+use crate::sessions::session::Session;
 
 /// Alternation is counted inside this window.
 const WINDOW_S: f64 = 600.0;
@@ -40,7 +41,7 @@ fn measure(look: &Look<'_>, facts: &mut Facts) {
         return;
     };
     let recent: Vec<Switch> = session
-        .switches
+        .switches()
         .iter()
         .copied()
         .filter(|switch| (0.0..WINDOW_S).contains(&time.since_s(switch.time)))
@@ -74,12 +75,12 @@ fn arrival(look: &Look<'_>, session: &Session) -> Option<(Switch, bool)> {
     let (to, there) = session.visit(look.key)?;
     let time = look.usage.event.time;
     if to == session.current {
-        let last = session.switches.last().filter(|last| last.to == to)?;
+        let last = session.switches().last().filter(|last| last.to == to)?;
         return Some((*last, false));
     }
     let both = session.current()?.accepted > 0 && there.accepted > 0;
     let switch = session.switch(to, time)?;
-    (time >= session.last_seen && both).then_some((switch, true))
+    (time >= session.last_seen() && both).then_some((switch, true))
 }
 
 /// True when a switch leads to another network: two programs on one machine take turns all day.
@@ -106,7 +107,7 @@ fn distinct(look: &Look<'_>, session: &Session, time: Time, facts: &mut Facts) {
         let accepted = session.visits.iter().filter(|visit| visit.accepted > 0);
         let fresh = accepted.filter(|visit| visit.last.apart_s(time) <= DISTINCT_S);
         fresh
-            .map(|visit| &*visit.context)
+            .map(|visit| &visit.context)
             .chain([&**look.usage.context])
     };
     let still =

@@ -39,7 +39,7 @@ fn measure(look: &Look<'_>, facts: &mut Facts) {
     let Some((session, bound)) = look.elsewhere() else {
         return;
     };
-    let (here, bound) = (look.usage.context, &*bound.context);
+    let (here, bound) = (look.usage.context, &bound.context);
     if look.is_companions(session) {
         return;
     }
@@ -90,7 +90,7 @@ fn differences(look: &Look<'_>, here: &Context, bound: &Context, facts: &mut Fac
 }
 
 fn place_and_network(look: &Look<'_>, here: &Context, bound: &Context, facts: &mut Facts) {
-    let (a, b) = (here.address.to_canonical(), bound.address.to_canonical());
+    let (a, b) = (here.address.ip(), bound.address.ip());
     let lines_differ = match a.is_ipv4() == b.is_ipv4() {
         // A hop inside hands on what came from anywhere.
         true if here.is_internal() && !bound.is_internal() => false,
@@ -161,7 +161,7 @@ fn program(look: &Look<'_>, here: &Context, bound: &Context, facts: &mut Facts) 
         return;
     }
     facts.flag(Fact::DriftClient, true);
-    let (a, b) = (here.address.to_canonical(), bound.address.to_canonical());
+    let (a, b) = (here.address.ip(), bound.address.ip());
     // Two programs behind one address are one person's all day: an emulated phone, a virtual machine.
     let apart = a != b && a.is_ipv4() == b.is_ipv4();
     let persons = is_persons(here) && is_persons(bound);

@@ -25,7 +25,7 @@ pub(super) static DETECTOR: Detector = Detector {
 
 fn measure(look: &Look<'_>, facts: &mut Facts) {
     after_logout(look, facts);
-    let Some(revoked) = look.entry.revoked.as_deref().copied() else {
+    let Some(revoked) = look.entry.revoked() else {
         return;
     };
     let late = look.usage.event.start().since_s(revoked) > IN_FLIGHT_S;
@@ -38,7 +38,7 @@ fn measure(look: &Look<'_>, facts: &mut Facts) {
 }
 
 fn after_logout(look: &Look<'_>, facts: &mut Facts) {
-    let Some((session, logout)) = look.session.and_then(|s| Some((s, s.logout.as_deref()?))) else {
+    let Some((session, logout)) = look.session.and_then(|s| Some((s, s.logout()?))) else {
         return;
     };
     let late = look.usage.event.start().since_s(logout.time) > IN_FLIGHT_S;

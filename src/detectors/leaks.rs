@@ -37,7 +37,7 @@ fn measure(look: &Look<'_>, facts: &mut Facts) {
     let token = look.usage.token;
     let raw = token.form == Form::Raw && !token.header.alg_none;
     facts.flag(Fact::LeakRawInLog, raw);
-    let Some(leaked) = look.entry.leaked.as_ref().map(|leak| leak.time) else {
+    let Some(leaked) = look.entry.leaked().map(|leak| leak.time) else {
         return;
     };
     let Some(session) = look.changed_session() else {
@@ -68,7 +68,7 @@ fn measure(look: &Look<'_>, facts: &mut Facts) {
 
 /// The part of an address that a line has for itself: /24 of IPv4, /56 of IPv6 (RIPE BCOP 690, section 4.2).
 fn line_of(context: &Context) -> u128 {
-    match context.address.to_canonical() {
+    match context.address.ip() {
         IpAddr::V4(v4) => u128::from(v4.to_bits() >> 8),
         IpAddr::V6(v6) => v6.to_bits() >> 72,
     }
@@ -81,6 +81,6 @@ fn is_another_line(there: &Context, here: &Context) -> bool {
     let fixed = |end: &&Context| {
         end.network_kind() == NetworkKind::Residential && !is_carrier(end) && !is_phone(end)
     };
-    let family = |end: &Context| end.address.to_canonical().is_ipv4();
+    let family = |end: &Context| end.address.ip().is_ipv4();
     homes.iter().all(fixed) && family(there) == family(here) && line_of(there) != line_of(here)
 }

@@ -30,7 +30,6 @@ use crate::domain::event::Told;
 use crate::domain::facts::{Fact, Facts};
 use crate::domain::possession::Fits;
 use crate::domain::usage::TokenUse;
-use crate::sessions::TokenEntry;
 use crate::sessions::bindings::Seen;
 use crate::sessions::clients::Nature;
 use crate::sessions::families::Line;
@@ -41,6 +40,7 @@ use crate::sessions::population::Population;
 use crate::sessions::rhythm::Watch;
 use crate::sessions::session::{ContextKey, Session, Visit};
 use crate::sessions::subject::Subject;
+use crate::sessions::token::TokenEntry;
 
 /// Every detector, in the order they measure: later ones may read what earlier ones set.
 pub static ALL: &[&Detector] = &[
@@ -195,7 +195,7 @@ impl<'a> Look<'a> {
     /// The bound context to compare with, unless this use stands in a bound context itself.
     fn elsewhere(&self) -> Option<(&'a Session, &'a Visit)> {
         let session = self.changed_session()?;
-        let bound = session.bound_for(self.usage.context.address)?;
+        let bound = session.bound_for(self.usage.context.address.ip())?;
         let context = self.usage.context;
         let seen = session.visit(self.key);
         let since = seen.map_or(self.usage.event.time, |(_, visit)| visit.first);

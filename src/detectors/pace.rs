@@ -21,11 +21,17 @@ pub(super) static DETECTOR: Detector = Detector {
 
 fn measure(look: &Look<'_>, facts: &mut Facts) {
     let Some(session) = look.session else { return };
-    facts.set(Fact::SessionRequests, session.requests as f64 + 1.0);
+    facts.set(Fact::SessionRequests, f64::from(session.requests) + 1.0);
     if !look.repeats {
         let time = look.usage.event.time;
-        facts.set(Fact::SessionIdleS, time.since_s(session.last_seen).max(0.0));
-        facts.set(Fact::SessionAgeS, time.since_s(session.first_seen).max(0.0));
+        facts.set(
+            Fact::SessionIdleS,
+            time.since_s(session.last_seen()).max(0.0),
+        );
+        facts.set(
+            Fact::SessionAgeS,
+            time.since_s(session.first_seen()).max(0.0),
+        );
     }
     let Some(watch) = look.watch else { return };
     if let Some(variation) = watch.variation() {

@@ -310,7 +310,7 @@ mod tests {
 
     #[test]
     fn an_action_reads_back_and_its_id_does_not_change_with_the_targets_times() {
-        let incident = IncidentId(7);
+        let incident = IncidentId::new(7);
         let target = |expires_s| Target::Jti {
             iss: "https://idp.example.com/".into(),
             jti: "j".into(),

@@ -5,7 +5,9 @@
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::ops::Deref;
 use std::sync::Arc;
 
 /// Mean Earth radius, IUGG.
@@ -24,6 +26,14 @@ pub struct Place {
     pub country: Country,
     /// The nearest town the table names, for people.
     pub name: Option<Arc<str>>,
+}
+
+impl Hash for Place {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let point = [self.latitude, self.longitude, self.radius_km];
+        point.map(f32::to_bits).hash(state);
+        (self.country, &self.name).hash(state);
+    }
 }
 
 impl Place {
@@ -81,7 +91,7 @@ impl fmt::Debug for Country {
 }
 
 /// Who runs the network an address belongs to.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Network {
     /// Autonomous system number.
     pub asn: u32,
@@ -140,7 +150,7 @@ impl NetworkKind {
 }
 
 /// The program at the other end, as its user agent names it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Client {
     /// Family: `Chrome`, `Safari`, `python-requests`.
     pub name: Arc<str>,
@@ -241,15 +251,56 @@ impl fmt::Display for Prefix {
     }
 }
 
-/// Where a use came from and what made it. What is unknown is `None`, and unknown is not different.
+/// An address in sixteen bytes: one of IPv4 as it is mapped into IPv6.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(from = "IpAddr", into = "IpAddr")]
+pub struct Address([u8; 16]);
+
+impl Address {
+    /// The address itself; one that is mapped into IPv6 as that of IPv4 which it is.
+    pub fn ip(self) -> IpAddr {
+        Ipv6Addr::from(self.0).to_canonical()
+    }
+}
+
+impl From<IpAddr> for Address {
+    fn from(address: IpAddr) -> Self {
+        Self(match address {
+            IpAddr::V4(v4) => v4.to_ipv6_mapped().octets(),
+            IpAddr::V6(v6) => v6.octets(),
+        })
+    }
+}
+
+impl From<Address> for IpAddr {
+    fn from(address: Address) -> Self {
+        address.ip()
+    }
+}
+
+impl fmt::Debug for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.ip(), f)
+    }
+}
+
+/// Where a use came from and what made it. What is unknown is `None`, and unknown is not different. What is known of an
+/// address or of an agent is mostly known of others, too, so contexts share it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Context {
     /// The client's address.
-    pub address: IpAddr,
+    pub address: Address,
     /// Where that is.
-    pub place: Option<Place>,
+    pub place: Option<Arc<Place>>,
     /// Whose network that is.
-    pub network: Option<Network>,
+    pub network: Option<Arc<Network>>,
+    /// What made the use.
+    pub agent: Arc<Agent>,
+}
+
+/// What made a use.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Agent {
     /// What program.
     pub client: Option<Arc<Client>>,
     /// JA4 fingerprint.
@@ -258,21 +309,39 @@ pub struct Context {
     pub language: Option<Arc<str>>,
 }
 
+/// So that what made a use is asked like where it came from.
+impl Deref for Context {
+    type Target = Agent;
+    fn deref(&self) -> &Agent {
+        &self.agent
+    }
+}
+
 impl Context {
+    /// What an address alone shows.
+    pub fn of(address: IpAddr) -> Self {
+        Self {
+            address: address.into(),
+            place: None,
+            network: None,
+            agent: Arc::default(),
+        }
+    }
+
     /// The address's prefix.
     pub fn prefix(&self) -> Prefix {
-        Prefix::of(self.address)
+        Prefix::of(self.address.ip())
     }
 
     /// The line that the address is of.
     pub fn line(&self) -> IpAddr {
-        line_of(self.address)
+        line_of(self.address.ip())
     }
 
     /// True for an address that the Internet does not route: an internal hop.
     /// Source: RFC 1918, RFC 6598 (shared address space), RFC 4193, RFC 3927, RFC 4291.
     pub fn is_internal(&self) -> bool {
-        match self.address.to_canonical() {
+        match self.address.ip() {
             IpAddr::V4(v4) => {
                 let shared = v4.octets()[0] == 100 && v4.octets()[1] & 0xc0 == 64;
                 v4.is_private() || v4.is_loopback() || v4.is_link_local() || shared
@@ -300,7 +369,7 @@ impl Context {
     /// The place, where it is one to travel from or to: not behind a VPN, relay, satellite or corporate proxy.
     pub fn reference_place(&self) -> Option<&Place> {
         self.place
-            .as_ref()
+            .as_deref()
             .filter(|_| !self.network_kind().moves_by_nature())
     }
 }

@@ -195,7 +195,7 @@ impl From<&Context> for SourceShown {
         let place = context.place.as_ref();
         let network = context.network.as_ref();
         Self {
-            ip: Some(context.address),
+            ip: Some(context.address.ip()),
             country: place.map(|place| place.country.as_str().into()),
             place: place.and_then(|place| place.name.clone()),
             asn: network.map_or(0, |network| network.asn),

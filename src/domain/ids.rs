@@ -8,6 +8,7 @@
 use highway::{HighwayHash, HighwayHasher, Key};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
+use std::hash::{Hash, Hasher};
 
 /// A keyed 128-bit digest of a credential as written. It probes tables and never leaves the process's own state.
 /// Packed, as the ids are: there are many, and most stand beside smaller things.
@@ -98,20 +99,39 @@ macro_rules! shown_id {
     ($(#[$doc:meta])* $name:ident, $prefix:literal, $purpose:literal) => {
         $(#[$doc])*
         #[repr(Rust, packed)]
-        #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-        pub struct $name(pub u128);
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+        pub struct $name {
+            high: u16,
+            low: u64,
+        }
 
         impl $name {
             /// The id of these parts under this installation's key.
             pub fn of(key: &IdKey, parts: &[&[u8]]) -> Self {
-                // What is kept is what is shown, so that an id read back equals the one written: 80 bits.
-                Self(key.hash($purpose, parts) >> 48)
+                Self::new(key.hash($purpose, parts) >> 48)
+            }
+
+            /// The id with these bits. What is kept is what is shown, so that an id read back equals the one written:
+            /// 80 of them.
+            pub const fn new(bits: u128) -> Self {
+                Self { high: (bits >> 64) as u16, low: bits as u64 }
+            }
+
+            /// Its bits.
+            pub const fn get(self) -> u128 {
+                (self.high as u128) << 64 | self.low as u128
+            }
+        }
+
+        impl Hash for $name {
+            fn hash<H: Hasher>(&self, state: &mut H) {
+                self.get().hash(state);
             }
         }
 
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                write!(f, concat!($prefix, "{:020x}"), { self.0 })
+                write!(f, concat!($prefix, "{:020x}"), self.get())
             }
         }
 
@@ -125,7 +145,7 @@ macro_rules! shown_id {
             type Err = ();
             fn from_str(text: &str) -> Result<Self, ()> {
                 let hex = text.strip_prefix($prefix).filter(|hex| hex.len() == 20).ok_or(())?;
-                u128::from_str_radix(hex, 16).map(Self).map_err(drop)
+                u128::from_str_radix(hex, 16).map(Self::new).map_err(drop)
             }
         }
 
@@ -134,7 +154,7 @@ macro_rules! shown_id {
                 if serializer.is_human_readable() {
                     serializer.collect_str(self)
                 } else {
-                    { self.0 }.serialize(serializer)
+                    self.get().serialize(serializer)
                 }
             }
         }
@@ -145,7 +165,7 @@ macro_rules! shown_id {
                     let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
                     text.parse().map_err(|()| serde::de::Error::custom("not an id"))
                 } else {
-                    u128::deserialize(deserializer).map(Self)
+                    u128::deserialize(deserializer).map(Self::new)
                 }
             }
         }
@@ -198,7 +218,7 @@ mod tests {
             TokenId::of(&key, &[b"a", b"bc"])
         );
         let (token, session) = (TokenId::of(&key, &[b"a"]), SessionId::of(&key, &[b"a"]));
-        assert_ne!({ token.0 }, { session.0 });
+        assert_ne!(token.get(), session.get());
     }
 
     #[test]

@@ -116,9 +116,9 @@ mod tests {
     use proptest::prelude::*;
 
     const WHOLE: Scrubbed = Scrubbed {
-        token: TokenId(7),
-        session: SessionId(8),
-        subject: Some(SubjectId(9)),
+        token: TokenId::new(7),
+        session: SessionId::new(8),
+        subject: Some(SubjectId::new(9)),
         header: HeaderMarks {
             alg_none: true,
             injection: false,

@@ -216,6 +216,11 @@ impl Token {
                 || sub.starts_with("service-account-")
         })
     }
+
+    /// True where the log holds no more of it than ids, which whoever has read them can write.
+    pub fn shows_ids_alone(&self) -> bool {
+        self.form == Form::Hash && self.issuer.is_none()
+    }
 }
 
 /// What all tokens of an issuer for one client have in common: they can share it.

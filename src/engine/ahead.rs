@@ -31,14 +31,18 @@ pub struct Ahead {
 #[derive(Debug)]
 pub struct Foretold {
     digest: Digest,
-    token: Token,
+    token: Arc<Token>,
     verdict: Verdict,
     issuers: Arc<Issuers>,
 }
 
 impl Foretold {
     /// The token and its verdict, if they are this one's and under these key sets.
-    pub(super) fn of(&self, digest: Digest, issuers: &Arc<Issuers>) -> Option<(&Token, Verdict)> {
+    pub(super) fn of(
+        &self,
+        digest: Digest,
+        issuers: &Arc<Issuers>,
+    ) -> Option<(&Arc<Token>, Verdict)> {
         let same = self.digest == digest && Arc::ptr_eq(&self.issuers, issuers);
         same.then_some((&self.token, self.verdict))
     }
@@ -98,7 +102,7 @@ impl Ahead {
         Some(Foretold {
             digest: credential.digest,
             verdict: judge(credential, &token, &self.issuers),
-            token,
+            token: Arc::new(token),
             issuers: Arc::clone(&self.issuers),
         })
     }

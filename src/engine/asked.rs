@@ -13,8 +13,8 @@ use crate::domain::line::{RawLine, Source};
 use crate::domain::presentation::Presentation;
 use crate::domain::time::Time;
 use crate::domain::token::{Credentials, Verdict};
-use crate::sessions::TokenEntry;
 use crate::sessions::session::ContextKey;
+use crate::sessions::token::TokenEntry;
 use std::borrow::Cow;
 use std::sync::Arc;
 
@@ -34,20 +34,21 @@ impl Engine {
             return;
         }
         let known = self.state.stores.tokens.get_mut(asked.digest).cloned();
-        let mut entry = known.unwrap_or_else(|| TokenEntry::new(Arc::new(asked.token.clone())));
+        let token = Arc::new(asked.token.clone());
+        let mut entry = known.unwrap_or_else(|| TokenEntry::new(&token));
         entry.verdict = asked.verdict;
         entry.keys_version = self.state.keys_version;
-        self.hear_of_revocations(&mut entry);
+        self.hear_of_revocations(&mut entry, &token);
         let session = self.state.stores.sessions.get(entry.session);
         // Whether an ended session is let in again, only the answer tells.
-        if entry.revoked.is_some() || session.is_some_and(|session| session.logout.is_some()) {
+        if entry.revoked().is_some() || session.is_some_and(|session| session.logout().is_some()) {
             return;
         }
         let source = Source(ASKED_SOURCE.into());
         // Two questions about one token in one moment are told apart by where they come from.
         let text = format!("{:016x}", asked.context_key);
         let prepared = prepared(asked, &source, &text);
-        let Some(context) = self.context(&entry, &prepared) else {
+        let Some(context) = self.context(entry.session, &prepared) else {
             return;
         };
         let presented = Presented {
@@ -56,7 +57,7 @@ impl Engine {
             // The proof that goes with a bound token is the request's, and its line tells of it.
             fits: None,
         };
-        self.presented(&prepared, presented, entry, &context, out);
+        self.presented(&prepared, presented, (&token, entry), &context, out);
     }
 
     /// Event time has come this far.

@@ -80,7 +80,7 @@ pub(super) fn blame(look: &Look<'_>, believed: bool, forgery: bool) -> Blame {
 }
 
 fn sides(session: &Session, look: &Look<'_>, blame: &mut Blame) {
-    let Some(bound) = session.bound_for(blame.suspect.address) else {
+    let Some(bound) = session.bound_for(blame.suspect.address.ip()) else {
         return;
     };
     let (holder_key, holder) = holder(session, look, bound);
@@ -103,7 +103,7 @@ fn sides(session: &Session, look: &Look<'_>, blame: &mut Blame) {
     };
     let visit = match stranger {
         Some(stranger) if returns(stranger) => {
-            blame.suspect = Arc::clone(&stranger.context);
+            blame.suspect = Arc::new(stranger.context.clone());
             blame.suspect_key = stranger.key;
             Some(stranger)
         }
@@ -137,9 +137,9 @@ fn holder(session: &Session, look: &Look<'_>, bound: &Visit) -> (ContextKey, Arc
         look.subject
             .is_some_and(|subject| subject.is_at_home(context, time))
     };
-    let bound_to = (bound.key, Arc::clone(&bound.context));
+    let bound_to = (bound.key, Arc::new(bound.context.clone()));
     // Where a session begins as with a phishing proxy, who was known elsewhere before it began is the holder.
-    let since = session.first_seen;
+    let since = session.first_seen();
     let hides = uncertain(&bound.context);
     let known = |context: &Context| {
         look.subject
@@ -155,7 +155,7 @@ fn holder(session: &Session, look: &Look<'_>, bound: &Visit) -> (ContextKey, Arc
     let visits = session.visits.iter().filter(|visit| visit.accepted > 0);
     let mut at_home = visits.filter(|visit| !visit.suspect && home(&visit.context));
     match at_home.next() {
-        Some(visit) => (visit.key, Arc::clone(&visit.context)),
+        Some(visit) => (visit.key, Arc::new(visit.context.clone())),
         None if home(look.usage.context) => (look.key, Arc::clone(look.usage.context)),
         None => bound_to,
     }

@@ -9,7 +9,6 @@ use super::prepare::Prepared;
 use super::standing::Presented;
 use crate::domain::possession::Fits;
 use crate::domain::token::{Credential, Token};
-use crate::sessions::TokenEntry;
 use crate::sessions::bindings::Seen;
 use crate::tokens::possession::fits;
 
@@ -18,10 +17,10 @@ impl Engine {
     pub(super) fn shown(
         &self,
         credential: &Credential<'_>,
-        entry: &TokenEntry,
+        token: &Token,
         prepared: &Prepared<'_>,
     ) -> Presented {
-        let bound = entry.token.confirmation.as_deref();
+        let bound = token.confirmation.as_deref();
         let key = &self.settings.key;
         Presented {
             fits: bound.map(|bound| fits(credential, bound, &prepared.event, key)),

@@ -15,10 +15,11 @@ use crate::domain::ids::SessionId;
 use crate::domain::time::Time;
 use crate::domain::token::{Claim, Credential, CredentialPlace, Provenance, Shape, Token, Verdict};
 use crate::domain::usage::TokenUse;
-use crate::sessions::TokenEntry;
 use crate::sessions::device::{apart, one_device};
 use crate::sessions::identity as refresh;
-use crate::sessions::session::{Logout, Session};
+use crate::sessions::moves::Logout;
+use crate::sessions::session::Session;
+use crate::sessions::token::TokenEntry;
 use crate::tokens::decode::{decode, session_of_sid};
 use smallvec::SmallVec;
 use std::borrow::Cow;
@@ -136,10 +137,11 @@ impl Engine {
         token.subject = session
             .and_then(|session| session.subject)
             .or(token.subject);
-        let entry = TokenEntry::new(Arc::new(token));
+        let token = Arc::new(token);
+        let entry = TokenEntry::new(&token);
         let usage = TokenUse {
             event: &prepared.event,
-            token: &entry.token,
+            token: &token,
             place: CredentialPlace::Field,
             context: &context,
             verdict: Verdict::NotConfigured,
@@ -152,7 +154,7 @@ impl Engine {
             ..Look::of(&usage, &entry, prepared.context_key)
         };
         detectors::measure(&look, &mut facts);
-        let subject = entry.token.subject.and_then(|id| stores.subjects.get(id));
+        let subject = token.subject.and_then(|id| stores.subjects.get(id));
         let sessions = subject.map_or(0, |subject| u64::from(subject.sessions));
         let blame = Blame {
             sessions_of_subject: sessions,
@@ -181,7 +183,7 @@ impl Engine {
             let told = told.iter().filter(|told| told.time < before.1);
             let told = told.filter_map(|told| told.context.as_deref());
             let bound = session.into_iter().flat_map(Session::bound);
-            let mut all = told.chain(bound.map(|visit| &*visit.context));
+            let mut all = told.chain(bound.map(|visit| &visit.context));
             all.any(|there| one_device(there, here) && apart(there, here) != Some(true))
         };
         match (own(&before.0), own(&blame.suspect)) {
@@ -267,12 +269,12 @@ impl Engine {
         }
         self.land(session);
         if let Some(session) = self.state.stores.sessions.get_mut(session)
-            && session.logout.is_none()
+            && session.logout().is_none()
         {
-            session.logout = Some(Box::new(Logout {
+            session.end(Logout {
                 time: told.time,
                 visit: session.current,
-            }));
+            });
         }
     }
 }

@@ -6,17 +6,17 @@
 use super::prepare::Prepared;
 use super::standing;
 use super::{Engine, Observation, record};
-use crate::detectors::Standing;
 use crate::domain::context::Context;
 use crate::domain::facts::Fact;
 use crate::domain::ids::{Digest, SessionId};
 use crate::domain::line::SkipReason;
 use crate::domain::token::{Credential, CredentialPlace, Provenance, Token, Verdict};
 use crate::domain::usage::TokenUse;
+use crate::sessions::Stores;
 use crate::sessions::issued::Clash;
 use crate::sessions::rhythm::Opening;
 use crate::sessions::session::{Answer, ContextKey, Session};
-use crate::sessions::{Stores, TokenEntry};
+use crate::sessions::token::TokenEntry;
 use crate::tokens::decode::decode;
 use crate::tokens::verify::judge;
 use std::sync::Arc;
@@ -29,11 +29,14 @@ pub(super) struct Settled {
     pub(super) digest: Digest,
     pub(super) session: SessionId,
     pub(super) key: ContextKey,
-    pub(super) calm_s: (i64, i64),
+    pub(super) calm_s: (u32, u32),
     pub(super) provenance: Provenance,
     /// What a use that was not answered to is to be believed for.
     pub(super) unanswered: Provenance,
 }
+
+/// Tokens kept decoded: those of whom is looked at use by use, of some hundred bytes each.
+pub(super) const DECODED_MAX: usize = 16_384;
 
 /// Issuer and client of most tokens are shorter together.
 const NAMES_BYTES_USUAL: usize = 128;
@@ -58,6 +61,7 @@ impl Engine {
             sessions
                 .flatten()
                 .map(|session| session.requests)
+                .map(u64::from)
                 .sum::<u64>(),
         );
     }
@@ -91,7 +95,7 @@ impl Engine {
             key: prepared.context_key,
             calm_s: entry.calm_s,
             provenance: entry.provenance,
-            unanswered: unanswered(entry, prepared),
+            unanswered: standing::unanswered(&prepared.event, entry),
         };
         self.land(settled.session);
         let Some(session) = self.state.stores.sessions.get_mut(settled.session) else {
@@ -99,7 +103,7 @@ impl Engine {
         };
         let woken = self.rules.thresholds(Fact::SessionRequests);
         if !stays(session, prepared)
-            || woken.contains(&((session.requests + 1) as f64))
+            || woken.contains(&(f64::from(session.requests) + 1.0))
             || (self.settings.sightings && record::sighting_due(session, prepared.event.time))
         {
             return false;
@@ -113,6 +117,22 @@ impl Engine {
         self.learn_opening(subject, opening);
         self.open_lane(settled);
         true
+    }
+
+    /// One credential that is not known to repeat the last: derive what it is and where it comes from.
+    pub(super) fn credential(
+        &mut self,
+        prepared: &Prepared<'_>,
+        credential: &Credential<'_>,
+        out: &mut Observation,
+    ) {
+        let Some((token, entry)) = self.known_or_decoded(prepared, credential, out) else {
+            return self.state.health.undecodable();
+        };
+        if let Some(context) = self.context(entry.session, prepared) {
+            let presented = self.shown(credential, &token, prepared);
+            self.presented(prepared, presented, (&token, entry), &context, out);
+        }
     }
 
     /// What [`Self::settle`] records, for a use that was measured all the same.
@@ -159,14 +179,14 @@ impl Engine {
         client.is_some_and(|prefix| self.state.incidents.suspects(prefix))
     }
 
-    /// The token's entry; decoded and checked when it is new, or when a newer key set may say more.
-    /// `None` when nothing can be made of it.
+    /// The token and its entry, checked when it is new, or when a newer key set may say more. `None` when nothing can
+    /// be made of it.
     pub(super) fn known_or_decoded(
         &mut self,
         prepared: &Prepared<'_>,
         credential: &Credential<'_>,
         out: &mut Observation,
-    ) -> Option<TokenEntry> {
+    ) -> Option<(Arc<Token>, TokenEntry)> {
         let digest = credential.digest;
         self.land_token(digest);
         let known = match self.state.stores.tokens.get_mut(digest) {
@@ -181,47 +201,62 @@ impl Engine {
         let anew = !self.settings.fast_path;
         let foretold = prepared.foretold.as_ref().filter(|_| !anew);
         let foretold = foretold.and_then(|foretold| foretold.of(digest, &self.issuers));
-        let mut entry = match known {
-            Some(entry) => entry,
-            None => {
-                let mut token = match foretold {
-                    Some((token, _)) => token.clone(),
-                    None => decode(credential, &self.settings.key).ok()?,
-                };
-                self.state.stores.commons.share(&mut token);
-                TokenEntry::new(Arc::new(token))
-            }
+        let token = match (&known, foretold) {
+            (None, Some((token, _))) => Arc::clone(token),
+            (None, None) => self.decode(credential)?,
+            (Some(_), _) if anew => self.decode(credential)?,
+            (Some(entry), _) => self.decode_again(credential, entry)?,
         };
-        if anew {
-            entry.token = Arc::new(decode(credential, &self.settings.key).ok()?);
-        }
+        let mut entry = known.unwrap_or_else(|| TokenEntry::new(&token));
         if stale(&entry, self.state.keys_version) || anew {
             let verdict = match foretold {
                 Some((_, verdict)) => verdict,
-                None => judge(credential, &entry.token, &self.issuers),
+                None => judge(credential, &token, &self.issuers),
             };
             if verdict != entry.verdict {
                 // What rules said of the token, they said of another verdict.
-                entry.judged = None;
+                entry.judge_again();
             }
             entry.verdict = verdict;
             entry.keys_version = self.state.keys_version;
             if matches!(entry.verdict, Verdict::UnknownKey | Verdict::Unverifiable)
-                && let Some(issuer) = entry.token.issuer.as_deref()
+                && let Some(issuer) = token.issuer.as_deref()
                 && !out.wanted_keys.iter().any(|wanted| **wanted == *issuer)
             {
                 out.wanted_keys.push(issuer.into());
             }
         }
-        self.hear_of_revocations(&mut entry);
-        Some(entry)
+        self.hear_of_revocations(&mut entry, &token);
+        Some((token, entry))
+    }
+
+    fn decode(&self, credential: &Credential<'_>) -> Option<Arc<Token>> {
+        decode(credential, &self.settings.key).ok().map(Arc::new)
+    }
+
+    /// The token of an entry, as its credential shows it once more: which nearly no use asks for, and then mostly those
+    /// of a few tokens.
+    fn decode_again(
+        &mut self,
+        credential: &Credential<'_>,
+        entry: &TokenEntry,
+    ) -> Option<Arc<Token>> {
+        let known = entry
+            .whole()
+            .or_else(|| self.decoded.get(credential.digest));
+        if let Some(token) = known {
+            return Some(Arc::clone(token));
+        }
+        let token = self.decode(credential)?;
+        self.decoded.insert(credential.digest, Arc::clone(&token));
+        Some(token)
     }
 
     /// Looks again whether the token was revoked, when something was since it was looked at last.
-    pub(super) fn hear_of_revocations(&mut self, entry: &mut TokenEntry) {
+    pub(super) fn hear_of_revocations(&mut self, entry: &mut TokenEntry, token: &Token) {
         if entry.revocations != self.state.revocations {
             entry.revocations = self.state.revocations;
-            entry.revoked = self.revoked(&entry.token).map(Box::new);
+            entry.revoke(self.revoked(token));
         }
     }
 
@@ -241,7 +276,7 @@ impl Engine {
     /// The context of a use: that of the session's visit, where it was there before.
     pub(super) fn context(
         &mut self,
-        entry: &TokenEntry,
+        session: SessionId,
         prepared: &Prepared<'_>,
     ) -> Option<Arc<Context>> {
         let known = self
@@ -251,12 +286,12 @@ impl Engine {
                 self.state
                     .stores
                     .sessions
-                    .get(entry.token.session)?
+                    .get(session)?
                     .visit(prepared.context_key)
             })
             .flatten();
         if let Some((_, visit)) = known {
-            return Some(Arc::clone(&visit.context));
+            return Some(Arc::new(visit.context.clone()));
         }
         self.surroundings.describe(&prepared.event).map(Arc::new)
     }
@@ -290,7 +325,7 @@ impl Engine {
 }
 
 /// True when a newer key set may say more about a token than the one that judged it.
-fn stale(entry: &TokenEntry, keys_version: u64) -> bool {
+fn stale(entry: &TokenEntry, keys_version: u32) -> bool {
     let open = matches!(
         entry.verdict,
         Verdict::UnknownKey | Verdict::Unverifiable | Verdict::NotConfigured
@@ -317,30 +352,17 @@ fn unremarkable(prepared: &Prepared<'_>, place: CredentialPlace) -> bool {
 /// True when there is nothing remarkable about the token, where it is and now.
 fn plain(entry: &TokenEntry, prepared: &Prepared<'_>) -> bool {
     let event = &prepared.event;
-    let calm = entry.calm_s.0..=entry.calm_s.1;
-    entry.judged == Some(prepared.context_key)
-        && entry.leaked.is_none()
-        && entry.revoked.is_none()
-        && !entry.verdict.forged()
-        && calm.contains(&event.start().as_s())
-        && calm.contains(&event.time.as_s())
+    entry.is_calm(prepared.context_key, event.start(), event.time)
 }
 
 /// True when the session stays where it is, in order, and was accepted there before.
 fn stays(session: &Session, prepared: &Prepared<'_>) -> bool {
-    session.logout.is_none()
+    session.logout().is_none()
         && !session.unattended(prepared.event.time)
-        && prepared.event.time >= session.last_seen
+        && prepared.event.time >= session.last_seen()
         && session.current().is_some_and(|visit| {
             visit.key == prepared.context_key && visit.accepted > 0 && !visit.suspect
         })
-}
-
-/// Why a use is believed whose answer says nothing of the token.
-fn unanswered(entry: &TokenEntry, prepared: &Prepared<'_>) -> Provenance {
-    let standing = Standing::default();
-    let (event, path) = (&prepared.event, prepared.path);
-    standing::provenance(event, &entry.token, entry.verdict, standing, path)
 }
 
 /// Counts the use. How the session began, when it has with this one.

@@ -211,15 +211,11 @@ impl Engine {
         let Some(session) = self.state.stores.sessions.peek_mut(settled.session) else {
             return;
         };
-        let (from_s, until_s) = settled.calm_s;
-        let (Ok(from_s), false) = (u32::try_from(from_s.max(0)), until_s < 0) else {
-            return;
-        };
         // What depends on the time of other visits is looked at every time.
         if session.may_be_unattended() {
             return;
         }
-        let requests = session.requests as f64;
+        let requests = f64::from(session.requests);
         // How a session begins is learned from its counts, which are none while a lane holds them.
         let stops = woken.iter().copied().chain([f64::from(OPENING)]);
         let left = stops.filter(|stop| *stop > requests);
@@ -228,8 +224,8 @@ impl Engine {
         let lane = Lane {
             digest: settled.digest,
             key: settled.key,
-            last: session.last_seen,
-            calm_s: (from_s, u32::try_from(until_s).unwrap_or(u32::MAX)),
+            last: session.last_seen(),
+            calm_s: settled.calm_s,
             world: self.lanes.world,
             left: left.unwrap_or(u32::MAX),
             provenance: settled.provenance,

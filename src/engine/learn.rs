@@ -13,13 +13,14 @@ use crate::domain::ids::{IdKey, SubjectId};
 use crate::domain::time::Time;
 use crate::domain::token::Token;
 use crate::domain::usage::TokenUse;
+use crate::sessions::Stores;
 use crate::sessions::companions::Shown;
 use crate::sessions::device::{is_server, same_build, two_lines};
 use crate::sessions::families::Line;
 use crate::sessions::habits::{Model, Seen};
 use crate::sessions::session::{ContextKey, Session, Visit};
 use crate::sessions::subject::Subject;
-use crate::sessions::{Stores, TokenEntry};
+use crate::sessions::token::TokenEntry;
 
 /// What a use may teach.
 #[derive(Clone, Copy, Debug)]
@@ -226,7 +227,7 @@ impl Engine {
         };
         let end = |index: u8| session.visits.get(usize::from(index));
         if let Some((a, b)) = end(left).zip(end(index)) {
-            let (a, b) = (&*a.context, &*b.context);
+            let (a, b) = (&a.context, &b.context);
             if let Some(person) = token.subject {
                 retinue.takes(ways_name(&self.settings.key, person, a, b));
             }
@@ -261,7 +262,7 @@ impl Engine {
                 || name.is_some_and(|name| retinue.serves(name))
         } else {
             let key = &self.settings.key;
-            let mut bound = session.bound().map(|bound| &*bound.context);
+            let mut bound = session.bound().map(|bound| &bound.context);
             let ways = |bound: &Context| {
                 let person = usage.token.subject;
                 let name = person.map(|person| ways_name(key, person, bound, here));
@@ -339,6 +340,6 @@ fn ways_name(key: &IdKey, person: SubjectId, a: &Context, b: &Context) -> u128 {
     let mut ends = [a, b].map(|end| end.prefix().to_string());
     ends.sort_unstable();
     let [a, b] = ends;
-    let person = person.0.to_le_bytes();
+    let person = person.get().to_le_bytes();
     key.hash("ways", &[&person, a.as_bytes(), b.as_bytes()])
 }

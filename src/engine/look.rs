@@ -9,8 +9,8 @@ use crate::domain::context::Context;
 use crate::domain::event::AccessEvent;
 use crate::domain::token::CredentialPlace;
 use crate::domain::usage::TokenUse;
-use crate::sessions::TokenEntry;
 use crate::sessions::session::ContextKey;
+use crate::sessions::token::TokenEntry;
 
 impl Engine {
     /// True when somebody presents the token, and nothing merely looks at a link that holds it.
@@ -22,12 +22,7 @@ impl Engine {
         entry: &TokenEntry,
         context: &Context,
     ) -> bool {
-        let begun = self
-            .state
-            .stores
-            .sessions
-            .get(entry.token.session)
-            .is_some();
+        let begun = self.state.stores.sessions.get(entry.session).is_some();
         let use_of = (place, context);
         place.presents() && !standing::opens_link(event, path_key, entry, use_of, begun)
     }

@@ -38,7 +38,7 @@ impl Engine {
         let key = self.signing_key(token);
         let whereabouts = self.whereabouts(token, context);
         let misfits = &mut self.state.stores.misfits;
-        match misfits.misfits(key, subject, context.address, whereabouts, time) {
+        match misfits.misfits(key, subject, context.address.ip(), whereabouts, time) {
             Misfit::Forged => false,
             Misfit::Fault => true,
             Misfit::FaultFound(subjects) => {

@@ -17,11 +17,13 @@ use crate::domain::sighting::Sighting;
 use crate::domain::time::Time;
 use crate::domain::token::{CredentialPlace, Token};
 use crate::domain::usage::TokenUse;
+use crate::sessions::Stores;
 use crate::sessions::device::one_device;
+use crate::sessions::moves::Logout;
 use crate::sessions::rhythm::Opening;
-use crate::sessions::session::{Answer, ContextKey, Logout, Session};
+use crate::sessions::session::{Answer, ContextKey, Session};
 use crate::sessions::source::Origin;
-use crate::sessions::{EarlyUse, Stores, TokenEntry};
+use crate::sessions::token::{EarlyUse, TokenEntry};
 use std::sync::Arc;
 
 /// At most one sighting of a session in a context in this time: a fleet hears of moves, not of requests.
@@ -33,7 +35,7 @@ impl Engine {
     pub(super) fn count_origin(
         &mut self,
         prepared: &Prepared<'_>,
-        entry: &TokenEntry,
+        token: &Token,
         context: &Context,
         believed: bool,
         forgery: bool,
@@ -62,11 +64,11 @@ impl Engine {
             },
             ..OriginCounts::default()
         };
-        if let Some(subject) = entry.token.subject {
+        if let Some(subject) = token.subject {
             if believed {
                 origin.subjects.add(subject, time);
                 if sessions
-                    .get(entry.token.session)
+                    .get(token.session)
                     .is_some_and(|s| at_home_elsewhere(s, context))
                 {
                     origin.odd_mut().newcomers.add(subject, time);
@@ -81,7 +83,7 @@ impl Engine {
             counts.named = odd.named.count(time);
         }
         if believed {
-            self.count_crowd(prepared, &entry.token, context, &mut counts);
+            self.count_crowd(prepared, token, context, &mut counts);
         }
         counts
     }
@@ -96,7 +98,7 @@ impl Engine {
                 }
                 continue;
             }
-            let Some(mut entry) = self.known_or_decoded(prepared, credential, out) else {
+            let Some((_, mut entry)) = self.known_or_decoded(prepared, credential, out) else {
                 self.state.health.undecodable();
                 continue;
             };
@@ -131,17 +133,17 @@ impl Engine {
         let known = sessions.get(token.session);
         let begins = known.is_none();
         let arrives = known.is_none_or(|session| session.visit(prepared.context_key).is_none());
-        let new = || Session::new(token.subject, time);
+        let new = || Session::new(token.subject);
         let session = self
             .state
             .stores
             .sessions
             .get_or_insert_with(token.session, new);
-        let shown = entry.shown.take();
+        let shown = entry.take_shown();
         if begins && let Some(shown) = shown.filter(|shown| shown.begins_session_at(time)) {
             session.record(shown.key, &shown.context, shown.time);
         }
-        let (before, left, requests) = (session.last_seen, session.current, session.requests);
+        let (before, left, requests) = (session.last_seen(), session.current, session.requests);
         let served = Serving::of(session, prepared.context_key);
         let index = session.record(prepared.context_key, &context, time);
         let serves = served.and_then(|served| served.goes_on(session, index, time));
@@ -228,11 +230,11 @@ impl Engine {
         session.count(index, answer, false, 0);
         // A logout often answers with a redirect, which accepts nothing, and still ends the session.
         let redirects = (300..400).contains(&usage.event.status);
-        if prepared.path.logout && redirects && session.logout.is_none() {
-            session.logout = Some(Box::new(Logout {
+        if prepared.path.logout && redirects && session.logout().is_none() {
+            session.end(Logout {
                 time: usage.event.time,
                 visit: index,
-            }));
+            });
             self.state.health.logout();
         }
     }
@@ -241,14 +243,14 @@ impl Engine {
     pub(super) fn revoke(&mut self, target: &Target, time: Time) {
         let key = self.revoked_key(target);
         self.state.revoked.get_or_insert_with(key, || time);
-        self.state.revocations += 1;
+        self.state.revocations = self.state.revocations.wrapping_add(1);
     }
 
     /// Forgets that it was denied: what its holder does from now on is no drift.
     pub(super) fn restored(&mut self, target: &Target) {
         let key = self.revoked_key(target);
         self.state.revoked.remove(key);
-        self.state.revocations += 1;
+        self.state.revocations = self.state.revocations.wrapping_add(1);
     }
 
     fn revoked_key(&self, target: &Target) -> u128 {
@@ -294,13 +296,13 @@ fn note_shown(entry: &mut TokenEntry, key: ContextKey, usage: &TokenUse<'_>) {
     let tells_nothing = event.kind == EventKind::Request
         && !event.refused()
         && event.method.as_deref() != Some("OPTIONS");
-    let is_first = entry.shown.is_none() && !entry.accepted;
+    let is_first = entry.shown().is_none() && !entry.accepted;
     if is_first && tells_nothing && usage.place.presents() && !forgery(usage.token, entry.verdict) {
-        entry.shown = Some(Box::new(EarlyUse {
+        entry.show(EarlyUse {
             key,
             context: Arc::clone(usage.context),
             time: event.time,
-        }));
+        });
     }
 }
 
@@ -308,9 +310,9 @@ fn note_shown(entry: &mut TokenEntry, key: ContextKey, usage: &TokenUse<'_>) {
 /// and of a question, whose line tells more.
 fn judged(entry: &mut TokenEntry, usage: &TokenUse<'_>, prepared: &Prepared<'_>, watched: bool) {
     if watched {
-        entry.judged = None;
+        entry.judge_again();
     } else if usage.event.kind != EventKind::Asked {
-        entry.judge(prepared.context_key, usage.event.time);
+        entry.judge(usage.token, prepared.context_key, usage.event.time);
     }
 }
 
@@ -323,10 +325,10 @@ fn note_logout(
     before: Time,
 ) {
     let time = prepared.event.time;
-    match session.logout.as_deref() {
+    match session.logout() {
         Some(logout) => health.used_after(logout.time, before, time),
         None if prepared.path.logout => {
-            session.logout = Some(Box::new(Logout { time, visit }));
+            session.end(Logout { time, visit });
             health.logout();
         }
         None => {}
@@ -341,7 +343,8 @@ fn at_home_elsewhere(session: &Session, here: &Context) -> bool {
 
 /// True when another node should hear again that the session is where it is.
 pub(super) fn sighting_due(session: &Session, time: Time) -> bool {
-    let sighted = session.current().and_then(|visit| visit.sighted.as_ref());
+    let here = session.current();
+    let sighted = here.and_then(|visit| session.sighted(visit.key));
     sighted.is_none_or(|last| time.as_ms() - last.as_ms() >= SIGHTING_MS_MIN)
 }
 
@@ -353,18 +356,15 @@ pub(super) fn sight(
     usage: &TokenUse<'_>,
     sightings: &mut Vec<Sighting>,
 ) {
-    let Some(visit) = session.visits.get_mut(usize::from(index)) else {
+    let Some(visit) = session.visits.get(usize::from(index)) else {
         return;
     };
-    let time = usage.event.time;
-    if visit
-        .sighted
-        .as_ref()
-        .is_some_and(|last| time.as_ms() - last.as_ms() < SIGHTING_MS_MIN)
-    {
+    let (key, uses, time) = (visit.key, visit.accepted, usage.event.time);
+    let sighted = session.sighted(key);
+    if sighted.is_some_and(|last| time.as_ms() - last.as_ms() < SIGHTING_MS_MIN) {
         return;
     }
-    visit.sighted = Some(Box::new(time));
+    session.sight(key, time);
     sightings.push(Sighting {
         time,
         token: usage.token.clone(),
@@ -372,6 +372,6 @@ pub(super) fn sight(
         context_key: prepared.context_key.0,
         verdict: usage.verdict,
         provenance: usage.provenance,
-        uses: visit.accepted,
+        uses,
     });
 }

@@ -12,8 +12,8 @@ use crate::domain::ids::Digest;
 use crate::domain::line::{RawLine, Source};
 use crate::domain::sighting::Sighting;
 use crate::domain::token::{CredentialPlace, Credentials, Provenance};
-use crate::sessions::TokenEntry;
 use crate::sessions::session::ContextKey;
+use crate::sessions::token::TokenEntry;
 use std::sync::Arc;
 
 /// The name that evidence from another node bears.
@@ -36,7 +36,7 @@ impl Engine {
             },
             event: AccessEvent {
                 time: sighting.time,
-                client: Some(sighting.context.address),
+                client: Some(sighting.context.address.ip()),
                 status: 200,
                 ..AccessEvent::default()
             },
@@ -47,9 +47,11 @@ impl Engine {
                 ..PathClass::default()
             },
         };
-        let digest = Digest(sighting.token.id.0);
+        let digest = Digest(sighting.token.id.get());
         let known = self.state.stores.tokens.get_mut(digest).cloned();
-        let mut entry = known.unwrap_or_else(|| TokenEntry::new(Arc::new(sighting.token.clone())));
+        let whole = known.as_ref().and_then(|entry| entry.whole().cloned());
+        let token = whole.unwrap_or_else(|| Arc::new(sighting.token.clone()));
+        let mut entry = known.unwrap_or_else(|| TokenEntry::new(&token));
         entry.verdict = sighting.verdict;
         entry.keys_version = self.state.keys_version;
         let presented = Presented {
@@ -57,6 +59,12 @@ impl Engine {
             place: CredentialPlace::Field,
             fits: None,
         };
-        self.presented(&prepared, presented, entry, &sighting.context, out);
+        self.presented(
+            &prepared,
+            presented,
+            (&token, entry),
+            &sighting.context,
+            out,
+        );
     }
 }

@@ -9,8 +9,8 @@ use crate::domain::context::{ClientKind, Context, NetworkKind};
 use crate::domain::event::{AccessEvent, EventKind};
 use crate::domain::ids::Digest;
 use crate::domain::possession::Fits;
-use crate::domain::token::{Credential, CredentialPlace, Form, Provenance, Shape, Token, Verdict};
-use crate::sessions::TokenEntry;
+use crate::domain::token::{Credential, CredentialPlace, Provenance, Shape, Token, Verdict};
+use crate::sessions::token::TokenEntry;
 
 /// Which credential of an event is looked at, and where it stood.
 #[derive(Clone, Copy, Debug)]
@@ -83,33 +83,34 @@ pub(super) fn provenance(
     standing: Standing,
     path: PathClass,
 ) -> Provenance {
-    let of_line = provenance_of_line(token, verdict, standing, path);
-    let ids_alone = token.form == Form::Hash && token.issuer.is_none();
-    match event.unvouched || ids_alone {
-        true => of_line.min(Provenance::Presumed),
-        false => of_line,
-    }
-}
-
-fn provenance_of_line(
-    token: &Token,
-    verdict: Verdict,
-    standing: Standing,
-    path: PathClass,
-) -> Provenance {
     let accepted = match (standing.accepted, path.protected) {
         (false, _) => Provenance::Claimed,
         (true, true) => Provenance::Accepted,
         (true, false) => Provenance::Presumed,
     };
-    match verdict {
+    let by_anybody = event.unvouched || token.shows_ids_alone();
+    of_line(accepted, verdict, token.header.alg_none, by_anybody)
+}
+
+/// The same of a use whose answer says nothing, of a token that is nothing remarkable.
+pub(super) fn unanswered(event: &AccessEvent<'_>, entry: &TokenEntry) -> Provenance {
+    let by_anybody = event.unvouched || entry.ids_alone;
+    of_line(Provenance::Claimed, entry.verdict, false, by_anybody)
+}
+
+fn of_line(accepted: Provenance, verdict: Verdict, alg_none: bool, by_anybody: bool) -> Provenance {
+    let believed = match verdict {
         Verdict::Verified => Provenance::Verified,
         // With keys at hand that contradict it, an answer on a path nobody called protected proves nothing.
         _ if verdict.forged() => accepted.max(Provenance::Claimed),
         Verdict::Unverifiable => accepted.max(Provenance::Unverifiable),
         Verdict::NoSignature | Verdict::NotConfigured => accepted,
-        _ if token.header.alg_none => accepted,
+        _ if alg_none => accepted,
         _ => Provenance::Claimed,
+    };
+    match by_anybody {
+        true => believed.min(Provenance::Presumed),
+        false => believed,
     }
 }
 
@@ -149,7 +150,7 @@ pub(super) fn opens_link(
         context.network_kind(),
         NetworkKind::Hosting | NetworkKind::Corporate
     );
-    let leak = entry.leaked.as_ref().map(|leak| leak.path);
+    let leak = entry.leaked().map(|leak| leak.path);
     let lines = matches!(
         context.network_kind(),
         NetworkKind::Residential | NetworkKind::Mobile | NetworkKind::Vpn

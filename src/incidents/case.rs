@@ -131,7 +131,7 @@ impl Case {
         let about_subject = matches!(key, Key::Account(_));
         let time = report.usage.event.time;
         Self {
-            id: id_after("case", report.finding.id.0),
+            id: id_after("case", report.finding.id.get()),
             subject: token
                 .sub
                 .as_deref()

@@ -42,7 +42,7 @@ pub fn journey<'a>(incident: &Incident, seen: impl Iterator<Item = Seen<'a>>) ->
 fn stop(incident: &Incident, seen: Seen<'_>) -> Stop {
     let context = seen.context;
     let network = network_words(context);
-    let named = incident.suspect.ips.contains(&context.address)
+    let named = incident.suspect.ips.contains(&context.address.ip())
         || incident.suspect.networks.contains(&network);
     Stop {
         side: match (seen.suspect, named) {
@@ -53,7 +53,7 @@ fn stop(incident: &Incident, seen: Seen<'_>) -> Stop {
         session: seen.session,
         first: seen.span.0,
         last: seen.span.1,
-        ip: context.address,
+        ip: context.address.ip(),
         network,
         kind: context.network_kind(),
         client: match &context.client {

@@ -199,7 +199,7 @@ mod tests {
     #[test]
     fn a_program_is_known_by_its_words_whatever_its_version() {
         for place in [LISBON, TOKYO] {
-            let mut program = Client::clone(&context(place).client.unwrap());
+            let mut program = Client::clone(context(place).client.as_ref().unwrap());
             let words = [client_words(&program)];
             program.version = "999.1".into();
             assert!(names(&words, Some(&program)), "{words:?}");

@@ -413,7 +413,7 @@ mod tests {
     #[test]
     fn the_same_browser_elsewhere_points_to_the_device() {
         let (home, mut away) = (context(LISBON), context(TOKYO));
-        away.client.clone_from(&home.client);
+        away.agent.clone_from(&home.agent);
         let scene = Scene {
             victim: Some(&home),
             suspect: Some(&away),

@@ -2,7 +2,9 @@
 //! addresses only.
 
 use super::{CauseHint, Report, RuleHints, SuspectStats};
-use crate::domain::context::{Client, ClientKind, Context, Country, Network, NetworkKind, Place};
+use crate::domain::context::{
+    Agent, Client, ClientKind, Context, Country, Network, NetworkKind, Place,
+};
 use crate::domain::event::AccessEvent;
 use crate::domain::facts::Fact;
 use crate::domain::finding::{Confidence, Dimension, FactValue, Finding, Level};
@@ -48,28 +50,29 @@ pub(super) const BERLIN: Where = (
 
 pub(super) fn context((address, town, network, client): Where) -> Context {
     Context {
-        address: address.parse().unwrap(),
-        place: Some(Place {
+        place: Some(Arc::new(Place {
             latitude: 0.0,
             longitude: 0.0,
             radius_km: 20.0,
             country: Country::new(town.1).unwrap(),
             name: Some(town.0.into()),
-        }),
-        network: Some(Network {
+        })),
+        network: Some(Arc::new(Network {
             asn: network.0,
             organisation: network.1.into(),
             kind: network.2,
-        }),
-        client: Some(Arc::new(Client {
-            name: client.0.into(),
-            version: client.1.into(),
-            os: client.2.into(),
-            model: "".into(),
-            kind: client.3,
         })),
-        ja4: None,
-        language: None,
+        agent: Arc::new(Agent {
+            client: Some(Arc::new(Client {
+                name: client.0.into(),
+                version: client.1.into(),
+                os: client.2.into(),
+                model: "".into(),
+                kind: client.3,
+            })),
+            ..Agent::default()
+        }),
+        ..Context::of(address.parse().unwrap())
     }
 }
 
@@ -145,7 +148,7 @@ pub(super) fn finding(usage: &TokenUse<'_>, dimension: Dimension, points: u32) -
     let (rule, time) = (dimension.name(), usage.event.time);
     let parts: [&[u8]; 3] = [
         rule.as_bytes(),
-        &usage.token.id.0.to_be_bytes(),
+        &usage.token.id.get().to_be_bytes(),
         &time.as_ms().to_be_bytes(),
     ];
     Finding {

@@ -45,7 +45,7 @@ impl Shared {
             return None;
         }
         let mut shared = Self {
-            id: id_after("shared source", first.id.0),
+            id: id_after("shared source", first.id.get()),
             prefix,
             program: first.suspect.first().and_then(program),
             opened: first.opened,

@@ -93,7 +93,7 @@ fn identity_event(told: &Told) -> IdentityEvent {
     IdentityEvent {
         time: told.time,
         action: told.kind,
-        ip: context.map(|context| context.address),
+        ip: context.map(|context| context.address.ip()),
         network: context.map(network_words),
         client: context.and_then(|context| context.client.as_deref().map(client_words)),
     }

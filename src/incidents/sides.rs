@@ -33,8 +33,8 @@ pub(super) fn program(context: &Context) -> Program {
 impl Side {
     /// Remembers a context. True when it has not been seen on this side.
     pub(super) fn see(&mut self, context: &Context) -> bool {
-        if !self.ips.contains(&context.address) && self.ips.len() < KEPT_MAX {
-            self.ips.push(context.address);
+        if !self.ips.contains(&context.address.ip()) && self.ips.len() < KEPT_MAX {
+            self.ips.push(context.address.ip());
         }
         let known = self.contexts.iter().any(|seen| {
             seen.prefix() == context.prefix()
@@ -172,7 +172,7 @@ pub(super) fn place_words(context: &Context) -> String {
             shown(&network.organisation)
         ))
     });
-    let place = place.unwrap_or_else(|| context.address.to_string());
+    let place = place.unwrap_or_else(|| context.address.ip().to_string());
     match context.network_kind() {
         NetworkKind::Unknown | NetworkKind::Residential => place,
         kind => format!("{place} ({})", kind.name()),
@@ -183,6 +183,11 @@ pub(super) fn place_words(context: &Context) -> String {
 mod tests {
     use super::super::samples::{LISBON, TOKYO, context};
     use super::*;
+    use crate::domain::context::Address;
+
+    fn ip(text: &str) -> Address {
+        text.parse::<IpAddr>().unwrap().into()
+    }
 
     #[test]
     fn a_side_is_known_by_prefix_or_by_network_and_program() {
@@ -190,18 +195,18 @@ mod tests {
         assert!(side.see(&context(TOKYO)));
         assert!(!side.see(&context(TOKYO)));
         let neighbour = Context {
-            address: "198.51.100.200".parse().unwrap(),
-            client: None,
+            address: ip("198.51.100.200"),
+            agent: Arc::default(),
             ..context(TOKYO)
         };
         assert!(side.shares(&neighbour), "same prefix");
         let moved = Context {
-            address: "192.0.2.1".parse().unwrap(),
+            address: ip("192.0.2.1"),
             ..context(TOKYO)
         };
         assert!(side.shares(&moved), "same network and program");
         let other_program = Context {
-            client: context(LISBON).client,
+            agent: context(LISBON).agent,
             ..moved
         };
         assert!(!side.shares(&other_program));
@@ -223,7 +228,7 @@ mod tests {
         let mut side = Side::default();
         for n in 0..1000_u32 {
             side.see(&Context {
-                address: IpAddr::V4((n << 8).into()),
+                address: IpAddr::V4((n << 8).into()).into(),
                 ..context(TOKYO)
             });
         }

@@ -194,7 +194,7 @@ mod tests {
 
     fn hurt(number: u32, suspect: &str, young: bool) -> Hurt {
         Hurt {
-            incident: IncidentId(number.into()),
+            incident: IncidentId::new(number.into()),
             subject: format!("u{number}").into(),
             suspect: suspect.to_owned(),
             since: (!young).then(|| at(-30 * 86_400)),

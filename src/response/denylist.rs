@@ -351,8 +351,8 @@ mod tests {
 
     fn token() -> Token {
         Token {
-            id: TokenId(42),
-            session: SessionId(1),
+            id: TokenId::new(42),
+            session: SessionId::new(1),
             subject: None,
             form: Form::Raw,
             common: of_issuer(ISS),
@@ -382,7 +382,7 @@ mod tests {
         };
         let digest = Target::Token {
             iss: Some(ISS.into()),
-            token: TokenId(42),
+            token: TokenId::new(42),
             expires_s: None,
         };
         let subject = Target::Subject {
@@ -424,7 +424,7 @@ mod tests {
         };
         assert_eq!(denylist.denied(&other, at(1500)), None);
         let swapped = Token {
-            id: TokenId(1),
+            id: TokenId::new(1),
             jti: Some("s-1".into()),
             sid: Some("j-1".into()),
             sub: Some("j-1".into()),

@@ -74,7 +74,7 @@ impl Backoff {
         let longest_ms = doubled.min(self.longest_ms);
         let mut hasher = blake3::Hasher::new();
         hasher.update(&self.seed.to_le_bytes());
-        hasher.update(&id.0.to_le_bytes());
+        hasher.update(&id.get().to_le_bytes());
         hasher.update(&attempt.to_le_bytes());
         let mut eight = [0; 8];
         hasher.finalize_xof().fill(&mut eight);
@@ -380,7 +380,7 @@ mod tests {
     fn waits_double_up_to_the_longest_and_are_spread_from_nothing() {
         let backoff = Backoff::default();
         let longest = |attempt| {
-            let waits = (0..2000).map(|id| backoff.wait_ms(ActionId(id), attempt));
+            let waits = (0..2000).map(|id| backoff.wait_ms(ActionId::new(id), attempt));
             let waits: Vec<_> = waits.collect();
             (*waits.iter().min().unwrap(), *waits.iter().max().unwrap())
         };

@@ -112,7 +112,7 @@ impl Exception {
 
     fn fits_client(&self, view: &View<'_>, suspect: Option<&Context>) -> bool {
         let program = suspect.and_then(|suspect| suspect.client.as_ref());
-        let own = suspect.is_none_or(|suspect| view.event.client == Some(suspect.address));
+        let own = suspect.is_none_or(|suspect| view.event.client == Some(suspect.address.ip()));
         let agent = view.event.user_agent.as_deref().filter(|_| own);
         let names = [program.map(|program| &*program.name), agent];
         let mut names = names.into_iter().flatten();
@@ -120,7 +120,9 @@ impl Exception {
     }
 
     fn fits_network(&self, view: &View<'_>, suspect: Option<&Context>) -> bool {
-        let address = suspect.map(|suspect| suspect.address).or(view.event.client);
+        let address = suspect
+            .map(|suspect| suspect.address.ip())
+            .or(view.event.client);
         let asn = suspect.and_then(|suspect| suspect.network.as_ref());
         self.networks.iter().any(|network| match network {
             Net::Prefix(prefix) => address.is_some_and(|address| holds(prefix, address)),

@@ -219,7 +219,7 @@ mod tests {
     #[test]
     fn forbidden_paths_are_counted_once_and_for_ten_minutes() {
         let mut forbidden = Forbidden::default();
-        let session = SessionId(1);
+        let session = SessionId::new(1);
         assert_eq!(forbidden.add(session, 1, 0), 1);
         assert_eq!(forbidden.add(session, 1, 10), 1);
         assert_eq!(forbidden.add(session, 2, 20), 2);

@@ -4,12 +4,12 @@
 //! In: [`Session`], a context. Out: whether it was there from the first moments, and whether its person still is.
 //! Does not know: what follows from it.
 
-use super::EarlyUse;
 use super::device::{
     apart, is_echo, is_errands, is_persons, is_server, may_be_edge, same_network, same_owner,
     two_devices_nearby, two_lines,
 };
 use super::session::{ContextKey, Session, Visit};
+use super::token::EarlyUse;
 use crate::domain::context::Context;
 use crate::domain::time::Time;
 
@@ -70,7 +70,7 @@ impl Session {
 
     /// True when the visit is a companion's.
     pub fn accompanies(&self, visit: &Visit) -> bool {
-        let time = self.last_seen;
+        let time = self.last_seen();
         visit.answers
             || self.joins(visit.key, &visit.context, visit.usual, time)
             || self.began_with(visit.key, &visit.context, visit.first, time)
@@ -114,7 +114,7 @@ impl Session {
     /// older than a build gets.
     pub fn runs_errands(&self, context: &Context, time: Time) -> bool {
         let mut visits = self.visits.iter();
-        time.apart_s(self.first_seen) <= ERRAND_S_MAX
+        time.apart_s(self.first_seen()) <= ERRAND_S_MAX
             && is_errands(context)
             && visits.all(|visit| is_errands(&visit.context))
     }
@@ -137,7 +137,7 @@ impl Session {
         let serves = |backend: &Visit, person: &Visit| {
             self.began_beside(backend) && is_persons(&person.context)
         };
-        let early = here.first.apart_s(self.first_seen) <= SECOND_LINE_S_MAX;
+        let early = here.first.apart_s(self.first_seen()) <= SECOND_LINE_S_MAX;
         match (serves(here, other), serves(other, here)) {
             (true, _) => Some(Shown::Backend(&here.context)),
             (_, true) => Some(Shown::Backend(&other.context)),
@@ -153,7 +153,7 @@ impl Session {
     }
 
     fn began_with(&self, key: ContextKey, context: &Context, first: Time, time: Time) -> bool {
-        let age_s = first.apart_s(self.first_seen);
+        let age_s = first.apart_s(self.first_seen());
         if is_server(context) && (context.is_internal() || !is_by_hand(context)) {
             let served = age_s <= COMPANION_S_MAX || self.is_served_from(context);
             return served && self.attended(time);
@@ -194,12 +194,12 @@ impl Session {
 
     /// True for an edge that was there from the start: by it its other addresses are known.
     pub(super) fn began_as_echo(&self, visit: &Visit) -> bool {
-        visit.first.apart_s(self.first_seen) <= ECHO_S_MAX && self.echoes(&visit.context)
+        visit.first.apart_s(self.first_seen()) <= ECHO_S_MAX && self.echoes(&visit.context)
     }
 
     /// True for a server that was there from the start: by it the later addresses of a backend are known.
     pub(super) fn began_beside(&self, visit: &Visit) -> bool {
-        visit.first.apart_s(self.first_seen) <= COMPANION_S_MAX && is_server(&visit.context)
+        visit.first.apart_s(self.first_seen()) <= COMPANION_S_MAX && is_server(&visit.context)
     }
 
     /// True while the person whom a backend serves is about, and in a session that no person takes part in.
@@ -233,12 +233,12 @@ impl Session {
 
     /// True when an edge wrote the person's first request down before the gateway did.
     pub fn foreruns(&self, edge: &Visit, person: &Context, time: Time) -> bool {
-        time.apart_s(self.first_seen) <= ECHO_S_MAX && is_echo(person, &edge.context)
+        time.apart_s(self.first_seen()) <= ECHO_S_MAX && is_echo(person, &edge.context)
     }
 
     /// True when so far only a companion binds the session, and this is the browser or the app that it serves.
     pub fn waits_for(&self, context: &Context, time: Time) -> bool {
-        let age_s = time.apart_s(self.first_seen);
+        let age_s = time.apart_s(self.first_seen());
         let gives_way = |bound: &Visit| match is_server(&bound.context) {
             true => age_s <= COMPANION_S_MAX && self.accompanies(bound),
             false => self.foreruns(bound, context, time),

@@ -67,7 +67,7 @@ pub fn is_carrier(context: &Context) -> bool {
     matches!(
         context.network_kind(),
         NetworkKind::Mobile | NetworkKind::Unknown
-    ) || context.place.as_ref().is_some_and(wide)
+    ) || context.place.as_deref().is_some_and(wide)
 }
 
 /// True when a phone sends the use. Libraries of apps (okhttp, Dart) name no system.
@@ -164,7 +164,7 @@ pub fn two_hands(a: &Context, b: &Context) -> bool {
 /// Over the other family of addresses it says nothing: many tunnels take one family and leave the other outside.
 pub fn past_a_vpn(a: &Context, b: &Context) -> bool {
     let exits = [a, b].map(|end| end.network_kind() == NetworkKind::Vpn);
-    let families = [a, b].map(|end| end.address.to_canonical().is_ipv4());
+    let families = [a, b].map(|end| end.address.ip().is_ipv4());
     // A hop of one's own sees whatever comes, through the exit or past it.
     let inside = a.is_internal() || b.is_internal();
     exits[0] != exits[1] && families[0] == families[1] && !inside
@@ -201,7 +201,7 @@ pub fn two_lines(bound: &Context, context: &Context) -> bool {
 /// The two address families of one provider's line: tables place each by itself, and IPv6 with the least certainty, so
 /// that one home can be in two towns of its country.
 pub fn two_families(a: &Context, b: &Context) -> bool {
-    let families = [a, b].map(|end| end.address.to_canonical().is_ipv4());
+    let families = [a, b].map(|end| end.address.ip().is_ipv4());
     let countries = a.place.as_ref().zip(b.place.as_ref());
     families[0] != families[1]
         && same_network(a, b) == Some(true)
@@ -280,7 +280,7 @@ pub fn same_owner(a: &Context, b: &Context) -> bool {
 
 /// The same place and program reached over the other address family.
 pub fn twins(bound: &Context, context: &Context) -> bool {
-    let families = [bound, context].map(|c| c.address.to_canonical().is_ipv4());
+    let families = [bound, context].map(|c| c.address.ip().is_ipv4());
     families[0] != families[1] && one_device(bound, context) && apart(bound, context) != Some(true)
 }
 
@@ -289,7 +289,7 @@ pub fn updated(bound: &Context, context: &Context) -> bool {
     let (Some(old), Some(new)) = (&bound.client, &context.client) else {
         return false;
     };
-    Prefix::of(bound.address) == Prefix::of(context.address)
+    Prefix::of(bound.address.ip()) == Prefix::of(context.address.ip())
         && old.same_program(new)
         && new.major() > old.major()
 }

@@ -124,7 +124,7 @@ impl Seen {
             .filter(|n| !n.kind.moves_by_nature());
         let mut text = String::with_capacity(TEXT_BYTES_USUAL);
         let network = fixed.zip(place).map(|(network, place)| {
-            let address = match context.address.to_canonical() {
+            let address = match context.address.ip() {
                 v4 if v4.is_ipv4() => value(&mut text, format_args!("{v4}")),
                 v6 => value(&mut text, format_args!("{}", Prefix::of(v6))),
             };

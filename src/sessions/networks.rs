@@ -109,7 +109,7 @@ impl Networks {
     pub fn at_home(&mut self, network: u128, subject: SubjectId, time: Time) {
         let history = self.known.get_or_insert_with(network, History::default);
         history.turn(time);
-        history.home[0] |= 1 << (subject.0 % u128::from(PLACES));
+        history.home[0] |= 1 << (subject.get() % u128::from(PLACES));
     }
 
     /// About how many people are at home in the network.
@@ -170,7 +170,7 @@ mod tests {
     fn come(networks: &mut Networks, people: u128, day: i64) {
         for who in 0..people {
             networks.come_to(at(day, 0));
-            networks.arrives(7, SubjectId(who), at(day, who as i64));
+            networks.arrives(7, SubjectId::new(who), at(day, who as i64));
         }
     }
 
@@ -213,7 +213,7 @@ mod tests {
     fn who_is_at_home_is_counted_once_and_forgotten_when_away_for_long() {
         let mut networks = Networks::default();
         for who in (0..40).chain(0..40) {
-            networks.at_home(7, SubjectId(who), at(0, 0));
+            networks.at_home(7, SubjectId::new(who), at(0, 0));
         }
         let residents = |day| networks.residents(7, at(day, 0)).round() as i64;
         assert!((38..52).contains(&residents(0)), "{}", residents(0));

@@ -88,14 +88,14 @@ impl Opening {
 
     /// That of a session in which nobody is suspected, when the last of its first uses was recorded just now: `before`
     /// it were so many.
-    pub fn of(session: &Session, before: u64) -> Option<Self> {
-        let last = u64::from(OPENING);
+    pub fn of(session: &Session, before: u32) -> Option<Self> {
+        let last = u32::from(OPENING);
         if before >= last || session.requests != last {
             return None; // nearly every use
         }
         let calm = session.visits.iter().all(|visit| !visit.suspect);
         let bytes = session.visits.iter().map(|visit| visit.bytes).sum();
-        calm.then(|| Self::new(session.last_seen.since_s(session.first_seen), bytes))
+        calm.then(|| Self::new(session.last_seen().since_s(session.first_seen()), bytes))
     }
 }
 
@@ -224,7 +224,7 @@ impl Watches {
 
 /// Both are keyed hashes, so what is left of them together is as good as one.
 fn name(session: SessionId, context: ContextKey) -> u128 {
-    session.0 ^ u128::from(context.0)
+    session.get() ^ u128::from(context.0)
 }
 
 #[cfg(test)]
@@ -302,7 +302,7 @@ mod tests {
     #[test]
     fn a_watch_ends_and_is_forgotten() {
         let mut watches = Watches::default();
-        let (session, context) = (SessionId(7), ContextKey(9));
+        let (session, context) = (SessionId::new(7), ContextKey(9));
         let mut watch = Watch::new(at(0.0), 1, Some(2.0));
         for turn in 1..f64::from(WATCHED) as i32 - 1 {
             watch = watch.and(at(f64::from(turn)), 1, Some(2.0));

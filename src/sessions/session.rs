@@ -4,20 +4,17 @@
 //! Does not know: what difference is suspicious.
 
 use super::device::{one_device, past_a_vpn, twins, two_hands, updated};
+use super::moves::{Moves, Switch};
 use crate::domain::context::Context;
 use crate::domain::ids::SubjectId;
 use crate::domain::time::Time;
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 use std::net::IpAddr;
-use std::sync::Arc;
 
 /// Contexts remembered of one session. A person has a handful (home, office, phone; two families of addresses each);
 /// a session that has more says no more by the next one.
 const VISITS_MAX: usize = 12;
-
-/// Switches remembered of one session: enough for the ten minutes that alternation looks at, at one every 40 seconds.
-const SWITCHES_MAX: usize = 16;
 
 /// Which context a use came from: a keyed hash of address, user agent, fingerprint and language as logged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -40,7 +37,7 @@ pub struct Visit {
     /// The context as logged.
     pub key: ContextKey,
     /// The context, looked up.
-    pub context: Arc<Context>,
+    pub context: Context,
     /// Event time of its first use.
     pub first: Time,
     /// Event time of its last.
@@ -55,8 +52,6 @@ pub struct Visit {
     pub bytes: u64,
     /// True once a finding named this context: its uses are counted for the incident.
     pub suspect: bool,
-    /// Event time of the last sighting that was sent out.
-    pub sighted: Option<Box<Time>>,
     /// One of the accepted uses is only known from a gateway's question: its line will be counted in its place.
     pub awaited: bool,
     /// True for a companion as several people's sessions have, and for the next step of an errand.
@@ -65,53 +60,21 @@ pub struct Visit {
     pub answers: bool,
 }
 
-/// The session went from one of its visits to another.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Switch {
-    /// When the session arrived.
-    pub time: Time,
-    /// The visit it left.
-    pub from: u8,
-    /// The visit it went to.
-    pub to: u8,
-    /// True when one of the two is a VPN's exit, which the holder can have switched on or off.
-    pub vpn: bool,
-    /// True when it came right after a use from where it left.
-    pub close: bool,
-    /// True when the stay that it ended was over as soon as a page is there.
-    pub brief: bool,
-}
-
-/// The session was ended by its holder.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Logout {
-    /// When.
-    pub time: Time,
-    /// From which visit.
-    pub visit: u8,
-}
-
 /// Uses that should belong to one holder.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Session {
     /// Who it belongs to.
     pub subject: Option<SubjectId>,
-    /// Event time of the first use.
-    pub first_seen: Time,
-    /// Event time of the newest use.
-    pub last_seen: Time,
     /// Uses so far.
-    pub requests: u64,
+    pub requests: u32,
     /// The contexts, oldest first; never empty once a use was recorded.
     pub visits: SmallVec<[Visit; 1]>,
     /// Which visit the last use belongs to.
     pub current: u8,
     /// The context of the first accepted uses, and its twin of the other address family in the same place.
     pub binding: [Option<u8>; 2],
-    /// The last switches, oldest first.
-    pub switches: Box<[Switch]>,
-    /// When its holder ended it.
-    pub logout: Option<Box<Logout>>,
+    /// What a session does not have that is still where it began.
+    pub(super) moves: Option<Box<Moves>>,
     /// The lane of the engine that counts for it now; 0 for none.
     #[serde(skip)]
     pub lane: u64,
@@ -131,18 +94,15 @@ pub struct Repeats {
 }
 
 impl Session {
-    /// A session whose first use is at `time`.
-    pub fn new(subject: Option<SubjectId>, time: Time) -> Self {
+    /// A session before its first use.
+    pub fn new(subject: Option<SubjectId>) -> Self {
         Self {
             subject,
-            first_seen: time,
-            last_seen: time,
             requests: 0,
             visits: SmallVec::new(),
             current: 0,
             binding: [None; 2],
-            switches: Box::default(),
-            logout: None,
+            moves: None,
             lane: 0,
         }
     }
@@ -170,14 +130,15 @@ impl Session {
     pub fn bound_for(&self, address: IpAddr) -> Option<&Visit> {
         let family = address.to_canonical().is_ipv4();
         self.bound()
-            .find(|visit| visit.context.address.to_canonical().is_ipv4() == family)
+            .find(|visit| visit.context.address.ip().is_ipv4() == family)
             .or_else(|| self.bound().next())
     }
 
     /// Records a use from a context. The index of its visit is returned.
-    pub fn record(&mut self, key: ContextKey, context: &Arc<Context>, time: Time) -> u8 {
-        self.requests += 1;
+    pub fn record(&mut self, key: ContextKey, context: &Context, time: Time) -> u8 {
+        self.requests = self.requests.saturating_add(1);
         let answers = self.answers(key, context, time);
+        let newest = self.last_seen();
         let index = match self.visits.iter().position(|visit| visit.key == key) {
             Some(index) => index,
             None => self.arrive(key, context, time),
@@ -188,21 +149,21 @@ impl Session {
         visit.last = visit.last.max(time);
         let index = index as u8;
         // A late line adds to its visit but did not happen now: only the newest use moves the session.
-        if time >= self.last_seen && index != self.current {
+        if time >= newest && index != self.current {
             if let Some(switch) = self.switch(index, time) {
                 self.note_switch(switch);
             }
             self.current = index;
         }
-        self.first_seen = self.first_seen.min(time);
-        self.last_seen = self.last_seen.max(time);
+        if let Some(moves) = &mut self.moves {
+            moves.first_seen = moves.first_seen.min(time);
+        }
         index
     }
 
     /// Records a use from where the session is, in order.
     pub fn stay(&mut self, time: Time) {
-        self.requests += 1;
-        self.last_seen = time;
+        self.requests = self.requests.saturating_add(1);
         if let Some(visit) = self.visits.get_mut(usize::from(self.current)) {
             visit.last = visit.last.max(time);
         }
@@ -211,7 +172,6 @@ impl Session {
     /// Records that somebody is where the session is, whatever was answered: what a page that was not found asks of a
     /// backend is asked all the same.
     pub fn ask(&mut self, time: Time) {
-        self.last_seen = self.last_seen.max(time);
         if let Some(visit) = self.visits.get_mut(usize::from(self.current)) {
             visit.last = visit.last.max(time);
         }
@@ -219,8 +179,7 @@ impl Session {
 
     /// Records accepted uses from where the session is, after one that was recorded by itself.
     pub fn catch_up(&mut self, repeats: &Repeats) {
-        self.requests += u64::from(repeats.uses);
-        self.last_seen = self.last_seen.max(repeats.last);
+        self.requests = self.requests.saturating_add(repeats.uses);
         if let Some(visit) = self.visits.get_mut(usize::from(self.current)) {
             visit.last = visit.last.max(repeats.last);
             visit.accepted = visit.accepted.saturating_add(repeats.uses);
@@ -257,7 +216,7 @@ impl Session {
         };
         let again = std::mem::replace(&mut visit.awaited, true);
         visit.accepted = visit.accepted.saturating_add(u32::from(!again));
-        self.requests = self.requests.saturating_sub(u64::from(again));
+        self.requests = self.requests.saturating_sub(u32::from(again));
         self.bind(index);
     }
 
@@ -313,10 +272,10 @@ impl Session {
         }
     }
 
-    fn arrive(&mut self, key: ContextKey, context: &Arc<Context>, time: Time) -> usize {
+    fn arrive(&mut self, key: ContextKey, context: &Context, time: Time) -> usize {
         let visit = Visit {
             key,
-            context: Arc::clone(context),
+            context: context.clone(),
             first: time,
             last: time,
             accepted: 0,
@@ -324,12 +283,14 @@ impl Session {
             writes: 0,
             bytes: 0,
             suspect: false,
-            sighted: None,
             awaited: false,
             usual: false,
             answers: true,
         };
         if self.visits.len() < VISITS_MAX {
+            if !self.visits.is_empty() {
+                self.moves(); // which knows the beginning
+            }
             self.visits.push(visit);
             return self.visits.len() - 1;
         }
@@ -346,10 +307,12 @@ impl Session {
                 (began, visit.accepted > 0, visit.last)
             })
             .unwrap_or(VISITS_MAX - 1);
-        let mut switches = std::mem::take(&mut self.switches).into_vec();
-        switches.retain(|s| usize::from(s.from) != spare && usize::from(s.to) != spare);
-        self.switches = switches.into();
-        self.visits[spare] = visit;
+        let gone = std::mem::replace(&mut self.visits[spare], visit);
+        let moves = self.moves();
+        moves
+            .switches
+            .retain(|s| usize::from(s.from) != spare && usize::from(s.to) != spare);
+        moves.sighted.retain(|(known, _)| *known != gone.key);
         spare
     }
 
@@ -368,14 +331,5 @@ impl Session {
             close: self.follows_closely(time),
             brief: self.stayed_briefly(),
         })
-    }
-
-    fn note_switch(&mut self, switch: Switch) {
-        let mut switches = std::mem::take(&mut self.switches).into_vec();
-        if switches.len() == SWITCHES_MAX {
-            switches.remove(0);
-        }
-        switches.push(switch);
-        self.switches = switches.into();
     }
 }

@@ -150,9 +150,9 @@ mod tests {
     #[test]
     fn a_subject_counts_once_in_a_window() {
         let mut recent = Recent::default();
-        assert!(recent.add(SubjectId(1), at(0)));
-        assert!(!recent.add(SubjectId(1), at(5)));
-        assert!(recent.add(SubjectId(2), at(6)));
+        assert!(recent.add(SubjectId::new(1), at(0)));
+        assert!(!recent.add(SubjectId::new(1), at(5)));
+        assert!(recent.add(SubjectId::new(2), at(6)));
         assert_eq!(
             (
                 recent.count(at(6)),

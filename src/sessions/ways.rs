@@ -5,7 +5,8 @@
 //! of one page are spread over both ends, page after page, while a thief does not know when the holder opens one.
 
 use super::device::{is_persons, same_build};
-use super::session::{Session, Switch};
+use super::moves::Switch;
+use super::session::Session;
 use crate::domain::time::Time;
 
 /// The requests of one page follow one another as closely: those that come later are said to be slow (web.dev, Largest
@@ -27,13 +28,16 @@ const USES_EACH_MAX: usize = 3;
 impl Session {
     /// True when a use now follows closely on the last.
     pub(super) fn follows_closely(&self, time: Time) -> bool {
-        time.apart_s(self.last_seen) <= CLOSE_S_MAX
+        time.apart_s(self.last_seen()) <= CLOSE_S_MAX
     }
 
     /// True when the session came to where it is, from other hands or past a VPN, only moments before its last use.
     pub(super) fn stayed_briefly(&self) -> bool {
-        let came = self.switches.last().filter(|last| last.to == self.current);
-        came.is_some_and(|came| self.last_seen.apart_s(came.time) <= BRIEF_S_MAX)
+        let came = self
+            .switches()
+            .last()
+            .filter(|last| last.to == self.current);
+        came.is_some_and(|came| self.last_seen().apart_s(came.time) <= BRIEF_S_MAX)
     }
 
     /// The visit of the two that is the holder's other way, where they are two ways of one program.
@@ -49,7 +53,7 @@ impl Session {
         let persons = ends.iter().all(|visit| is_persons(&visit.context));
         let one = persons && same_build(&ends[0].context, &ends[1].context);
         let between = |s: &&Switch| (s.from, s.to) == (a, b) || (s.from, s.to) == (b, a);
-        let turns: Vec<&Switch> = self.switches.iter().filter(between).collect();
+        let turns: Vec<&Switch> = self.switches().iter().filter(between).collect();
         let close: Vec<&Switch> = turns.iter().copied().filter(|turn| turn.close).collect();
         let pages = close.first().zip(close.last());
         let pages = pages.is_some_and(|(first, last)| last.time.since_s(first.time) >= PAGES_S_MIN);

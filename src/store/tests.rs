@@ -204,7 +204,7 @@ fn what_another_incident_denies_too_stays_denied() {
     let fixture = fixture();
     let one = incident();
     let mut two = one.clone();
-    two.id = IncidentId(2);
+    two.id = IncidentId::new(2);
     for incident in [&one, &two] {
         fixture.record(incident, &[action(incident, GATEWAY, Standing::Go)]);
     }
@@ -244,7 +244,7 @@ fn pages_are_newest_first_and_filters_choose() {
     let fixture = fixture();
     for number in 0..5_u8 {
         let mut incident = incident();
-        incident.id = IncidentId(number.into());
+        incident.id = IncidentId::new(number.into());
         incident.opened = at(i64::from(number / 2));
         incident.level = Level::ALL[usize::from(number)];
         incident.subject = Some(format!("u{}", number % 2).into());
@@ -257,7 +257,7 @@ fn pages_are_newest_first_and_filters_choose() {
     let mut seen = Vec::new();
     loop {
         let page = fixture.store.incidents(&query).unwrap();
-        seen.extend(page.incidents.iter().map(|incident| incident.id.0));
+        seen.extend(page.incidents.iter().map(|incident| incident.id.get()));
         query.cursor = page.next;
         if query.cursor.is_none() {
             break;

@@ -73,7 +73,7 @@ pub fn decode(credential: &Credential<'_>, key: &IdKey) -> Result<Token, DecodeF
 fn decode_scrubbed(ids: Scrubbed, key: &IdKey) -> Token {
     let parts = Parts {
         id: ids.token,
-        payload: Digest(key.hash("payload", &[&ids.token.0.to_be_bytes()])),
+        payload: Digest(key.hash("payload", &[&ids.token.get().to_be_bytes()])),
         form: Form::Hash,
         header: Header::default(),
         marks: ids.header,
@@ -278,7 +278,7 @@ fn session(claims: &Claims, id: TokenId, key: &IdKey) -> SessionId {
     }
     match claims.jti.as_deref() {
         Some(jti) => of(&[issuer, "jti", jti]),
-        None => SessionId::of(key, &[&id.0.to_be_bytes()]),
+        None => SessionId::of(key, &[&id.get().to_be_bytes()]),
     }
 }
 

@@ -25,11 +25,11 @@ pub(super) struct Hit {
 
 impl Hit {
     fn ip(&self) -> IpAddr {
-        self.context.address
+        self.context.address.ip()
     }
 
     fn place(&self) -> Option<&Place> {
-        self.context.place.as_ref()
+        self.context.place.as_deref()
     }
 
     fn asn(&self) -> Option<u32> {

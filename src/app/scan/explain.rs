@@ -93,7 +93,7 @@ impl<'a> Sides<'a> {
             .contains(&(usage.token.session, usage.context_key.0));
         let suspect = &self.incident.suspect;
         let client = usage.context.client.as_deref().map(client_words);
-        let same = suspect.ips.contains(&usage.context.address)
+        let same = suspect.ips.contains(&usage.context.address.ip())
             && client.is_none_or(|client| suspect.clients.contains(&client));
         if known || same { "suspect" } else { "holder" }
     }

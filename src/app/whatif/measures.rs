@@ -223,7 +223,9 @@ impl Session {
         Self {
             network: network(&usage.context),
             client: client(&usage.context),
-            user: token.subject.map_or(token.session.0, |subject| subject.0),
+            user: token
+                .subject
+                .map_or(token.session.get(), |subject| subject.get()),
             tokens: SmallVec::new(),
             tokens_seen: 0,
             outlived: 0,

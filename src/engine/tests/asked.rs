@@ -91,7 +91,7 @@ impl Kit {
     fn requests(&self, token: &str) -> u64 {
         let session = self.presentation(0, LISBON, BROWSER, token).token.session;
         let session = self.engine.state.stores.sessions.get(session);
-        session.map_or(0, |session| session.requests)
+        session.map_or(0, |session| session.requests.into())
     }
 }
 

@@ -32,8 +32,8 @@ fn no_flood_grows_a_case_or_the_table_without_bound() {
     let home = context(LISBON);
     for n in 0..12_000_u32 {
         let from = Arc::new(Context {
-            address: std::net::IpAddr::V4((n << 8).into()),
-            client: None,
+            address: std::net::IpAddr::V4((n << 8).into()).into(),
+            agent: Arc::default(),
             network: None,
             ..context(TOKYO)
         });

@@ -216,7 +216,7 @@ mod tests {
         assert_eq!(key(&jti), Some(expected));
         let single = Target::Token {
             iss: None,
-            token: crate::domain::ids::TokenId(1),
+            token: crate::domain::ids::TokenId::new(1),
             expires_s: None,
         };
         assert_eq!(key(&single), None);

@@ -1,6 +1,6 @@
 use super::*;
 use crate::domain::action::Outcome;
-use crate::domain::ids::{SessionId, TokenId};
+use crate::domain::ids::{IncidentId, SessionId, TokenId};
 use crate::domain::token::Provenance;
 use crate::outbound::Attempt;
 use crate::response::breaker::Budget;
@@ -244,11 +244,11 @@ fn a_protected_subject_has_the_token_denied_and_nothing_else() {
 fn the_breaker_holds_what_hurts_and_tokens_are_denied_all_the_same() {
     let mut case = enforce();
     for number in 0..20_u32 {
-        case.incident.id.0 = number.into();
+        case.incident.id = IncidentId::new(number.into());
         case.incident.subject = Some(format!("u{number}").into());
         case.plan();
     }
-    case.incident.id.0 = 99;
+    case.incident.id = IncidentId::new(99);
     case.incident.subject = Some("alice".into());
     let (actions, gates) = case.shown();
     assert_eq!(actions[..2], whole("go")[..2]);
@@ -266,7 +266,7 @@ fn a_subject_that_was_logged_out_within_the_hour_is_not_logged_out_again_by_itse
         (whole("go"), vec![]),
         "the same incident, planned again"
     );
-    case.incident.id.0 = 99;
+    case.incident.id = IncidentId::new(99);
     let (actions, gates) = case.shown();
     assert_eq!(
         (&actions[2..], gates),
@@ -281,7 +281,7 @@ fn a_subject_is_logged_out_everywhere_only_when_the_narrow_targets_cannot_contai
         "go idp revoke subject alice",
     ];
     let mut case = enforce();
-    case.incident.sessions.push(SessionId(7));
+    case.incident.sessions.push(SessionId::new(7));
     assert_eq!(case.shown().0[3..5], everywhere, "two sessions");
     let mut case = enforce();
     case.incident.steps.revoke.targets.remove(1);
@@ -294,11 +294,14 @@ fn an_accepted_forgery_hurts_nobody_whose_targets_the_incident_does_not_name() {
     case.incident.steps.password.needed = false;
     case.incident.steps.revoke.targets = vec![Target::Token {
         iss: None,
-        token: TokenId(7),
+        token: TokenId::new(7),
         expires_s: None,
     }];
     let (actions, _) = case.shown();
-    assert_eq!(actions, [format!("go gateway revoke token {}", TokenId(7))]);
+    assert_eq!(
+        actions,
+        [format!("go gateway revoke token {}", TokenId::new(7))]
+    );
 }
 
 #[test]

@@ -8,7 +8,7 @@ fn at(s: i64) -> Time {
 fn incident(number: u32) -> Incident {
     let text = include_str!("../../../tests/fixtures/sinks/webhook/incident.json");
     let mut incident: Incident = serde_json::from_str(text).unwrap();
-    incident.id = IncidentId(number.into());
+    incident.id = IncidentId::new(number.into());
     incident.level = Level::High;
     let ip = format!("2001:db8:{:x}:{:x}::5", number >> 16, number & 0xffff);
     incident.suspect.ips = vec![ip.parse().unwrap()];
@@ -79,7 +79,7 @@ fn a_storm_is_no_place_to_hide_in() {
     // One network with old accounts.
     let mut same = incident(501);
     let old = (501_u32..600).filter(|number| {
-        same.id = IncidentId((*number).into());
+        same.id = IncidentId::new((*number).into());
         storms.alone(&same, Whose::Known, false, at(1))
     });
     assert_eq!(old.count(), 10);

@@ -4,6 +4,7 @@ use super::super::population::ERA_SEEN;
 use super::*;
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
 /// The values of a feature from their texts, finest first.
 fn values<const N: usize>(texts: [&str; N]) -> Values {
@@ -214,29 +215,29 @@ fn a_full_era_is_forgotten_after_another() {
 fn networks_that_move_by_nature_and_what_no_table_knows_tell_no_habits() {
     use crate::domain::context::{Country, Network, NetworkKind, Place};
     let mut context = Context {
-        address: "2001:db8:1:2::7".parse().unwrap(),
-        place: Some(Place {
+        place: Some(Arc::new(Place {
             latitude: 38.7,
             longitude: -9.1,
             radius_km: 20.0,
             country: Country::new("PT").unwrap(),
             name: None,
-        }),
-        network: Some(Network {
+        })),
+        network: Some(Arc::new(Network {
             asn: 64500,
             organisation: "Example".into(),
             kind: NetworkKind::Residential,
-        }),
-        client: None,
-        ja4: None,
-        language: None,
+        })),
+        ..Context::of("2001:db8:1:2::7".parse().unwrap())
     };
     let home = Seen::of(&context, Some("curl/8"));
     assert!(home.network.is_some() && home.client.is_none());
-    context.address = "2001:db8:1:2::8".parse().unwrap();
+    context.address = "2001:db8:1:2::8"
+        .parse::<std::net::IpAddr>()
+        .unwrap()
+        .into();
     assert_eq!(Seen::of(&context, None), home, "a /64 is one line");
     if let Some(network) = &mut context.network {
-        network.kind = NetworkKind::Vpn;
+        Arc::make_mut(network).kind = NetworkKind::Vpn;
     }
     assert_eq!(Seen::of(&context, None), Seen::default());
 }

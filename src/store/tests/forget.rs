@@ -17,7 +17,7 @@ fn a_person_who_is_forgotten_is_nowhere_in_the_file_and_the_chain_holds() {
     let own = incident();
     let sub = own.subject.clone().unwrap();
     let mut others = incident();
-    others.id = IncidentId(9);
+    others.id = IncidentId::new(9);
     others.subject = Some("zoe-of-elsewhere".into());
     others.steps.breach.other_subjects = vec!["bob".into(), sub.clone()];
     others.steps.password.subject = others.subject.clone();
@@ -25,7 +25,7 @@ fn a_person_who_is_forgotten_is_nowhere_in_the_file_and_the_chain_holds() {
     others.title = "something else".to_owned();
     others.next = String::new();
     let subject = Delivery::Action(Action {
-        id: ActionId(77),
+        id: ActionId::new(77),
         incident: own.id,
         step: Step::Revoke,
         target: Target::Subject {

@@ -36,7 +36,7 @@ fn a_person_gets_one_mail_in_a_day_whoever_would_write_and_for_whatever_incident
     let store = Store::open(&folder.path().join("store.db")).unwrap();
     let first = incident();
     let second = Incident {
-        id: IncidentId(99),
+        id: IncidentId::new(99),
         ..incident()
     };
     let mails = [
@@ -58,7 +58,7 @@ fn a_person_gets_one_mail_in_a_day_whoever_would_write_and_for_whatever_incident
         .unwrap();
     assert_eq!(store.depth().unwrap().open, 0, "the others are put aside");
     let third = Incident {
-        id: IncidentId(100),
+        id: IncidentId::new(100),
         ..incident()
     };
     recorded(&store, &[call(&third, Step::Ask, "mail", false)], 86_000);
@@ -70,7 +70,7 @@ fn a_person_gets_one_mail_in_a_day_whoever_would_write_and_for_whatever_incident
         0
     );
     let fourth = Incident {
-        id: IncidentId(101),
+        id: IncidentId::new(101),
         ..incident()
     };
     recorded(&store, &[call(&fourth, Step::Ask, "mail", false)], 87_000);
@@ -83,7 +83,7 @@ fn a_person_gets_one_mail_in_a_day_whoever_would_write_and_for_whatever_incident
     );
     // The program dies in the middle of that one: nobody knows whether it was sent, so it counts.
     let fifth = Incident {
-        id: IncidentId(102),
+        id: IncidentId::new(102),
         ..incident()
     };
     recorded(&store, &[call(&fifth, Step::Ask, "okta", false)], 87_200);
