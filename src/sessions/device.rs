@@ -245,13 +245,15 @@ pub fn is_echo(person: &Context, context: &Context) -> bool {
 
 /// True when one person may be at both ends, and no log could tell: two devices of theirs that share a session, on the
 /// lines of people in one country; or one build of one program in one language, part of whose requests take another
-/// way (split tunnelling, a phone that roams, an exit node at a friend's: such a way ends in any network).
+/// way (split tunnelling, a phone that roams, an exit node at a friend's). Such a way ends in any network but one of
+/// servers: there, a copied browser looks the same, and is what thieves have.
 pub fn may_share(a: &Context, b: &Context) -> bool {
     let persons = [a, b]
         .iter()
         .all(|end| end.client.is_none() || is_persons(end));
     let known = a.client.is_some() && b.client.is_some();
-    persons && (two_devices(a, b) || same_build(a, b) || !known)
+    let one_way = hosted(a) == hosted(b) && (same_build(a, b) || !known);
+    persons && (two_devices(a, b) || one_way)
 }
 
 /// Where two devices of one person can be: each on a line of people's, in one country.
