@@ -156,7 +156,6 @@ mod tests {
         serde_saphyr::from_str(&std::fs::read_to_string(folder.join(name)).unwrap()).unwrap()
     }
 
-    /// With `TOKENTRIP_BLESS` set, writes the embedded file anew from uap-core's.
     #[test]
     fn a_phones_model_is_read_where_the_header_tells_one() {
         let phone = |system: &str| {
@@ -181,6 +180,7 @@ mod tests {
         assert!(!a.same_program(&b) && a.same_program(&phone("Android 10; K")));
     }
 
+    /// With `TOKENTRIP_BLESS` set, writes the embedded file anew from uap-core's.
     #[test]
     fn the_embedded_expressions_are_those_of_uap_core() {
         let lists: serde_json::Value = fixture("regexes.yaml");
