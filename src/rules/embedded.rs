@@ -23,6 +23,7 @@ pub const ALL: &[(&str, &str)] = &[
     ("dpop_mismatch", include_str!("../../rules/dpop_mismatch.yml")),
     ("expired_accepted", include_str!("../../rules/expired_accepted.yml")),
     ("expired_retry_elsewhere", include_str!("../../rules/expired_retry_elsewhere.yml")),
+    ("expired_retry_other_client", include_str!("../../rules/expired_retry_other_client.yml")),
     ("family_fork", include_str!("../../rules/family_fork.yml")),
     ("fast_travel", include_str!("../../rules/fast_travel.yml")),
     ("fingerprint_mismatch", include_str!("../../rules/fingerprint_mismatch.yml")),
