@@ -362,7 +362,8 @@ impl Engine {
         };
         let mut facts = Facts::default();
         detectors::measure(&look, &mut facts);
-        let blame = blame::blame(&look, believed, forgery);
+        let mut blame = blame::blame(&look, believed, forgery);
+        blame.doubtful |= self.may_serve(token, &blame.suspect);
         let found = out.findings.len();
         let shown = self.judge(prepared, &usage, &facts, &blame, out);
         if repeats {

@@ -47,7 +47,7 @@ fn measure(look: &Look<'_>, facts: &mut Facts) {
         .iter()
         .filter(|visit| visit.accepted > 0 && !session.accompanies(visit))
         .filter(|visit| !session.foreruns(visit, look.usage.context, time))
-        .filter(|visit| !carried(session, look.usage.context, &visit.context))
+        .filter(|visit| !carried(look, session, &visit.context))
         .filter_map(|visit| {
             let there = visit.context.reference_place()?;
             if !places_apart(here, there) || (familiar(here) && familiar(there)) {
@@ -67,9 +67,10 @@ fn measure(look: &Look<'_>, facts: &mut Facts) {
 
 /// True when the address moved and nobody need have: one carrier's gateways, one program's servers, one line's other
 /// address family, a phone between Wi-Fi and a carrier, or one that roams, whose carrier routes it through home while
-/// the Wi-Fi is where it is. For the last the session must have been in both networks before: the first arrival has to
-/// be possible.
-fn carried(session: &Session, here: &Context, there: &Context) -> bool {
+/// the Wi-Fi is where it is. For the last the session must have been in both networks before, or its subject with this
+/// program before it began: the first arrival has to be possible.
+fn carried(look: &Look<'_>, session: &Session, there: &Context) -> bool {
+    let here: &Context = look.usage.context;
     let programs = here.client.as_ref().zip(there.client.as_ref());
     let one = programs.is_none_or(|(a, b)| one_program(a, b));
     let carriers = [here, there].map(is_carrier);
@@ -78,6 +79,8 @@ fn carried(session: &Session, here: &Context, there: &Context) -> bool {
         .visits
         .iter()
         .any(|visit| visit.accepted > 0 && same_network(&visit.context, here) == Some(true));
+    let since = session.first_seen();
+    let been_here = been_here || look.subject.is_some_and(|s| s.was_with(here, since));
     let same = same_network(here, there) == Some(true) && carriers == [true; 2];
     let roams = phones && been_here && carriers.contains(&true);
     let hands_over = phones && one_country_by_carrier(here, there);

@@ -34,7 +34,7 @@ pub(super) struct Blame {
     pub(super) names_subject: bool,
     /// True when a forgery was let in.
     pub(super) accepted_forgery: bool,
-    /// True when both sides may be one person's.
+    /// True when both sides may be one person's, or the suspect a server that acts for people.
     pub(super) doubtful: bool,
 }
 

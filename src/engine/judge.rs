@@ -22,6 +22,9 @@ use std::sync::Arc;
 /// Edges remembered: a finding whose edge was forgotten would be raised again, under another id.
 const EDGES_MAX: usize = 500_000;
 
+/// Whoever knows what a server is looks into a week's findings within that week.
+const WEEK_S: i64 = 7 * 86_400;
+
 /// The edges from a rule and a session to a suspect that have a finding.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Edges(Bounded<Digest, u64>);
@@ -70,7 +73,7 @@ impl Engine {
         for rule in self.correlated(&rules, hits, prepared, &view) {
             // A second hit on the same edge tells the incident nothing that its own counts do not. A correlation speaks
             // once in its time span.
-            let edge = self.edge(rule, prepared, usage, blame);
+            let edge = self.edge(rule, prepared, usage, facts, blame);
             if let Some(exception) = rules.explained(rule, &view, parties) {
                 self.except(rule, exception, edge, out);
                 continue;
@@ -146,12 +149,14 @@ impl Engine {
     }
 
     /// The edge of a rule's hit: whose session and which suspect; for faults, which issuer and host on which day. A
-    /// token that stands in a log is the log's fault, whoever issued it: which place in it, on which day.
+    /// token that stands in a log is the log's fault, whoever issued it: which place in it, on which day. A server that
+    /// answers people is one question to whoever runs it, whomever it answers: in which week.
     fn edge(
         &self,
         rule: &Rule,
         prepared: &Prepared<'_>,
         usage: &TokenUse<'_>,
+        facts: &Facts,
         blame: &Blame,
     ) -> Digest {
         let key = &self.settings.key;
@@ -181,8 +186,12 @@ impl Engine {
         };
         let client = suspect.client.as_ref();
         let (name, os) = client.map_or(("", ""), |client| (&*client.name, &*client.os));
+        let answers = facts.is(Fact::SessionAnswers) && rule.facts().contains(Fact::SessionAnswers);
         // A token that cannot be believed belongs to no session: its edge is its sender's.
-        let scope = if blame.names_subject && !blame.accepted_forgery {
+        let scope = if answers {
+            let week = usage.event.time.as_s().div_euclid(WEEK_S);
+            format!("{} in week {week}", suspect.prefix())
+        } else if blame.names_subject && !blame.accepted_forgery {
             usage.token.session.to_string()
         } else {
             suspect.prefix().to_string()

@@ -7,7 +7,7 @@
 
 use super::Engine;
 use super::prepare::{self, Prepared};
-use crate::domain::context::Context;
+use crate::domain::context::{Context, NetworkKind};
 use crate::domain::facts::{Fact, Facts};
 use crate::domain::ids::{IdKey, SubjectId};
 use crate::domain::time::Time;
@@ -15,7 +15,7 @@ use crate::domain::token::Token;
 use crate::domain::usage::TokenUse;
 use crate::sessions::Stores;
 use crate::sessions::companions::Shown;
-use crate::sessions::device::{is_server, same_build, two_lines};
+use crate::sessions::device::{is_persons, is_server, same_build, two_lines};
 use crate::sessions::families::Line;
 use crate::sessions::habits::{Model, Seen};
 use crate::sessions::session::{ContextKey, Session, Visit};
@@ -92,6 +92,7 @@ impl Engine {
         }
         if lesson.begins {
             self.state.stores.retinue.begin();
+            self.learn_exit(token, context);
             self.learn_coverage(token);
         }
         if let Some(line) = Line::of(token, client).filter(|_| first) {
@@ -142,9 +143,11 @@ impl Engine {
 
     /// Learns who accompanies whom from how a use came into its session.
     pub(super) fn learn_company(&mut self, token: &Token, context: &Context, arrival: Arrival) {
-        if arrival.joins {
+        let session = self.state.stores.sessions.get(token.session);
+        let from_the_start = session.is_some_and(|session| session.is_served_by(arrival.index));
+        if arrival.joins && !from_the_start {
             self.learn_late(token, context);
-        } else if arrival.is_new {
+        } else if arrival.joins || arrival.is_new {
             self.learn_companions(token, arrival.index);
         } else if let Some(answers) = arrival.serves {
             self.learn_service(token, context, answers);
@@ -176,8 +179,9 @@ impl Engine {
         for shown in session.shown_by(index) {
             match shown {
                 Shown::Backend(backend) => {
-                    if let Some(name) = backend_name(&self.settings.key, token, backend) {
-                        retinue.served(name, person);
+                    let name = backend_name(&self.settings.key, token, backend);
+                    if name.is_some_and(|name| retinue.served(name, person)) {
+                        self.state.incidents.excuse_backend(backend);
                     }
                 }
                 Shown::Lines(a, b) => {
@@ -186,6 +190,18 @@ impl Engine {
                     }
                 }
             }
+        }
+    }
+
+    /// Learns that a person's session began at an address. Carriers put whole towns behind one, and in networks of
+    /// servers sessions begin with phishing proxies.
+    fn learn_exit(&mut self, token: &Token, context: &Context) {
+        let Some(person) = token.subject.filter(|_| may_be_exit(context)) else {
+            return;
+        };
+        let name = exit_name(&self.settings.key, token, context);
+        if self.state.stores.retinue.began_at(name, person) {
+            self.state.incidents.excuse_exit(context.line());
         }
     }
 
@@ -248,8 +264,10 @@ impl Engine {
     ) -> bool {
         let (here, time) = (&**usage.context, usage.event.time);
         let here_before = session.visit(key).map(|(_, visit)| visit);
-        // Which lines are one router's can become known while a session goes over them; a backend shows at first.
-        let known = here_before.is_some_and(|visit| visit.usual || is_server(here));
+        // Which lines are one router's can become known while a session goes over them; a backend shows at first, or
+        // when it goes on without the person whom it only answered.
+        let shown = |visit: &Visit| visit.usual || is_server(here) && !visit.answers;
+        let known = here_before.is_some_and(shown);
         if known || session.bound().any(|bound| bound.key == key) {
             return false;
         }
@@ -263,6 +281,14 @@ impl Engine {
         } else {
             let key = &self.settings.key;
             let mut bound = session.bound().map(|bound| &bound.context);
+            let is_exit = |end: &Context| {
+                may_be_exit(end) && retinue.is_exit(exit_name(key, usage.token, end))
+            };
+            // Into the tunnel from wherever; out of it only to where the subject was before.
+            let knows_here = subject.is_some_and(|s| s.was_with(here, session.first_seen()));
+            let through = |bound: &Context| {
+                same_build(bound, here) && (is_exit(here) || knows_here && is_exit(bound))
+            };
             let ways = |bound: &Context| {
                 let person = usage.token.subject;
                 let name = person.map(|person| ways_name(key, person, bound, here));
@@ -271,9 +297,19 @@ impl Engine {
             bound.any(|bound| {
                 two_lines(bound, here) && retinue.are_one_routers(lines_name(key, bound, here))
                     || ways(bound)
+                    || through(bound)
             })
         };
         session.joins(key, here, usual, time)
+    }
+
+    /// True for a server that acts for others, too, though it is not known for a backend yet: nobody is logged out for
+    /// what a service's own server does in its first days.
+    pub(super) fn may_serve(&self, token: &Token, context: &Context) -> bool {
+        let name = is_server(context).then(|| backend_name(&self.settings.key, token, context));
+        let retinue = &self.state.stores.retinue;
+        let name = name.flatten();
+        name.is_some_and(|name| retinue.may_serve(name, token.subject))
     }
 
     /// True for a backend that several people's sessions had from the start.
@@ -324,6 +360,20 @@ fn backend_name(key: &IdKey, token: &Token, backend: &Context) -> Option<u128> {
         country.as_bytes(),
     ];
     Some(key.hash("backend", &parts))
+}
+
+/// True where people can have a way out in common that is not by nature one.
+fn may_be_exit(context: &Context) -> bool {
+    let kind = context.network_kind();
+    let shared = matches!(kind, NetworkKind::Mobile | NetworkKind::Hosting);
+    is_persons(context) && !shared && !kind.moves_by_nature() && !context.is_internal()
+}
+
+/// What a way out is known by: its very address, and whose people go there.
+fn exit_name(key: &IdKey, token: &Token, context: &Context) -> u128 {
+    let issuer = token.issuer.as_deref().unwrap_or_default();
+    let line = context.line().to_string();
+    key.hash("exit", &[issuer.as_bytes(), line.as_bytes()])
 }
 
 /// What two lines are known by: their very addresses, in either order. Their /24s are whole streets', where so many

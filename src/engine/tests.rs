@@ -11,6 +11,7 @@ mod ahead;
 mod asked;
 mod counted;
 mod crowd;
+mod exits;
 mod flood;
 mod retinue;
 mod rig;

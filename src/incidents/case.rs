@@ -74,6 +74,10 @@ pub(super) enum Excuse {
     Lines,
     /// The two sides are two ways of one program, which sends part of each page through a tunnel.
     Ways,
+    /// The suspect is an address at which several people's sessions begin: an office's, a company tunnel's.
+    Exit,
+    /// The suspect is a backend that several people's sessions have from the start.
+    Backend,
 }
 
 /// What is known about one subject and one suspect.
@@ -314,13 +318,30 @@ impl Case {
     /// The same, however far the lines are apart.
     pub(super) fn is_along(&self, lines: [IpAddr; 2]) -> bool {
         use Dimension::{Habit, Network, Place, Time};
-        let moves = [Network, Place, Time, Habit];
-        let mut said = self.score.highest().keys();
         let mut ends = self.suspect.ips().iter().chain(self.victim.ips());
+        self.says_only(&[Network, Place, Time, Habit])
+            && ends.all(|end| lines.contains(&line_of(*end)))
+    }
+
+    /// True when all that it says is that a session went on, with its program, at this address.
+    pub(super) fn is_at(&self, exit: IpAddr) -> bool {
+        use Dimension::{Habit, Network, Place, Time};
+        let mut ips = self.suspect.ips().iter();
+        self.says_only(&[Network, Place, Time, Habit]) && ips.all(|ip| line_of(*ip) == exit)
+    }
+
+    /// True when all that it says is that this program in this network took part.
+    pub(super) fn is_backends(&self, backend: &Context) -> bool {
+        use Dimension::{Client, Habit, Language, Network, Place, Time};
+        self.says_only(&[Network, Place, Time, Habit, Client, Language])
+            && self.suspect.is_all_of(backend)
+    }
+
+    fn says_only(&self, dimensions: &[Dimension]) -> bool {
+        let mut said = self.score.highest().keys();
         matches!(self.key.scale(), Scale::Theft)
             && !self.sensitive
-            && said.all(|dimension| moves.contains(dimension))
-            && ends.all(|end| lines.contains(&line_of(*end)))
+            && said.all(|dimension| dimensions.contains(dimension))
     }
 
     /// True when acting is justified. A forged token is no deciding event: nobody vouches for it,

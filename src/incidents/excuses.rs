@@ -5,7 +5,7 @@
 
 use super::case::{Case, Excuse, Key};
 use super::correlate::Incidents;
-use crate::domain::context::Prefix;
+use crate::domain::context::{Context, Prefix};
 use crate::domain::ids::{SessionId, SubjectId};
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -41,6 +41,25 @@ impl Incidents {
         self.excuse_at(lines, Excuse::Ways, |case| {
             case.sessions == [session] && case.is_along(lines)
         });
+    }
+
+    /// Several people's sessions begin at this address, so it is nobody's own: who was said to have gone on there, and
+    /// nothing else, went through it.
+    pub fn excuse_exit(&mut self, exit: IpAddr) {
+        self.excuse_at([exit, exit], Excuse::Exit, |case| case.is_at(exit));
+    }
+
+    /// Several people's sessions have this backend from the start: what was said of it, and of nobody else, was said of
+    /// what acts for them. It has addresses in many prefixes, and becomes known once, so all cases are looked through.
+    pub fn excuse_backend(&mut self, backend: &Context) {
+        let said = self.cases.iter_mut();
+        let said = said.filter(|(_, case)| case.excused.is_none() && case.is_backends(backend));
+        let mut about = Vec::new();
+        for (no, case) in said {
+            case.excused = Some(Excuse::Backend);
+            about.push(*no);
+        }
+        about.into_iter().for_each(|no| self.touch(no));
     }
 
     /// Excuses what `is_said` of suspects at one of these addresses.

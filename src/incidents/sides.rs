@@ -69,6 +69,13 @@ impl Side {
             .any(|seen| seen.prefix() == context.prefix() && program(seen) == program(context))
     }
 
+    /// True when this side was never anywhere but in this network, with this program.
+    pub(super) fn is_all_of(&self, context: &Context) -> bool {
+        let network = asn(context).is_some();
+        let mut contexts = self.contexts.iter();
+        network && contexts.all(|seen| asn(seen) == asn(context) && same_program(seen, context))
+    }
+
     /// The first context.
     pub(super) fn first(&self) -> Option<&Context> {
         self.contexts.first()

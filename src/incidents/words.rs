@@ -45,11 +45,18 @@ fn no_theft(case: &Case) -> String {
     let why = match case.excused {
         Some(Excuse::Lines) => Some("two lines of one router, over which several people go"),
         Some(Excuse::Ways) => Some("two ways of one program, which sends part of each page by one"),
+        Some(Excuse::Exit) => {
+            Some("a line of its holder's and a way out that several people share")
+        }
+        Some(Excuse::Backend) => Some("its holder's line and a backend of several people"),
         Some(Excuse::Keys) | None => None,
     };
     let ends = case.victim.first().zip(case.suspect.first());
     if let Some(((a, b), why)) = ends.zip(why) {
         return format!("no theft: {} and {} are {why}", a.prefix(), b.prefix());
+    }
+    if let Some((suspect, why)) = case.suspect.first().zip(why) {
+        return format!("no theft: {} is one of {why}", suspect.prefix());
     }
     format!(
         "no forgery: the keys at hand are not those that {} signs with",
@@ -118,6 +125,13 @@ pub(super) fn next(case: &Case) -> String {
         }
         _ if case.excused == Some(Excuse::Ways) => {
             "Nothing to do for this account; name the tunnel's exit under [places] home.".to_owned()
+        }
+        _ if case.excused == Some(Excuse::Exit) => {
+            "Nothing to do for this account; name the address under [places] home.".to_owned()
+        }
+        _ if case.excused == Some(Excuse::Backend) => {
+            "Nothing to do for this account; write an exception for the backend's network and program."
+                .to_owned()
         }
         _ if case.excused == Some(Excuse::Lines) => {
             "Nothing to do for this account; name the lines under [places] home.".to_owned()

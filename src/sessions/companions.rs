@@ -145,6 +145,12 @@ impl Session {
         }
     }
 
+    /// True when the visit is a server's that was there from the first moments, however well known it is.
+    pub fn is_served_by(&self, index: u8) -> bool {
+        let visit = self.visits.get(usize::from(index));
+        visit.is_some_and(|visit| self.began_beside(visit))
+    }
+
     /// The two lines that a person's session went between, where they can be one router's.
     pub fn lines_between(&self, left: u8, index: u8) -> Option<Shown<'_>> {
         let end = |index: u8| self.visits.get(usize::from(index));

@@ -1,4 +1,5 @@
-//! Who accompanies people's sessions again and again: the backends of a service, and the lines of its offices.
+//! Who accompanies people's sessions again and again: the backends of a service, the lines of its offices, and the
+//! addresses that people have in common.
 //!
 //! In: companions, as sessions show them in their first moments. Out: whether a context is that of one that several
 //! people's sessions have: from then on it may join any session late.
@@ -17,8 +18,19 @@ const BACKENDS_MAX: usize = 4096;
 /// Pairs of lines remembered: a few for each office or home that has two.
 const LINES_MAX: usize = 65_536;
 
+/// Addresses remembered at which sessions begin. Those that many people share are touched most, and stay.
+const EXITS_MAX: usize = 65_536;
+
 /// So many people's sessions show that a companion is not one person's own. A household has fewer.
 const SERVED_MIN: usize = 8;
+
+/// So many people's sessions begin at an address that is nobody's own: more than a household has, and as few as a small
+/// company.
+const AT_EXIT_MIN: usize = 5;
+
+/// So many people show that somebody acts for others, too: not yet that he is a backend, but that nobody is to be
+/// logged out for him. More than a couple, fewer than a household with children.
+const ACCOMPANIED_MIN: usize = 3;
 
 /// So many people show that two lines are of one router: nobody takes over three people's sessions of one office or
 /// house, from one other line of the town and with the very build of each one's program.
@@ -43,6 +55,8 @@ pub struct Retinue {
     lines: Bounded<u128, SmallVec<[SubjectId; ON_BOTH_MIN]>>,
     /// Pairs of networks that are two ways of one person's program.
     ways: Bounded<u128, ()>,
+    /// Addresses at which people's sessions begin, with these people.
+    exits: Bounded<u128, SmallVec<[SubjectId; 1]>>,
     /// Sessions that began, and how often they were halved.
     begun: u64,
     era: u32,
@@ -85,6 +99,7 @@ impl Default for Retinue {
             backends: Bounded::new(BACKENDS_MAX),
             lines: Bounded::new(LINES_MAX),
             ways: Bounded::new(LINES_MAX),
+            exits: Bounded::new(EXITS_MAX),
             begun: 0,
             era: 0,
         }
@@ -101,13 +116,16 @@ impl Retinue {
         }
     }
 
-    /// Learns that a backend accompanied a session of this person from its first moments.
-    pub fn served(&mut self, backend: u128, person: SubjectId) {
+    /// Learns that a backend accompanied a session of this person from its first moments. True when by this person it
+    /// is known for one.
+    pub fn served(&mut self, backend: u128, person: SubjectId) -> bool {
         let era = self.era;
-        let backend = self.backends.get_or_insert_with(backend, Backend::default);
-        backend.age(era);
-        backend.sessions += 1;
-        count(&mut backend.served, person, SERVED_MIN);
+        let known = self.backends.get_or_insert_with(backend, Backend::default);
+        known.age(era);
+        known.sessions += 1;
+        let before = known.served.len();
+        count(&mut known.served, person, SERVED_MIN);
+        before < SERVED_MIN && known.served.len() == SERVED_MIN && self.serves(backend)
     }
 
     /// Counts a session that a backend joined late.
@@ -161,6 +179,19 @@ impl Retinue {
         began.is_some_and(|known| known.joined <= known.sessions) || self.only_answers(backend)
     }
 
+    /// True for a server that accompanied the sessions of others than this person from the start, too few to be known
+    /// as a backend, and does not join more than those.
+    pub fn may_serve(&self, backend: u128, person: Option<SubjectId>) -> bool {
+        let aged = self.aged(backend);
+        aged.is_some_and(|known| {
+            let others = known
+                .served
+                .iter()
+                .filter(|&&served| Some(served) != person);
+            others.count() >= ACCOMPANIED_MIN && known.joined <= known.sessions
+        })
+    }
+
     /// True for a server that answers several people and hardly ever went on without them. The first few were told of.
     fn only_answers(&self, backend: u128) -> bool {
         let aged = self.aged(backend);
@@ -179,6 +210,20 @@ impl Retinue {
         let mut known = self.backends.get(backend)?.clone();
         known.age(self.era);
         Some(known)
+    }
+
+    /// Learns that a session of this person began at an address. True when from now on it is known for an exit.
+    pub fn began_at(&mut self, exit: u128, person: SubjectId) -> bool {
+        let people = self.exits.get_or_insert_with(exit, SmallVec::new);
+        let before = people.len();
+        count(people, person, AT_EXIT_MIN);
+        before < AT_EXIT_MIN && people.len() == AT_EXIT_MIN
+    }
+
+    /// True for an address that several people have in common: an office's, a company tunnel's, a campus'.
+    pub fn is_exit(&self, exit: u128) -> bool {
+        let people = self.exits.get(exit);
+        people.is_some_and(|people| people.len() >= AT_EXIT_MIN)
     }
 
     /// Learns that a person's program takes these two ways.
@@ -275,6 +320,29 @@ mod tests {
         assert!(retinue.knows(1));
         retinue.went_on_alone(1);
         assert!(!retinue.knows(1));
+    }
+
+    #[test]
+    fn who_served_three_others_may_serve_a_fourth_unless_he_joins_more_than_he_serves() {
+        let mut retinue = Retinue::default();
+        serve(&mut retinue, 3);
+        let of = |name: &str| Some(person(name));
+        assert!(retinue.may_serve(1, of("new")) && !retinue.serves(1));
+        // Nobody is his own witness.
+        assert!(!retinue.may_serve(1, of("0")) && !retinue.may_serve(2, of("new")));
+        (0..4).for_each(|_| retinue.joined(1));
+        assert!(!retinue.may_serve(1, of("new")));
+    }
+
+    #[test]
+    fn an_address_is_an_exit_once_five_peoples_sessions_began_there() {
+        let mut retinue = Retinue::default();
+        for name in ["a", "b", "c", "d", "a"] {
+            assert!(!retinue.began_at(9, person(name)));
+        }
+        assert!(!retinue.is_exit(9));
+        assert!(retinue.began_at(9, person("e")) && retinue.is_exit(9));
+        assert!(!retinue.began_at(9, person("f")) && !retinue.is_exit(8));
     }
 
     #[test]

@@ -69,9 +69,12 @@ impl Subject {
         }
     }
 
-    /// True when enough is known of the subject for something new to say anything: two weeks or ten sessions.
+    /// True when enough is known of the subject for something new to say anything: two weeks, or ten sessions that are
+    /// not of one day. Who signs in twenty times within an hour showed one sitting.
     pub fn is_mature(&self, time: Time) -> bool {
-        time.since_s(self.first_seen) >= MATURE_S_MIN || self.sessions >= MATURE_SESSIONS_MIN
+        let known_s = time.since_s(self.first_seen);
+        let often = self.sessions >= MATURE_SESSIONS_MIN && known_s >= FAMILIAR_S_MIN;
+        known_s >= MATURE_S_MIN || often
     }
 
     /// Counts a session, the first time it is seen.

@@ -4,7 +4,7 @@
 //! Does not know: what follows from it. A tunnel ends in any network of any country; what shows it is that the requests
 //! of one page are spread over both ends, page after page, while a thief does not know when the holder opens one.
 
-use super::device::{is_persons, same_build};
+use super::device::{hosted, is_persons, same_build};
 use super::moves::Switch;
 use super::session::Session;
 use crate::domain::time::Time;
@@ -19,8 +19,9 @@ const BRIEF_S_MAX: f64 = 5.0;
 /// Two moments as far apart are two pages.
 const PAGES_S_MIN: f64 = 10.0;
 
-/// So many close turns are no chance: who asks once in 20 s meets a page of the holder's within 2.5 s in one of eight.
-const CLOSE_MIN: usize = 4;
+/// So many close turns are no chance, were they two of three: who asks once in 12 s beside a holder who asks once in 25 s
+/// takes a third of all turns within 2.5 s, and eight of twelve in one session of a hundred.
+const CLOSE_MIN: usize = 8;
 
 /// More uses than this in a stay are a program's that works by itself.
 const USES_EACH_MAX: usize = 3;
@@ -51,7 +52,9 @@ impl Session {
         let end = |index: u8| self.visits.get(usize::from(index));
         let ends = [end(a)?, end(b)?];
         let persons = ends.iter().all(|visit| is_persons(&visit.context));
-        let one = persons && same_build(&ends[0].context, &ends[1].context);
+        // A copied browser in a network of servers looks the same.
+        let lines = hosted(&ends[0].context) == hosted(&ends[1].context);
+        let one = persons && lines && same_build(&ends[0].context, &ends[1].context);
         let between = |s: &&Switch| (s.from, s.to) == (a, b) || (s.from, s.to) == (b, a);
         let turns: Vec<&Switch> = self.switches().iter().filter(between).collect();
         let close: Vec<&Switch> = turns.iter().copied().filter(|turn| turn.close).collect();
@@ -61,7 +64,7 @@ impl Session {
         let brief = stays.clone().filter(|turn| turn.brief).count();
         let stays = stays.count();
         let uses = end(other)?.accepted as usize;
-        let mingles = close.len() >= CLOSE_MIN && close.len() * 2 >= turns.len();
+        let mingles = close.len() >= CLOSE_MIN && close.len() * 3 >= turns.len() * 2;
         let at_once = brief >= 2 && brief * 3 >= stays && uses <= USES_EACH_MAX * (stays + 1);
         (one && pages && mingles && at_once).then_some(other)
     }

@@ -1,0 +1,148 @@
+//! Ways out that people have in common, and backends that become known for what they are.
+
+use super::*;
+use crate::domain::finding::Level;
+
+const BACKEND: &str = "axios/1.7.9";
+/// Ashburn, in a hosting network of the documentation.
+const CLOUD: &str = "198.51.100.130";
+/// Tokyo, at home: as far away as a company's tunnel may end.
+const FAR: &str = "203.0.113.100";
+const HOUR_S: i64 = 3600;
+
+/// People's sessions that begin at an address.
+fn begin_at(kit: &mut Kit, exit: &str, people: i64) {
+    for person in 0..people {
+        let sub = format!("colleague{person}");
+        let token = token_of(&sub, &sub, person * 60);
+        kit.line(person * 60, exit, BROWSER, &token, 200);
+    }
+}
+
+/// Somebody who goes on at an address within a minute, with a program.
+fn goes_on_at(kit: &mut Kit, at_s: i64, to: &str, program: &str) {
+    let token = token_of("traveller", &format!("trip{at_s}"), at_s);
+    kit.line(at_s, LISBON, BROWSER, &token, 200);
+    kit.line(at_s + 30, LISBON, BROWSER, &token, 200);
+    kit.line(at_s + 60, to, program, &token, 200);
+    kit.line(at_s + 90, to, program, &token, 200);
+}
+
+#[test]
+fn who_goes_on_where_five_peoples_sessions_begin_is_nobody_new() {
+    let mut kit = kit();
+    begin_at(&mut kit, FAR, 5);
+    goes_on_at(&mut kit, HOUR_S, FAR, BROWSER);
+    assert!(kit.engine.incidents().is_empty(), "{:?}", kit.rules());
+    // The place is excused, and nothing else is.
+    goes_on_at(&mut kit, 2 * HOUR_S, FAR, TOOL);
+    assert!(kit.found("tool_on_browser_session"), "{:?}", kit.rules());
+}
+
+#[test]
+fn a_way_out_that_becomes_known_takes_back_what_was_said_of_it() {
+    let mut kit = kit();
+    goes_on_at(&mut kit, 0, FAR, BROWSER);
+    assert!(kit.found("impossible_travel"), "{:?}", kit.rules());
+    let level = |kit: &Kit| kit.engine.incidents().iter().map(|i| i.level).max();
+    assert_eq!(level(&kit), Some(Level::Medium));
+    begin_at(&mut kit, FAR, 4);
+    assert_eq!(level(&kit), Some(Level::Medium));
+    begin_at(&mut kit, FAR, 5);
+    assert!(level(&kit) <= Some(Level::Informational));
+}
+
+#[test]
+fn nobody_elses_address_in_the_same_street_is_a_way_out() {
+    let mut kit = kit();
+    for person in 0..8 {
+        let sub = format!("neighbour{person}");
+        let (from, at_s) = (format!("203.0.113.{}", 101 + person), person * 60);
+        kit.line(at_s, &from, BROWSER, &token_of(&sub, &sub, at_s), 200);
+    }
+    goes_on_at(&mut kit, HOUR_S, FAR, BROWSER);
+    assert!(kit.found("impossible_travel"), "{:?}", kit.rules());
+}
+
+/// People whose first page a backend makes.
+fn served(kit: &mut Kit, from_s: i64, people: std::ops::Range<i64>) {
+    for person in people {
+        let (sub, at_s) = (format!("person{person}"), from_s + person * 60);
+        let token = token_of(&sub, &sub, at_s);
+        kit.line(at_s, LISBON, BROWSER, &token, 200);
+        kit.line(at_s + 1, CLOUD, BACKEND, &token, 200);
+    }
+}
+
+/// A session that the backend joins after twenty minutes, while nobody asks.
+fn joined_late(kit: &mut Kit, name: &str, at_s: i64) {
+    let token = token_of(name, name, at_s);
+    for later_s in [0, 600, 1190] {
+        kit.line(at_s + later_s, LISBON, BROWSER, &token, 200);
+    }
+    kit.line(at_s + 1300, CLOUD, BACKEND, &token, 200);
+    kit.line(at_s + 1400, LISBON, BROWSER, &token, 200);
+}
+
+#[test]
+fn who_serves_three_others_is_told_and_logs_nobody_out_until_he_is_known() {
+    let mut kit = kit();
+    served(&mut kit, 0, 0..3);
+    joined_late(&mut kit, "late", HOUR_S);
+    let incidents = kit.engine.incidents();
+    assert_eq!(incidents.len(), 1, "{:?}", kit.rules());
+    // Two independent dimensions, and still no more than a question.
+    assert_eq!(incidents[0].level, Level::Medium);
+    served(&mut kit, 2 * HOUR_S, 3..8);
+    assert!(
+        kit.engine
+            .incidents()
+            .iter()
+            .all(|incident| incident.level <= Level::Informational)
+    );
+}
+
+#[test]
+fn who_serves_nobody_else_is_no_backend_in_the_making() {
+    let mut kit = kit();
+    served(&mut kit, 0, 0..2);
+    joined_late(&mut kit, "late", HOUR_S);
+    assert!(kit.engine.incidents()[0].level > Level::Medium);
+}
+
+#[test]
+fn a_known_backend_stays_known_however_many_sessions_it_is_in_from_the_start() {
+    let mut kit = kit();
+    served(&mut kit, 0, 0..40);
+    for number in 0..12 {
+        joined_late(&mut kit, &format!("late{number}"), HOUR_S + 60 * number);
+    }
+    assert!(kit.engine.incidents().is_empty(), "{:?}", kit.rules());
+}
+
+#[test]
+fn one_server_that_answers_people_is_one_question_a_week() {
+    let mut kit = kit();
+    let answered = |kit: &mut Kit, name: &str, at_s: i64| {
+        let token = token_of(name, name, at_s);
+        for page in 0..4 {
+            kit.line(at_s + page * 90, LISBON, BROWSER, &token, 200);
+            if page > 0 {
+                kit.line(at_s + page * 90 + 1, CLOUD, BACKEND, &token, 200);
+            }
+        }
+    };
+    let told = |kit: &Kit| {
+        let rules = kit.rules();
+        rules
+            .iter()
+            .filter(|rule| **rule == *"server_answers_browser")
+            .count()
+    };
+    for (nth, name) in ["ann", "ben", "cid"].iter().enumerate() {
+        answered(&mut kit, name, nth as i64 * HOUR_S);
+    }
+    assert_eq!(told(&kit), 1, "{:?}", kit.rules());
+    answered(&mut kit, "dan", 8 * 24 * HOUR_S);
+    assert_eq!(told(&kit), 2, "{:?}", kit.rules());
+}
