@@ -19,8 +19,8 @@ const BRIEF_S_MAX: f64 = 5.0;
 /// Two moments as far apart are two pages.
 const PAGES_S_MIN: f64 = 10.0;
 
-/// So many close turns are no chance, were they two of three: who asks once in 12 s beside a holder who asks once in 25 s
-/// takes a third of all turns within 2.5 s, and eight of twelve in one session of a hundred.
+/// So many close turns are no chance, were they two of three: who asks once in 12 s beside a holder who asks once in
+/// 25 s takes a third of all turns within 2.5 s, and eight of twelve in one session of a hundred.
 const CLOSE_MIN: usize = 8;
 
 /// More uses than this in a stay are a program's that works by itself.
