@@ -49,6 +49,7 @@ use crate::sessions::source::Tally;
 use crate::sessions::token::TokenEntry;
 use crate::sessions::{Limits, Stores};
 use crate::tokens::verify::Issuers;
+use ahead::Waiting;
 use correlate::Windows;
 use follow::{Follow, Followed};
 use health::Health;
@@ -138,6 +139,7 @@ pub struct Engine {
     lanes: Lanes,
     /// Tokens that were decoded again lately.
     decoded: Bounded<Digest, Arc<Token>>,
+    waiting: Arc<Waiting>,
 }
 
 /// All that one line leaves behind for the next: what a snapshot holds.
@@ -197,6 +199,7 @@ impl Engine {
             follow: None,
             lanes: Lanes::new(),
             decoded: Bounded::new(known::DECODED_MAX),
+            waiting: Arc::default(),
         }
     }
 

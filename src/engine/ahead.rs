@@ -6,10 +6,14 @@
 
 use super::Engine;
 use super::prepare::{Prepared, PreparedChunk};
+use crate::domain::context::Prefix;
 use crate::domain::ids::{Digest, IdKey};
 use crate::domain::token::{Credential, Shape, Token, Verdict};
 use crate::tokens::decode::decode;
 use crate::tokens::verify::{Issuers, judge};
+use foldhash::fast::FixedState;
+use std::hash::BuildHasher;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
@@ -24,7 +28,52 @@ pub struct Ahead {
     /// Taken at the place that the token's digest gives. Another one with that place is left to the engine.
     seen: Box<[AtomicBool]>,
     taken: AtomicUsize,
-    rests: AtomicBool,
+    waiting: Arc<Waiting>,
+}
+
+/// Networks told apart among those that wait. Two at one place wait together, which costs time and changes nothing.
+const WAITING_PLACES: usize = 1 << 12;
+
+/// Networks whose tokens wait in a flood of forged ones, though they were answered: nobody looks at them ahead, either.
+#[derive(Debug)]
+pub(super) struct Waiting {
+    any: AtomicBool,
+    places: Box<[AtomicBool]>,
+}
+
+impl Default for Waiting {
+    fn default() -> Self {
+        Self {
+            any: AtomicBool::new(false),
+            places: (0..WAITING_PLACES)
+                .map(|_| AtomicBool::new(false))
+                .collect(),
+        }
+    }
+}
+
+impl Waiting {
+    fn place(&self, network: Prefix) -> &AtomicBool {
+        let hash = FixedState::with_seed(0).hash_one(network);
+        &self.places[hash as usize % WAITING_PLACES]
+    }
+
+    pub(super) fn add(&self, network: Prefix) {
+        self.place(network).store(true, Ordering::Relaxed);
+        self.any.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn clear(&self) {
+        if self.any.swap(false, Ordering::Relaxed) {
+            let places = self.places.iter();
+            places.for_each(|place| place.store(false, Ordering::Relaxed));
+        }
+    }
+
+    fn holds(&self, client: Option<IpAddr>) -> bool {
+        let known = |client| self.place(Prefix::of(client)).load(Ordering::Relaxed);
+        self.any.load(Ordering::Relaxed) && client.is_some_and(known)
+    }
 }
 
 /// A token with what checking it said.
@@ -53,9 +102,11 @@ impl Engine {
     /// shall be remembered.
     pub fn ahead(&self) -> Option<Ahead> {
         let wanted = self.settings.fast_path;
-        wanted
-            .then(|| Ahead::new(&self.settings.key, &self.issuers))
-            .flatten()
+        let ahead = wanted.then(|| Ahead::new(&self.settings.key, &self.issuers))?;
+        Some(Ahead {
+            waiting: Arc::clone(&self.waiting),
+            ..ahead?
+        })
     }
 }
 
@@ -68,21 +119,13 @@ impl Ahead {
             issuers: Arc::clone(issuers),
             seen: (0..SEEN_MAX).map(|_| AtomicBool::new(false)).collect(),
             taken: AtomicUsize::new(0),
-            rests: AtomicBool::new(false),
+            waiting: Arc::default(),
         })
     }
 
-    /// Leaves tokens to the engine, or no longer: in a flood of forged ones it knows whose may wait.
-    pub fn rest(&self, rests: bool) {
-        self.rests.store(rests, Ordering::Relaxed);
-    }
-
     /// Foretells what the tokens of a chunk are that nobody has shown before and that were let in. Those that were
-    /// refused are the engine's: a flood is made of them.
+    /// refused, or come from where tokens wait, are the engine's: a flood is made of them.
     pub fn look(&self, chunk: &mut PreparedChunk) {
-        if self.rests.load(Ordering::Relaxed) {
-            return;
-        }
         chunk.with_dependent_mut(|_, lines| {
             for prepared in lines.iter_mut().flatten() {
                 prepared.foretold = self.foretell(prepared).map(Box::new);
@@ -93,7 +136,9 @@ impl Ahead {
     fn foretell(&self, prepared: &Prepared<'_>) -> Option<Foretold> {
         let credential = prepared.credentials.first()?;
         let is_raw = matches!(credential.shape, Shape::Raw(_));
-        let wanted = is_raw && prepared.event.succeeded() && self.is_new(credential.digest);
+        let event = &prepared.event;
+        let let_in = event.succeeded() && !self.waiting.holds(event.client);
+        let wanted = is_raw && let_in && self.is_new(credential.digest);
         wanted.then(|| self.checked(credential)).flatten()
     }
 

@@ -42,19 +42,20 @@ impl Engine {
         let Some(client) = event.client else {
             return false;
         };
-        let waits = self.is_flooded(Prefix::of(client), time)
+        let network = Prefix::of(client);
+        let waits = self.is_flooded(network, time)
             && event.kind != EventKind::Asked
             && !self.knows(digest)
             && !self.lets_in(prepared);
         if waits {
             self.state.health.deferred();
+            if event.succeeded() {
+                self.waiting.add(network);
+            }
+        } else if self.state.forged.count(time) < FORGED_EACH_MAX {
+            self.waiting.clear();
         }
         waits
-    }
-
-    /// True while so many forged tokens come that some may wait.
-    pub fn may_defer(&self) -> bool {
-        self.state.forged.count(self.state.newest) >= FORGED_EACH_MAX
     }
 
     fn is_flooded(&self, prefix: Prefix, time: Time) -> bool {

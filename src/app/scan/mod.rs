@@ -205,6 +205,24 @@ impl Pass {
         merge::merge(streams, front, ahead.as_deref(), workers, self);
         self.progress.finish();
     }
+
+    /// Hands on what a line gave.
+    #[cold]
+    fn tell(&mut self, prepared: &Prepared<'_>) {
+        for finding in self.observation.findings.drain(..) {
+            if let Some(report) = &mut self.report {
+                report.finding(&finding, prepared);
+            }
+            self.counts.rules.finding(&finding);
+            self.output.finding(&finding);
+        }
+        for excepted in self.observation.excepted.drain(..) {
+            self.counts.rules.excepted(excepted);
+        }
+        for leak in self.observation.followed.drain(..) {
+            self.leaks.see(leak);
+        }
+    }
 }
 
 impl Consumer for Pass {
@@ -232,18 +250,9 @@ impl Consumer for Pass {
         if let Some(report) = &mut self.report {
             report.use_of(prepared);
         }
-        for finding in self.observation.findings.drain(..) {
-            if let Some(report) = &mut self.report {
-                report.finding(&finding, prepared);
-            }
-            self.counts.rules.finding(&finding);
-            self.output.finding(&finding);
-        }
-        for excepted in self.observation.excepted.drain(..) {
-            self.counts.rules.excepted(excepted);
-        }
-        for leak in self.observation.followed.drain(..) {
-            self.leaks.see(leak);
+        let seen = &self.observation;
+        if !(seen.findings.is_empty() && seen.excepted.is_empty() && seen.followed.is_empty()) {
+            self.tell(prepared);
         }
     }
 
@@ -259,9 +268,6 @@ impl Consumer for Pass {
 
     fn chunk(&mut self, source: &Source, chunk: &PreparedChunk, before: Time) {
         self.places.add(source, chunk, before);
-        if let Some(ahead) = &self.ahead {
-            ahead.rest(self.engine.may_defer());
-        }
     }
 
     fn progress(&mut self, bytes: u64) {

@@ -1,6 +1,7 @@
 //! Tokens that were looked at ahead.
 
 use super::*;
+use crate::engine::flood::FORGED_EACH_MAX;
 
 fn with_keys() -> Issuers {
     let mut issuers = configured();
@@ -58,11 +59,35 @@ fn what_was_foretold_under_other_keys_counts_for_nothing() {
 }
 
 #[test]
-fn nobody_looks_ahead_without_keys_nor_in_a_flood() {
+fn nobody_looks_ahead_without_keys() {
     assert!(kit().engine.ahead().is_none());
+}
+
+/// A path that is open to everybody answers forged tokens like others, so that answers alone would have them checked.
+#[test]
+fn nobody_looks_ahead_at_what_a_network_shows_whose_tokens_wait() {
     let mut kit = kit_with(with_keys(), false);
     kit.ahead = kit.engine.ahead();
-    kit.ahead.as_ref().unwrap().rest(true);
-    lines(&mut kit);
-    assert_eq!(kit.foretold, 0);
+    let forged = |jti: u32| {
+        let token = mint(&claims("alice", "s1", &jti.to_string()), "rsa-2048");
+        format!("{}{}", &token[..token.len() - 20], "A".repeat(20))
+    };
+    let open = json!({
+        "time": T0, "remote_addr": LISBON, "request_uri": "/api/items", "status": 200,
+    });
+    kit.raw_line("json", &open.to_string());
+    for jti in 0..=FORGED_EACH_MAX {
+        kit.line(1, TOKYO, TOOL, &forged(jti), 200);
+    }
+    assert_eq!(kit.engine.totals().deferred, 1);
+    let before = kit.foretold;
+    kit.line(2, TOKYO, TOOL, &forged(1_000), 200);
+    assert_eq!(kit.foretold, before, "it waits");
+    let real = mint(&claims("bob", "s2", "j2"), "rsa-2048");
+    kit.line(2, LISBON, BROWSER, &real, 200);
+    assert_eq!(kit.foretold, before + 1, "nobody else does");
+    for (at_s, jti) in [(700, 1_001), (701, 1_002)] {
+        kit.line(at_s, TOKYO, TOOL, &forged(jti), 200);
+    }
+    assert_eq!(kit.foretold, before + 2, "after the flood it is as before");
 }
