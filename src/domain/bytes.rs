@@ -3,8 +3,6 @@
 //! In: a text and the bytes that would matter. Out: whether one is there.
 //! Does not know: what they mean. Long texts are for `memchr`, which takes as long to call as a short text to read.
 
-use std::array;
-
 /// Lanes of a vector on every processor that Rust's `x86_64` and `aarch64` stand for.
 const LANES: usize = 16;
 
@@ -14,11 +12,16 @@ pub fn has_any<const N: usize>(text: &[u8], wanted: [u8; N]) -> bool {
     let Some(last) = text.last_chunk::<LANES>() else {
         return text.iter().any(|byte| wanted.contains(byte));
     };
-    // The last lanes overlap those before them, so that no rest is left to be read one by one.
-    let mut marked = last.map(|byte| mark(byte, wanted));
-    for piece in text.as_chunks::<LANES>().0 {
-        marked = array::from_fn(|lane| marked[lane] | mark(piece[lane], wanted));
-    }
+    // The last lanes overlap those before them, so that no rest is left to be read one by one. Without iterators over
+    // the lanes: those are vectors only where each of their calls is inlined.
+    let mut marked = [0; LANES];
+    let mut see = |piece: &[u8; LANES]| {
+        for lane in 0..LANES {
+            marked[lane] |= mark(piece[lane], wanted);
+        }
+    };
+    see(last);
+    text.as_chunks().0.iter().for_each(see);
     marked != [0; LANES]
 }
 

@@ -222,6 +222,7 @@ pub struct Prefix(IpAddr);
 
 impl Prefix {
     /// The prefix of an address; an IPv4 address mapped into IPv6 counts as IPv4.
+    #[inline]
     pub fn of(address: IpAddr) -> Self {
         match address.to_canonical() {
             IpAddr::V4(v4) => Self(IpAddr::V4(Ipv4Addr::from_bits(v4.to_bits() & 0xffff_ff00))),

@@ -225,16 +225,19 @@ impl AccessEvent<'_> {
     }
 
     /// True for an answer that a valid token gets: 2xx, or 304 for what the client still holds.
+    #[inline]
     pub fn succeeded(&self) -> bool {
         (200..300).contains(&self.status) || self.status == 304
     }
 
     /// True for an answer that refuses the credential: 401 or 403.
+    #[inline]
     pub fn refused(&self) -> bool {
         matches!(self.status, 401 | 403)
     }
 
     /// True for a method that changes something at the server (not safe in the sense of RFC 9110, section 9.2.1).
+    #[inline]
     pub fn writes(&self) -> bool {
         !matches!(
             self.method.as_deref(),
@@ -243,6 +246,7 @@ impl AccessEvent<'_> {
     }
 
     /// When the request began: the line is written at its end.
+    #[inline]
     pub fn start(&self) -> Time {
         self.time.plus_ms(-i64::from(self.duration_ms.unwrap_or(0)))
     }

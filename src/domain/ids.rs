@@ -71,12 +71,14 @@ impl IdKey {
 
     /// The keyed digest of one text: HighwayHash, 128 bits. Over 439 bytes it takes 0.7 of the time of
     /// SipHash-1-3-128 (measured side by side, x86-64 with AVX2).
+    #[inline]
     pub fn digest_of(&self, text: &[u8]) -> Digest {
         let [high, low] = HighwayHasher::new(Key(self.probe)).hash128(text);
         Digest(u128::from(high) << 64 | u128::from(low))
     }
 
     /// The same in 64 bits, for keys of which few are kept at once.
+    #[inline]
     pub fn short_digest_of(&self, text: &[u8]) -> u64 {
         HighwayHasher::new(Key(self.probe)).hash64(text)
     }

@@ -36,6 +36,7 @@ impl Time {
     }
 
     /// Whole seconds since the epoch, rounded down, as JWT's NumericDate counts (RFC 7519, section 2).
+    #[inline]
     pub fn as_s(self) -> i64 {
         self.0.div_euclid(1000)
     }
@@ -57,6 +58,7 @@ impl Time {
 
     /// This moment moved by `ms` milliseconds, held inside the years that can be written.
     #[must_use]
+    #[inline]
     pub fn plus_ms(self, ms: i64) -> Self {
         Self(
             self.0

@@ -98,9 +98,6 @@ pub const ALL: &[&Format] = &[
     &loose::FORMAT,
 ];
 
-/// What stands before a line and is none of it: the zeros that a crash leaves, and a byte order mark.
-const BEFORE_LINES: [char; 2] = ['\0', '\u{feff}'];
-
 /// One kind of log.
 pub struct Format {
     /// Its name in `--format`, configuration and reports.
@@ -254,7 +251,7 @@ impl Parser {
         written: Option<Time>,
         event: &mut AccessEvent<'a>,
     ) -> Result<(), SkipReason> {
-        let line = line.trim_start_matches(BEFORE_LINES);
+        let line = text::begun(line);
         let parsed = self.format.parse(line, event);
         event.unvouched = self.unvouched;
         // Nearly every line.
@@ -289,8 +286,9 @@ impl Parser {
 
 impl Parser {
     /// Hears a line that may describe those after it (`#Fields:` of W3C logs).
+    #[inline]
     pub fn follow(&mut self, line: &str) {
-        let line = line.trim_start_matches(BEFORE_LINES);
+        let line = text::begun(line);
         if line.starts_with('#')
             && let Some(format) = self.format.after(line)
         {
@@ -336,7 +334,7 @@ pub fn note(line: &str, written: Option<Time>) -> Option<AccessEvent<'_>> {
 /// A better reason than "malformed" for lines that no format was meant to read.
 #[cold]
 fn explain(line: &str, reason: SkipReason) -> SkipReason {
-    let text = line.trim_matches(|c: char| c.is_whitespace() || BEFORE_LINES.contains(&c));
+    let text = line.trim_matches(|c: char| c.is_whitespace() || text::BEFORE_LINES.contains(&c));
     let is_binary = |c: char| c == char::REPLACEMENT_CHARACTER || (c.is_control() && c != '\t');
     match reason {
         _ if text.is_empty() => SkipReason::Empty,

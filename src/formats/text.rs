@@ -1,4 +1,4 @@
-//! Pieces that several formats share: where tokens begin, escapes, request lines, numbers.
+//! Pieces that several formats share: where lines and tokens begin, escapes, request lines, numbers.
 //!
 //! In: text of one field. Out: the text meant, or its parts. Nothing here allocates unless there is an escape.
 //! Does not know: field names.
@@ -15,6 +15,18 @@ use std::sync::LazyLock;
 
 /// How a JWS begins: `{"` in base64url (RFC 7515, section 3.1).
 static JWT: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"eyJ"));
+
+/// What stands before a line and is none of it: the zeros that a crash leaves, and a byte order mark.
+pub(super) const BEFORE_LINES: [char; 2] = ['\0', '\u{feff}'];
+
+/// The line without what stands before it, which is nearly always nothing.
+#[inline]
+pub(super) fn begun(line: &str) -> &str {
+    match line.as_bytes().first() {
+        Some(b' '..=b'~') => line,
+        _ => line.trim_start_matches(BEFORE_LINES),
+    }
+}
 
 /// Where the first of either begins.
 pub(super) fn token_at(text: &[u8]) -> Option<usize> {
@@ -228,6 +240,7 @@ pub(super) fn split_target(target: &str) -> Target<'_> {
 }
 
 /// Scheme, host with its port, and the rest of an absolute target.
+#[inline]
 fn split_absolute(target: &str) -> Option<(Scheme, &str, &str)> {
     if target.starts_with('/') {
         return None;

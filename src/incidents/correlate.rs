@@ -87,6 +87,7 @@ impl Incidents {
 
     /// True when a case is open about senders in this prefix: then every use from there goes to
     /// [`Self::note`]. One look into a small table.
+    #[inline]
     pub fn suspects(&self, prefix: Prefix) -> bool {
         self.watched.contains(prefix)
     }

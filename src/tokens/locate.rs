@@ -364,6 +364,7 @@ fn percent_decoded(run: &str) -> String {
 }
 
 /// A piece of a text, borrowed where the text is.
+#[inline]
 fn cut<'a>(text: &Cow<'a, str>, range: Range<usize>) -> Cow<'a, str> {
     match text {
         Cow::Borrowed(text) => Cow::Borrowed(text.get(range).unwrap_or_default()),
