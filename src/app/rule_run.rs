@@ -127,6 +127,36 @@ mod tests {
         assert!(passed, "{}", String::from_utf8_lossy(&told));
     }
 
+    /// After a rule that is left out, the tests of so many are run: each rule's are run without as many others.
+    const TESTED_WITHOUT: usize = 4;
+
+    #[test]
+    fn every_rule_can_be_left_out_and_the_rest_stands() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("rules");
+        let mut files: Vec<(String, String)> = fs::read_dir(folder)
+            .unwrap()
+            .map(|file| file.unwrap().path())
+            .filter(|path| path.extension().is_some_and(|ext| ext == "yml"))
+            .map(|path| {
+                let text = fs::read_to_string(&path).unwrap();
+                (path.file_stem().unwrap().to_string_lossy().into(), text)
+            })
+            .collect();
+        files.sort();
+        for _ in 0..files.len() {
+            let (left_out, text) = files.remove(0);
+            let rest = RuleSet::load(&files);
+            let rest = rest.unwrap_or_else(|faults| panic!("without {left_out}: {}", faults[0]));
+            let next = files.iter().take(TESTED_WITHOUT);
+            let next: Vec<String> = next.map(|(name, _)| name.clone()).collect();
+            let mut told = Vec::new();
+            let passed = rules::test(&rest, &next, &run, &mut told).unwrap();
+            let told = String::from_utf8_lossy(&told);
+            assert!(passed, "without {left_out}: {told}");
+            files.push((left_out, text));
+        }
+    }
+
     #[test]
     fn correlations_and_filters_speak_where_their_tests_say_and_are_quiet_beside() {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/rules/combined");
