@@ -29,15 +29,39 @@ const SEED: u64 = 7001;
 /// Requests turned into lines at once.
 const LINES_AT_ONCE: usize = 5000;
 
-/// Nothing in an address or an agent tells these from what their victims do themselves: the same browser on another
-/// line of the town, another browser behind the same router, the same browser after a flight, the same browser in a
-/// cloud, from login to logout.
-const TWINS: [&str; 4] = [
-    "same city, same client",
-    "on the victim's own Wi-Fi, other client",
-    "far away, same agent, idle",
-    "phishing proxy only, several victims",
+/// Classes that no log of addresses and agents can show, and what their victims do that leaves the same lines.
+const TWINS: [(&str, &str); 4] = [
+    (
+        "same city, same client",
+        "the browser on another line of its town: a neighbour's Wi-Fi, a phone as an access point",
+    ),
+    (
+        "on the victim's own Wi-Fi, other client",
+        "another browser behind its own router: two browsers, an emulated phone",
+    ),
+    (
+        "far away, same agent, idle",
+        "the browser after a flight or behind a tunnel, with nobody left at home",
+    ),
+    (
+        "phishing proxy only, several victims",
+        "a desktop in a cloud, from login to logout",
+    ),
 ];
+
+fn is_twin(class: &str) -> bool {
+    TWINS.iter().any(|(twin, _)| *twin == class)
+}
+
+fn twins_explained() -> String {
+    let mut text = String::from(
+        "* a twin, which no log can show, so it is not in the sum: these lines could as well be\n",
+    );
+    for (class, life) in TWINS {
+        let _ = writeln!(text, "  {class:<42}{life}");
+    }
+    text
+}
 
 #[derive(Default)]
 struct Class {
@@ -172,7 +196,7 @@ fn run(world: &World, seed: u64, people: usize, days: i64, result: &mut Result) 
     let twins: Vec<bool> = town
         .crimes
         .iter()
-        .map(|c| TWINS.contains(&c.class))
+        .map(|crime| is_twin(crime.class))
         .collect();
     result.rivals.resize(rivals.tallies.len(), (0, 0, 0));
     for (tally, sum) in rivals.tallies.iter().zip(&mut result.rivals) {
@@ -345,11 +369,7 @@ fn share(part: usize, whole: usize) -> f64 {
 
 impl Result {
     fn recall(&self) -> f64 {
-        let rest = || {
-            self.classes
-                .iter()
-                .filter(|(name, _)| !TWINS.contains(name))
-        };
+        let rest = || self.classes.iter().filter(|(name, _)| !is_twin(name));
         let found: usize = rest().map(|(_, class)| class.found).sum();
         let all: usize = rest().map(|(_, class)| class.thefts).sum();
         share(found, all)
@@ -366,7 +386,7 @@ impl Result {
         );
         let mut all = Class::default();
         for (name, class) in &self.classes {
-            let twin = if TWINS.contains(name) { " *" } else { "" };
+            let twin = if is_twin(name) { " *" } else { "" };
             let name = format!("{name}{twin}");
             let _ = writeln!(
                 table,
@@ -385,10 +405,7 @@ impl Result {
             all.answered.extend(&class.answered);
             all.seconds.extend(&class.seconds);
         }
-        let _ = writeln!(
-            table,
-            "* a twin: without a theft the lines could be the same, so it is not in the sum"
-        );
+        table.push_str(&twins_explained());
         let per = |wrong: usize| share(wrong * 10_000, self.user_days);
         let _ = writeln!(
             table,
