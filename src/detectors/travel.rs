@@ -6,12 +6,12 @@
 //! Source: great-circle distance, Sinnott, "Virtues of the Haversine", Sky & Telescope 68(2), 1984.
 
 use super::{Detector, Look};
-use crate::domain::context::Context;
+use crate::domain::context::{Context, NetworkKind};
 use crate::domain::facts::{Fact, Facts};
 use crate::domain::time::Time;
 use crate::sessions::device::{
-    is_carrier, is_phone, one_country_by_carrier, one_fleet, one_program, places_apart,
-    same_network, two_families,
+    hosted, is_carrier, is_phone, one_country_by_carrier, one_fleet, one_program, places_apart,
+    same_build, same_network, two_families,
 };
 use crate::sessions::session::{Session, Visit};
 
@@ -83,9 +83,19 @@ fn carried(look: &Look<'_>, session: &Session, there: &Context) -> bool {
     let been_here = been_here || look.subject.is_some_and(|s| s.was_with(here, since));
     let same = same_network(here, there) == Some(true) && carriers == [true; 2];
     let roams = phones && been_here && carriers.contains(&true);
-    let hands_over = phones && one_country_by_carrier(here, there);
+    let hands_over = (phones || tethers(here, there)) && one_country_by_carrier(here, there);
     let twins = two_families(here, there);
     one_fleet(here, there) || one && (same || roams || hands_over || twins)
+}
+
+/// True for one browser at a line of people's and behind a phone's carrier: a computer goes through its owner's phone,
+/// and the carrier's gateway is anywhere in the country.
+fn tethers(here: &Context, there: &Context) -> bool {
+    let kinds = [here, there].map(Context::network_kind);
+    same_build(here, there)
+        && kinds.contains(&NetworkKind::Mobile)
+        && !hosted(here)
+        && !hosted(there)
 }
 
 /// Time from a visit to this use. Lines can come hours late, and then the visit may lie round the use: the nearer end

@@ -28,6 +28,10 @@ const SERVED_MIN: usize = 8;
 /// company.
 const AT_EXIT_MIN: usize = 5;
 
+/// So often one of them comes back to it after another: a provider that leases an address to one subscriber after the
+/// other has them come and go.
+const RETURNS_MIN: u8 = 3;
+
 /// So many people show that somebody acts for others, too: not yet that he is a backend, but that nobody is to be
 /// logged out for him. More than a couple, fewer than a household with children.
 const ACCOMPANIED_MIN: usize = 3;
@@ -56,10 +60,24 @@ pub struct Retinue {
     /// Pairs of networks that are two ways of one person's program.
     ways: Bounded<u128, ()>,
     /// Addresses at which people's sessions begin, with these people.
-    exits: Bounded<u128, SmallVec<[SubjectId; 1]>>,
+    exits: Bounded<u128, Exit>,
     /// Sessions that began, and how often they were halved.
     begun: u64,
     era: u32,
+}
+
+/// An address at which sessions begin.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+struct Exit {
+    people: SmallVec<[SubjectId; 1]>,
+    last: Option<SubjectId>,
+    returns: u8,
+}
+
+impl Exit {
+    fn is_shared(&self) -> bool {
+        self.people.len() >= AT_EXIT_MIN && self.returns >= RETURNS_MIN
+    }
 }
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -214,16 +232,19 @@ impl Retinue {
 
     /// Learns that a session of this person began at an address. True when from now on it is known for an exit.
     pub fn began_at(&mut self, exit: u128, person: SubjectId) -> bool {
-        let people = self.exits.get_or_insert_with(exit, SmallVec::new);
-        let before = people.len();
-        count(people, person, AT_EXIT_MIN);
-        before < AT_EXIT_MIN && people.len() == AT_EXIT_MIN
+        let known = self.exits.get_or_insert_with(exit, Exit::default);
+        let before = known.is_shared();
+        if known.last != Some(person) && known.people.contains(&person) {
+            known.returns = known.returns.saturating_add(1);
+        }
+        known.last = Some(person);
+        count(&mut known.people, person, AT_EXIT_MIN);
+        !before && known.is_shared()
     }
 
     /// True for an address that several people have in common: an office's, a company tunnel's, a campus'.
     pub fn is_exit(&self, exit: u128) -> bool {
-        let people = self.exits.get(exit);
-        people.is_some_and(|people| people.len() >= AT_EXIT_MIN)
+        self.exits.get(exit).is_some_and(Exit::is_shared)
     }
 
     /// Learns that a person's program takes these two ways.
@@ -335,14 +356,23 @@ mod tests {
     }
 
     #[test]
-    fn an_address_is_an_exit_once_five_peoples_sessions_began_there() {
+    fn an_address_is_an_exit_once_five_peoples_sessions_began_there_in_turns() {
         let mut retinue = Retinue::default();
-        for name in ["a", "b", "c", "d", "a"] {
+        for name in ["a", "b", "a", "c", "b", "d", "d", "a"] {
             assert!(!retinue.began_at(9, person(name)));
         }
         assert!(!retinue.is_exit(9));
         assert!(retinue.began_at(9, person("e")) && retinue.is_exit(9));
         assert!(!retinue.began_at(9, person("f")) && !retinue.is_exit(8));
+    }
+
+    #[test]
+    fn an_address_that_is_leased_to_one_after_the_other_is_none() {
+        let mut retinue = Retinue::default();
+        for name in ["a", "a", "b", "b", "c", "c", "d", "d", "e", "e", "f", "f"] {
+            assert!(!retinue.began_at(9, person(name)));
+        }
+        assert!(!retinue.is_exit(9));
     }
 
     #[test]

@@ -10,12 +10,12 @@ const CLOUD: &str = "198.51.100.130";
 const FAR: &str = "203.0.113.100";
 const HOUR_S: i64 = 3600;
 
-/// People's sessions that begin at an address.
+/// People's sessions that begin at an address, two each.
 fn begin_at(kit: &mut Kit, exit: &str, people: i64) {
-    for person in 0..people {
-        let sub = format!("colleague{person}");
-        let token = token_of(&sub, &sub, person * 60);
-        kit.line(person * 60, exit, BROWSER, &token, 200);
+    for nth in 0..2 * people {
+        let (sub, at_s) = (format!("colleague{}", nth % people), nth * 60);
+        let token = token_of(&sub, &format!("{sub} {nth}"), at_s);
+        kit.line(at_s, exit, BROWSER, &token, 200);
     }
 }
 
