@@ -157,7 +157,7 @@ fn program(look: &Look<'_>, here: &Context, bound: &Context, facts: &mut Facts) 
     };
     let familiar = !other_phone && look.subject.is_some_and(known);
     // One phone shows as the app's own stack and as its web view; an internal hop under its own name.
-    if familiar || one_device(here, bound) {
+    if familiar || one_device(here, bound) || is_holders_other(look, here, bound) {
         return;
     }
     facts.flag(Fact::DriftClient, true);
@@ -169,6 +169,20 @@ fn program(look: &Look<'_>, here: &Context, bound: &Context, facts: &mut Facts) 
     facts.flag(Fact::DriftDevice, apart && persons && other);
     let by_hand = matches!(old.kind, ClientKind::Browser | ClientKind::App);
     facts.flag(Fact::DriftTool, by_hand && new.kind == ClientKind::Tool);
+}
+
+/// True for a browser or an app that was at the very address that its session is bound to: whoever tried a token with a
+/// command line at first goes on with a browser, and takes that elsewhere.
+fn is_holders_other(look: &Look<'_>, here: &Context, bound: &Context) -> bool {
+    let Some(new) = here.client.as_ref().filter(|_| is_persons(here)) else {
+        return false;
+    };
+    let visits = look.session.iter().flat_map(|session| &session.visits);
+    let mut own = visits.filter(|visit| visit.accepted > 0 && !visit.suspect);
+    own.any(|visit| {
+        let client = visit.context.client.as_ref();
+        visit.context.line() == bound.line() && client.is_some_and(|old| new.same_program(old))
+    })
 }
 
 /// The parts of a JA4 that one browser version keeps: `a` without the count of extensions, which resumption

@@ -146,3 +146,17 @@ fn one_server_that_answers_people_is_one_question_a_week() {
     answered(&mut kit, "dan", 8 * 24 * HOUR_S);
     assert_eq!(told(&kit), 2, "{:?}", kit.rules());
 }
+
+#[test]
+fn a_browser_that_was_beside_the_tool_that_began_is_the_holders_elsewhere_too() {
+    let firefox = "Mozilla/5.0 (X11; Linux x86_64; rv:127.0) Gecko/20100101 Firefox/127.0";
+    for (then, is_other) in [(BROWSER, false), (firefox, true), (TOOL, true)] {
+        let mut kit = kit();
+        let token = token_of("developer", "developer", 0);
+        kit.line(0, LISBON, "curl/8.9.1", &token, 200);
+        kit.line(60, LISBON, BROWSER, &token, 200);
+        kit.line(120, FAR, then, &token, 200);
+        let told = kit.found("network_and_client_changed");
+        assert_eq!(told, is_other, "{then}: {:?}", kit.rules());
+    }
+}
