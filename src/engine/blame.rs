@@ -120,7 +120,9 @@ fn sides(session: &Session, look: &Look<'_>, blame: &mut Blame) {
     if blame.suspect_key != holder_key && !uncertain(&holder) {
         blame.victim = Some(Arc::clone(&holder));
     }
-    blame.doubtful = blame.suspect_key != holder_key && may_share(&holder, &blame.suspect);
+    let may_be_holders =
+        may_share(&holder, &blame.suspect) || takes_tools_along(session, &holder, &blame.suspect);
+    blame.doubtful = blame.suspect_key != holder_key && may_be_holders;
     let legitimate = session
         .visits
         .iter()
@@ -161,6 +163,15 @@ fn holder(session: &Session, look: &Look<'_>, bound: &Visit) -> (ContextKey, Arc
     }
 }
 
+/// True for a tool on a line of people, in a session with which tools were used on its holder's own line: a developer
+/// on a journey has more with him than a browser, and may use that first.
+fn takes_tools_along(session: &Session, holder: &Context, suspect: &Context) -> bool {
+    let is_tool = |context: &Context| context.client_kind() == ClientKind::Tool;
+    let visits = session.visits.iter().filter(|visit| visit.accepted > 0);
+    let mut own = visits.filter(|visit| visit.context.line() == holder.line());
+    is_tool(suspect) && !is_server(suspect) && own.any(|visit| is_tool(&visit.context))
+}
+
 /// True for the holder's phone behind a carrier of its country, whose gateway is anywhere in it.
 fn hands_over(holder: &Context, context: &Context) -> bool {
     let phones = is_phone(holder) && is_phone(context);
@@ -183,9 +194,12 @@ fn stats(visit: &Visit) -> SuspectStats {
 /// True when a session that begins here may already be a thief's: a browser in a server network is how a phishing
 /// proxy logs in.
 fn uncertain(bound: &Context) -> bool {
-    let server = matches!(
-        bound.network_kind(),
+    is_server(bound) && bound.client_kind() == ClientKind::Browser
+}
+
+fn is_server(context: &Context) -> bool {
+    matches!(
+        context.network_kind(),
         NetworkKind::Hosting | NetworkKind::Vpn
-    );
-    server && bound.client_kind() == ClientKind::Browser
+    )
 }

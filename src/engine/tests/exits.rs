@@ -160,3 +160,37 @@ fn a_browser_that_was_beside_the_tool_that_began_is_the_holders_elsewhere_too() 
         assert_eq!(told, is_other, "{then}: {:?}", kit.rules());
     }
 }
+
+#[test]
+fn a_tool_elsewhere_logs_nobody_out_whose_session_has_tools_at_home() {
+    for (at_home, to, acts) in [
+        ("curl/8.9.1", FAR, false),
+        (BROWSER, FAR, true),
+        ("curl/8.9.1", CLOUD, true),
+    ] {
+        let mut issuers = configured();
+        issuers.learn(ISSUER, public_keys(), Time::LATEST);
+        let mut kit = kit_with(issuers, false);
+        let token = token_of("developer", "developer", 0);
+        for (at_s, from, program) in [
+            (0, LISBON, BROWSER),
+            (60, LISBON, at_home),
+            (120, LISBON, BROWSER),
+            (120 + 20 * HOUR_S, to, "PostmanRuntime/7.43.0"),
+            (130 + 20 * HOUR_S, to, BROWSER),
+        ] {
+            let later = token_of("developer", "developer", at_s - at_s % HOUR_S);
+            let token = if at_s < HOUR_S { &token } else { &later };
+            kit.line(at_s, from, program, token, 200);
+        }
+        let incidents = kit.engine.incidents();
+        let actionable = incidents.iter().any(|incident| incident.actionable);
+        let level = incidents.iter().map(|incident| incident.level).max();
+        assert_eq!(
+            (level.is_some(), actionable),
+            (true, acts),
+            "{at_home} {to}: {:?}",
+            kit.rules()
+        );
+    }
+}
