@@ -139,6 +139,7 @@ pub struct Engine {
     lanes: Lanes,
     /// Tokens that were decoded again lately.
     decoded: Bounded<Digest, Arc<Token>>,
+    /// Networks whose tokens nobody looks at ahead, for they wait.
     waiting: Arc<Waiting>,
 }
 

@@ -169,7 +169,7 @@ fn takes_tools_along(session: &Session, holder: &Context, suspect: &Context) -> 
     let is_tool = |context: &Context| context.client_kind() == ClientKind::Tool;
     let visits = session.visits.iter().filter(|visit| visit.accepted > 0);
     let mut own = visits.filter(|visit| visit.context.line() == holder.line());
-    is_tool(suspect) && !is_server(suspect) && own.any(|visit| is_tool(&visit.context))
+    is_tool(suspect) && !among_servers(suspect) && own.any(|visit| is_tool(&visit.context))
 }
 
 /// True for the holder's phone behind a carrier of its country, whose gateway is anywhere in it.
@@ -194,10 +194,11 @@ fn stats(visit: &Visit) -> SuspectStats {
 /// True when a session that begins here may already be a thief's: a browser in a server network is how a phishing
 /// proxy logs in.
 fn uncertain(bound: &Context) -> bool {
-    is_server(bound) && bound.client_kind() == ClientKind::Browser
+    among_servers(bound) && bound.client_kind() == ClientKind::Browser
 }
 
-fn is_server(context: &Context) -> bool {
+/// True in a network of servers, also one that exits of VPN services share.
+fn among_servers(context: &Context) -> bool {
     matches!(
         context.network_kind(),
         NetworkKind::Hosting | NetworkKind::Vpn
