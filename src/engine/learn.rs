@@ -83,6 +83,7 @@ impl Engine {
         entry: &TokenEntry,
         token: &Token,
         context: &Context,
+        time: Time,
         lesson: Lesson,
     ) {
         let first = !entry.accepted && lesson.calm;
@@ -92,7 +93,7 @@ impl Engine {
         }
         if lesson.begins {
             self.state.stores.retinue.begin();
-            self.learn_exit(token, context);
+            self.learn_exit(token, context, time);
             self.learn_coverage(token);
         }
         if let Some(line) = Line::of(token, client).filter(|_| first) {
@@ -194,14 +195,17 @@ impl Engine {
     }
 
     /// Learns that a person's session began at an address. Carriers put whole towns behind one, and in networks of
-    /// servers sessions begin with phishing proxies.
-    fn learn_exit(&mut self, token: &Token, context: &Context) {
+    /// servers sessions begin with phishing proxies. A token without `sid` may be one that a thief renewed.
+    fn learn_exit(&mut self, token: &Token, context: &Context, time: Time) {
         let Some(person) = token.subject.filter(|_| may_be_exit(context)) else {
             return;
         };
         let name = exit_name(&self.settings.key, token, context);
         if self.state.stores.retinue.began_at(name, person) {
             self.state.incidents.excuse_exit(context.line());
+        }
+        if token.sid.is_some() {
+            self.state.incidents.excuse_own(person, context, time);
         }
     }
 

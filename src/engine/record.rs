@@ -168,7 +168,7 @@ impl Engine {
             self.learn_subject(id, usage, calm, arrives);
         }
         let lesson = Lesson { begins, calm };
-        self.learn(entry, token, &context, lesson);
+        self.learn(entry, token, &context, time, lesson);
         self.learn_requests(usage, calm);
         self.learn_opening(token.subject, opening);
         if calm && arrives {

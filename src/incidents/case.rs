@@ -6,23 +6,24 @@
 
 use super::Report;
 use super::blast_radius::Breach;
+use super::excuses::Excuse;
 use super::root_cause::Causes;
 use super::score::{Scale, Score};
 use super::shown::OtherSubjects;
 use super::sides::Side;
 use super::targets::{Targets, forged};
 use super::text::{shown, shown_arc};
-use crate::domain::context::{Context, Prefix, line_of};
+use crate::domain::context::{Context, Prefix};
 use crate::domain::event::{EventKind, Told};
 use crate::domain::facts::Fact;
-use crate::domain::finding::{Dimension, Level};
+use crate::domain::finding::Level;
 use crate::domain::ids::{FindingId, IdKey, IncidentId, SessionId, SubjectId};
 use crate::domain::time::Time;
 use crate::domain::token::Provenance;
 use crate::domain::usage::TokenUse;
 use serde::{Deserialize, Serialize};
+use smallvec::SmallVec;
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 use std::sync::Arc;
 
 /// Finding ids kept: the first ones say how it began, the counts by rule say the rest.
@@ -65,21 +66,6 @@ impl Key {
     }
 }
 
-/// Why what was said of a case is not so, as became known later.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) enum Excuse {
-    /// What looked like forgery was a fault of the keys: nobody entered the account.
-    Keys,
-    /// The two sides are the two lines of one router, over which several people go.
-    Lines,
-    /// The two sides are two ways of one program, which sends part of each page through a tunnel.
-    Ways,
-    /// The suspect is an address at which several people's sessions begin: an office's, a company tunnel's.
-    Exit,
-    /// The suspect is a backend that several people's sessions have from the start.
-    Backend,
-}
-
 /// What is known about one subject and one suspect.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Case {
@@ -111,6 +97,8 @@ pub(super) struct Case {
     pub(super) accepted_forgery: bool,
     /// Why it was nobody's deed, once that is known.
     pub(super) excused: Option<Excuse>,
+    /// Days on which the subject signed in where the suspect is, since it was opened.
+    pub(super) signed_in: SmallVec<[i64; 1]>,
     /// The subject is a program.
     pub(super) machine: bool,
     /// The suspect went for a password, mail, key or payment path.
@@ -162,6 +150,7 @@ impl Case {
             believable: None,
             accepted_forgery: report.accepted_forgery,
             excused: None,
+            signed_in: SmallVec::new(),
             machine: about_subject && token.is_machine(),
             sensitive: false,
             request_ids: Vec::new(),
@@ -203,7 +192,10 @@ impl Case {
         self.causes.hear(finding, &report.hints);
         self.sensitive |= finding.facts.contains_key(Fact::SensitiveAfterDrift.name());
         self.accepted_forgery |= report.accepted_forgery;
-        self.excused = None;
+        // What was said of a place that is the subject's own may be said again.
+        self.excused = self
+            .excused
+            .filter(|why| *why == Excuse::Own && self.says_of_place());
         self.suspect_since = self.suspect_since.min(report.suspect_since);
         self.last_legitimate_use = self.last_legitimate_use.max(report.last_legitimate_use);
         self.sessions_of_subject = self.sessions_of_subject.max(report.sessions_of_subject);
@@ -308,40 +300,6 @@ impl Case {
         }
         let raised = self.parent.is_some() || self.sensitive || self.accepted_forgery;
         self.score.level(self.key.scale(), raised)
-    }
-
-    /// True when all that it says is that a session went to and fro between these two lines.
-    pub(super) fn is_between(&self, lines: [IpAddr; 2]) -> bool {
-        !self.score.highest().contains_key(&Dimension::Place) && self.is_along(lines)
-    }
-
-    /// The same, however far the lines are apart.
-    pub(super) fn is_along(&self, lines: [IpAddr; 2]) -> bool {
-        use Dimension::{Habit, Network, Place, Time};
-        let mut ends = self.suspect.ips().iter().chain(self.victim.ips());
-        self.says_only(&[Network, Place, Time, Habit])
-            && ends.all(|end| lines.contains(&line_of(*end)))
-    }
-
-    /// True when all that it says is that a session went on, with its program, at this address.
-    pub(super) fn is_at(&self, exit: IpAddr) -> bool {
-        use Dimension::{Habit, Network, Place, Time};
-        let mut ips = self.suspect.ips().iter();
-        self.says_only(&[Network, Place, Time, Habit]) && ips.all(|ip| line_of(*ip) == exit)
-    }
-
-    /// True when all that it says is that this program in this network took part.
-    pub(super) fn is_backends(&self, backend: &Context) -> bool {
-        use Dimension::{Client, Habit, Language, Network, Place, Time};
-        self.says_only(&[Network, Place, Time, Habit, Client, Language])
-            && self.suspect.is_all_of(backend)
-    }
-
-    fn says_only(&self, dimensions: &[Dimension]) -> bool {
-        let mut said = self.score.highest().keys();
-        matches!(self.key.scale(), Scale::Theft)
-            && !self.sensitive
-            && said.all(|dimension| dimensions.contains(dimension))
     }
 
     /// True when acting is justified. A forged token is no deciding event: nobody vouches for it,

@@ -68,6 +68,8 @@ impl Incidents {
         let no = self.going_on(report).unwrap_or_else(|| self.open(report));
         let case = self.cases.get_mut(&no)?;
         case.add(report);
+        self.excuse_again(no);
+        let case = self.cases.get(&no)?;
         let id = case.shown().then_some(case.id);
         let session = match case.key.scale() {
             Scale::Theft => Some(report.usage.token.session),

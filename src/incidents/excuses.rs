@@ -3,12 +3,39 @@
 //! In: whose tokens were no forgeries, which addresses are one person's or one router's. Out: excused cases.
 //! Does not know: how that became known. Whatever else was said of a case stays said.
 
-use super::case::{Case, Excuse, Key};
+use super::case::{Case, Key};
 use super::correlate::Incidents;
-use crate::domain::context::{Context, Prefix};
+use super::score::Scale;
+use super::watched::CaseNo;
+use crate::domain::context::{Context, Prefix, line_of};
+use crate::domain::finding::Dimension;
 use crate::domain::ids::{SessionId, SubjectId};
+use crate::domain::time::Time;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::net::IpAddr;
+
+/// On so many days sessions of the subject begin where the suspect is, until that is the subject's own place: who stole
+/// a token has no password, and who has both is not alone for long.
+const OWN_DAYS_MIN: usize = 2;
+const DAY_S: i64 = 86_400;
+
+/// Why what was said of a case is not so, as became known later.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Excuse {
+    /// What looked like forgery was a fault of the keys: nobody entered the account.
+    Keys,
+    /// The two sides are the two lines of one router, over which several people go.
+    Lines,
+    /// The two sides are two ways of one program, which sends part of each page through a tunnel.
+    Ways,
+    /// The suspect is an address at which several people's sessions begin: an office's, a company tunnel's.
+    Exit,
+    /// The suspect is a backend that several people's sessions have from the start.
+    Backend,
+    /// The suspect is where sessions of the subject begin, day after day, with the same program.
+    Own,
+}
 
 impl Incidents {
     /// The tokens of these subjects were no forgeries, the keys are at fault: what is open about them was said in
@@ -49,6 +76,36 @@ impl Incidents {
         self.excuse_at([exit, exit], Excuse::Exit, |case| case.is_at(exit));
     }
 
+    /// A session of this subject begins here. Whoever was suspected here, for coming from here and nothing else, is the
+    /// subject once that happens day after day: a thief of tokens cannot sign in.
+    pub fn excuse_own(&mut self, subject: SubjectId, here: &Context, time: Time) {
+        let about = self.by_key.get(&Key::Account(subject));
+        for no in about.into_iter().flatten() {
+            if let Some(case) = self.cases.get_mut(no)
+                && case.sign_in(here, time)
+            {
+                self.changed.insert(*no);
+            }
+        }
+    }
+
+    /// What is said of a place that is known for the subject's own is no news.
+    pub(super) fn excuse_again(&mut self, no: CaseNo) {
+        let Some(case) = self.cases.get(&no).filter(|case| case.says_of_place()) else {
+            return;
+        };
+        let about = self.by_key.get(&case.key).into_iter().flatten();
+        let mut about = about.filter_map(|other| self.cases.get(other));
+        let own = about.any(|other| {
+            let ips = other.suspect.ips();
+            other.excused == Some(Excuse::Own)
+                && ips.first().is_some_and(|ip| case.is_at(line_of(*ip)))
+        });
+        if own && let Some(case) = self.cases.get_mut(&no) {
+            case.excused = Some(Excuse::Own);
+        }
+    }
+
     /// Several people's sessions have this backend from the start: what was said of it, and of nobody else, was said of
     /// what acts for them. It has addresses in many prefixes, and becomes known once, so all cases are looked through.
     pub fn excuse_backend(&mut self, backend: &Context) {
@@ -76,5 +133,58 @@ impl Incidents {
                 self.touch(no);
             }
         }
+    }
+}
+
+impl Case {
+    /// True when all that it says is that a session went to and fro between these two lines.
+    pub(super) fn is_between(&self, lines: [IpAddr; 2]) -> bool {
+        !self.score.highest().contains_key(&Dimension::Place) && self.is_along(lines)
+    }
+
+    /// The same, however far the lines are apart.
+    pub(super) fn is_along(&self, lines: [IpAddr; 2]) -> bool {
+        let mut ends = self.suspect.ips().iter().chain(self.victim.ips());
+        self.says_of_place() && ends.all(|end| lines.contains(&line_of(*end)))
+    }
+
+    /// True when all that it says is that a session went on, with its program, at this address.
+    pub(super) fn is_at(&self, exit: IpAddr) -> bool {
+        let mut ips = self.suspect.ips().iter();
+        self.says_of_place() && ips.all(|ip| line_of(*ip) == exit)
+    }
+
+    /// The subject signed in here. True when by this the suspect's place is known for the subject's own.
+    pub(super) fn sign_in(&mut self, here: &Context, time: Time) -> bool {
+        if self.excused.is_some() || !self.is_at(here.line()) || !self.suspect.is(here) {
+            return false;
+        }
+        let day = time.as_s().div_euclid(DAY_S);
+        if !self.signed_in.contains(&day) {
+            self.signed_in.push(day);
+        }
+        let own = self.signed_in.len() >= OWN_DAYS_MIN;
+        self.excused = own.then_some(Excuse::Own);
+        own
+    }
+
+    /// True when all that it says is that this program in this network took part.
+    pub(super) fn is_backends(&self, backend: &Context) -> bool {
+        use Dimension::{Client, Habit, Language, Network, Place, Time};
+        self.says_only(&[Network, Place, Time, Habit, Client, Language])
+            && self.suspect.is_all_of(backend)
+    }
+
+    /// True when all that it says is where a session went, and when: its program stayed what it is.
+    pub(super) fn says_of_place(&self) -> bool {
+        use Dimension::{Habit, Network, Place, Time};
+        self.says_only(&[Network, Place, Time, Habit])
+    }
+
+    fn says_only(&self, dimensions: &[Dimension]) -> bool {
+        let mut said = self.score.highest().keys();
+        matches!(self.key.scale(), Scale::Theft)
+            && !self.sensitive
+            && said.all(|dimension| dimensions.contains(dimension))
     }
 }

@@ -3,7 +3,8 @@
 //! In: a [`Case`]. Out: sentences.
 //! Does not know: sinks; the exact commands are those of the contract.
 
-use super::case::{Case, Excuse, Key};
+use super::case::{Case, Key};
+use super::excuses::Excuse;
 use super::sides::{client_words, place_words};
 use super::text::duration;
 use crate::domain::context::{ClientKind, Context, NetworkKind};
@@ -49,6 +50,7 @@ fn no_theft(case: &Case) -> String {
             Some("a line of its holder's and a way out that several people share")
         }
         Some(Excuse::Backend) => Some("its holder's line and a backend of several people"),
+        Some(Excuse::Own) => Some("a line of its holder's and another at which they sign in, too"),
         Some(Excuse::Keys) | None => None,
     };
     let ends = case.victim.first().zip(case.suspect.first());
@@ -128,6 +130,10 @@ pub(super) fn next(case: &Case) -> String {
         }
         _ if case.excused == Some(Excuse::Exit) => {
             "Nothing to do for this account; name the address under [places] home.".to_owned()
+        }
+        _ if case.excused == Some(Excuse::Own) => {
+            "Nothing to do, unless somebody else knows the password of this account: ask its holder."
+                .to_owned()
         }
         _ if case.excused == Some(Excuse::Backend) => {
             "Nothing to do for this account; write an exception for the backend's network and program."

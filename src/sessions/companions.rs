@@ -145,10 +145,11 @@ impl Session {
         }
     }
 
-    /// True when the visit is a server's that was there from the first moments, however well known it is.
+    /// True when the visit is a server's that was there from the first moments, from whichever of its addresses and
+    /// however well known it is.
     pub fn is_served_by(&self, index: u8) -> bool {
         let visit = self.visits.get(usize::from(index));
-        visit.is_some_and(|visit| self.began_beside(visit))
+        visit.is_some_and(|visit| self.began_beside(visit) || self.is_served_from(&visit.context))
     }
 
     /// The two lines that a person's session went between, where they can be one router's.

@@ -48,7 +48,7 @@ fn visits_the_office(kit: &mut Kit) {
 #[test]
 fn where_colleagues_are_at_home_is_less_news_also_after_a_restart() {
     let mut lonely = company(true);
-    colleagues(&mut lonely, 4);
+    colleagues(&mut lonely, 2);
     visits_the_office(&mut lonely);
     assert!(lonely.found("country_change"), "{:?}", lonely.rules());
     let mut office = company(true);

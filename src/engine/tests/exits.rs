@@ -29,9 +29,9 @@ fn goes_on_at(kit: &mut Kit, at_s: i64, to: &str, program: &str) {
 }
 
 #[test]
-fn who_goes_on_where_five_peoples_sessions_begin_is_nobody_new() {
+fn who_goes_on_where_three_peoples_sessions_begin_is_nobody_new() {
     let mut kit = kit();
-    begin_at(&mut kit, FAR, 5);
+    begin_at(&mut kit, FAR, 3);
     goes_on_at(&mut kit, HOUR_S, FAR, BROWSER);
     assert!(kit.engine.incidents().is_empty(), "{:?}", kit.rules());
     // The place is excused, and nothing else is.
@@ -46,10 +46,67 @@ fn a_way_out_that_becomes_known_takes_back_what_was_said_of_it() {
     assert!(kit.found("impossible_travel"), "{:?}", kit.rules());
     let level = |kit: &Kit| kit.engine.incidents().iter().map(|i| i.level).max();
     assert_eq!(level(&kit), Some(Level::Medium));
-    begin_at(&mut kit, FAR, 4);
+    begin_at(&mut kit, FAR, 2);
     assert_eq!(level(&kit), Some(Level::Medium));
-    begin_at(&mut kit, FAR, 5);
+    begin_at(&mut kit, FAR, 3);
     assert!(level(&kit) <= Some(Level::Informational));
+}
+
+/// The traveller signs in at an address on some days.
+fn signs_in_at(kit: &mut Kit, exit: &str, program: &str, days: impl IntoIterator<Item = i64>) {
+    for day in days {
+        let at_s = day * 24 * HOUR_S;
+        let token = token_of("traveller", &format!("day{day}{program}"), at_s);
+        kit.line(at_s, exit, program, &token, 200);
+    }
+}
+
+#[test]
+fn where_a_person_signs_in_on_two_days_was_nobody_else_before() {
+    let other = "Mozilla/5.0 (X11; Linux x86_64; rv:127.0) Gecko/20100101 Firefox/127.0";
+    let next = FAR.replace(".100", ".101");
+    for (at, program, days, is_own) in [
+        (FAR, BROWSER, 1..3, true),
+        (FAR, BROWSER, 1..2, false),
+        (FAR, other, 1..3, false),
+        (&*next, BROWSER, 1..3, false),
+    ] {
+        let mut kit = kit();
+        goes_on_at(&mut kit, 0, FAR, BROWSER);
+        let level = |kit: &Kit| kit.engine.incidents().iter().map(|i| i.level).max();
+        assert_eq!(level(&kit), Some(Level::Medium));
+        signs_in_at(&mut kit, at, program, days.clone());
+        let taken_back = level(&kit) <= Some(Level::Informational);
+        assert_eq!(taken_back, is_own, "{at} {program} {days:?}");
+    }
+}
+
+#[test]
+fn who_signs_in_where_a_tool_went_on_excuses_no_tool() {
+    let mut kit = kit();
+    goes_on_at(&mut kit, 0, FAR, TOOL);
+    signs_in_at(&mut kit, FAR, TOOL, 1..4);
+    signs_in_at(&mut kit, FAR, BROWSER, 1..4);
+    let level = kit.engine.incidents().iter().map(|i| i.level).max();
+    assert!(level > Some(Level::Informational));
+}
+
+#[test]
+fn what_is_said_again_of_ones_own_place_is_excused_at_once_and_more_is_not() {
+    let mut kit = kit();
+    goes_on_at(&mut kit, 0, FAR, BROWSER);
+    signs_in_at(&mut kit, FAR, BROWSER, 1..3);
+    let open = |kit: &Kit| {
+        let incidents = kit.engine.incidents();
+        incidents
+            .iter()
+            .filter(|i| i.level > Level::Informational)
+            .count()
+    };
+    goes_on_at(&mut kit, 72 * HOUR_S, FAR, BROWSER);
+    assert_eq!(open(&kit), 0, "{:?}", kit.rules());
+    goes_on_at(&mut kit, 96 * HOUR_S, FAR, TOOL);
+    assert_eq!(open(&kit), 1, "{:?}", kit.rules());
 }
 
 #[test]
@@ -117,6 +174,28 @@ fn a_known_backend_stays_known_however_many_sessions_it_is_in_from_the_start() {
     for number in 0..12 {
         joined_late(&mut kit, &format!("late{number}"), HOUR_S + 60 * number);
     }
+    assert!(kit.engine.incidents().is_empty(), "{:?}", kit.rules());
+}
+
+#[test]
+fn a_backend_with_two_addresses_joins_no_session_late_that_it_is_in_from_the_start() {
+    let mut kit = kit();
+    served(&mut kit, 0, 0..8);
+    for person in 10..40 {
+        let (sub, at_s) = (format!("person{person}"), HOUR_S + person * 600);
+        let token = token_of(&sub, &sub, at_s);
+        kit.line(at_s, LISBON, BROWSER, &token, 200);
+        kit.line(at_s + 1, CLOUD, BACKEND, &token, 200);
+        kit.line(at_s + 300, LISBON, BROWSER, &token, 200);
+        kit.line(
+            at_s + 400,
+            &CLOUD.replace(".130", ".131"),
+            BACKEND,
+            &token,
+            200,
+        );
+    }
+    joined_late(&mut kit, "late", 24 * HOUR_S);
     assert!(kit.engine.incidents().is_empty(), "{:?}", kit.rules());
 }
 
