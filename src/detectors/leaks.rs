@@ -74,13 +74,14 @@ fn line_of(context: &Context) -> u128 {
     }
 }
 
-/// True for two homes of one provider: both addresses of fixed lines and of one family, on different lines, and
+/// True for two homes or two servers of one provider: both addresses fixed and of one family, on different lines, and
 /// neither program a phone's.
 fn is_another_line(there: &Context, here: &Context) -> bool {
     let homes = [there, here];
-    let fixed = |end: &&Context| {
-        end.network_kind() == NetworkKind::Residential && !is_carrier(end) && !is_phone(end)
-    };
+    let kind = here.network_kind();
+    let stays = matches!(kind, NetworkKind::Residential | NetworkKind::Hosting);
+    let fixed =
+        |end: &&Context| stays && end.network_kind() == kind && !is_carrier(end) && !is_phone(end);
     let family = |end: &Context| end.address.ip().is_ipv4();
     homes.iter().all(fixed) && family(there) == family(here) && line_of(there) != line_of(here)
 }

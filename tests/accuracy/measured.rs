@@ -49,6 +49,23 @@ const TWINS: [(&str, &str); 4] = [
     ),
 ];
 
+/// The victim's very browser beside the victim, near or behind a VPN: in the sum, and not held to nine of ten, for only the
+/// turns tell that there are two; with few of them these lines could be one person's, too.
+const NEARLY_TWINS: [(&str, &str); 3] = [
+    (
+        "same city, same client, mixed",
+        "the browser behind a router that spreads its pages over two lines",
+    ),
+    (
+        "parallel, same country and client",
+        "the browser with a part of each page through a tunnel",
+    ),
+    (
+        "VPN, same agent",
+        "the browser with a VPN that goes on and off",
+    ),
+];
+
 fn is_twin(class: &str) -> bool {
     TWINS.iter().any(|(twin, _)| *twin == class)
 }
@@ -57,10 +74,26 @@ fn twins_explained() -> String {
     let mut text = String::from(
         "* a twin, which no log can show, so it is not in the sum: these lines could as well be\n",
     );
-    for (class, life) in TWINS {
-        let _ = writeln!(text, "  {class:<42}{life}");
-    }
+    let explain = |text: &mut String, of: &[(&str, &str)]| {
+        for (class, life) in of {
+            let _ = writeln!(text, "  {class:<42}{life}");
+        }
+    };
+    explain(&mut text, &TWINS);
+    text.push_str(
+        "° nearly one, for only turns tell; in the sum: with few of them these could be\n",
+    );
+    explain(&mut text, &NEARLY_TWINS);
     text
+}
+
+fn mark_of(class: &str) -> &'static str {
+    let nearly = NEARLY_TWINS.iter().any(|(twin, _)| *twin == class);
+    match is_twin(class) {
+        true => " *",
+        false if nearly => " °",
+        false => "",
+    }
 }
 
 #[derive(Default)]
@@ -386,8 +419,7 @@ impl Result {
         );
         let mut all = Class::default();
         for (name, class) in &self.classes {
-            let twin = if is_twin(name) { " *" } else { "" };
-            let name = format!("{name}{twin}");
+            let name = format!("{name}{}", mark_of(name));
             let _ = writeln!(
                 table,
                 "{name:<42}{:>7}{:>7}{:>8}{:>9}{:>9}{:>9}{:>9}",
