@@ -116,14 +116,26 @@ fn issuers(test: &RuleTest) -> Result<Issuers, String> {
 mod tests {
     use super::super::rules;
     use super::*;
+    use crate::detectors;
+    use crate::domain::facts::FactSet;
     use std::fs;
     use std::path::Path;
+
+    /// The rules all of whose facts some detector measures: who takes a detector away leaves rules that say nothing.
+    fn measured(set: &RuleSet) -> Vec<String> {
+        let facts = detectors::ALL.iter().flat_map(|detector| detector.facts);
+        let mut measured = FactSet::default();
+        facts.for_each(|fact| measured.insert(*fact));
+        let rules = set.rules().iter();
+        let rules = rules.filter(|rule| rule.facts().union(measured) == measured);
+        rules.map(|rule| rule.name.to_string()).collect()
+    }
 
     #[test]
     fn every_shipped_rule_speaks_where_its_tests_say_and_is_quiet_beside() {
         let shipped = RuleSet::embedded().unwrap();
         let mut told = Vec::new();
-        let passed = rules::test(&shipped, &[], &run, &mut told).unwrap();
+        let passed = rules::test(&shipped, &measured(&shipped), &run, &mut told).unwrap();
         assert!(passed, "{}", String::from_utf8_lossy(&told));
     }
 
@@ -147,8 +159,10 @@ mod tests {
             let (left_out, text) = files.remove(0);
             let rest = RuleSet::load(&files);
             let rest = rest.unwrap_or_else(|faults| panic!("without {left_out}: {}", faults[0]));
-            let next = files.iter().take(TESTED_WITHOUT);
-            let next: Vec<String> = next.map(|(name, _)| name.clone()).collect();
+            let measured = measured(&rest);
+            let names = files.iter().map(|(name, _)| name.clone());
+            let next = names.filter(|name| measured.contains(name));
+            let next: Vec<String> = next.take(TESTED_WITHOUT).collect();
             let mut told = Vec::new();
             let passed = rules::test(&rest, &next, &run, &mut told).unwrap();
             let told = String::from_utf8_lossy(&told);
