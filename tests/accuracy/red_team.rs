@@ -13,6 +13,7 @@ use crate::support::population::{
     DAY_MS, HOUR_MS, Log, MINUTE_MS, Rng, Session, Shown, Style, World, sign,
 };
 use serde_json::json;
+use std::net::IpAddr;
 use tokentrip::domain::finding::Level;
 use tokentrip::domain::incident::Incident;
 use tokentrip::tokens::verify::install_crypto;
@@ -139,6 +140,59 @@ fn waits_out_decay(scene: &mut Scene<'_>) {
     }
 }
 
+/// Sessions of three accounts of his own begin at his address, in turns, so that it counts as a way out.
+fn makes_an_exit(scene: &mut Scene<'_>) -> (Session, IpAddr, i64) {
+    let ip = loop {
+        let ip = scene.far("residential", 1500.0);
+        if ip.is_ipv4() {
+            break ip;
+        }
+    };
+    let mut own = scene.session_of(Style::Sid, scene.start_ms);
+    for turn in 0..9 {
+        own.sub = format!("thief{}", turn % 3);
+        own.sid = format!("his-own-{turn}");
+        own.start_ms = scene.start_ms - DAY_MS + turn * HOUR_MS;
+        let agent = scene.me.desktop.clone();
+        scene.browse(&own, ip, &agent, own.start_ms, 10, 3);
+    }
+    let session = scene.at_home(Some(Style::Sid));
+    let at_ms = scene.start_ms + 40 * MINUTE_MS;
+    (session, ip, at_ms)
+}
+
+fn makes_an_exit_and_copies_the_browser(scene: &mut Scene<'_>) {
+    let (session, ip, at_ms) = makes_an_exit(scene);
+    scene.thief(&session, ip, &scene.me.desktop.clone(), at_ms, 5);
+}
+
+fn makes_an_exit_for_another_browser(scene: &mut Scene<'_>) {
+    let (session, ip, at_ms) = makes_an_exit(scene);
+    let agent = other_client(scene, &scene.me.desktop.clone());
+    scene.thief(&session, ip, &agent, at_ms, 5);
+}
+
+/// He has the password, too, and signs in at his own address on the two days after the theft.
+fn signs_in(scene: &mut Scene<'_>, agent: &str) {
+    let session = scene.at_home(Some(Style::Sid));
+    let ip = scene.far("residential", 1500.0);
+    scene.thief(&session, ip, agent, scene.start_ms + 40 * MINUTE_MS, 5);
+    for day in 1..3 {
+        let at_ms = scene.start_ms + day * DAY_MS;
+        let own = scene.session_of(Style::Sid, at_ms);
+        scene.browse(&own, ip, agent, at_ms, 10, 3);
+    }
+}
+
+fn signs_in_with_the_victims_browser(scene: &mut Scene<'_>) {
+    signs_in(scene, &scene.me.desktop.clone());
+}
+
+fn signs_in_with_another_browser(scene: &mut Scene<'_>) {
+    let agent = other_client(scene, &scene.me.desktop.clone());
+    signs_in(scene, &agent);
+}
+
 static THIEVES: &[Case] = &[
     seen(
         "hides a stolen cookie behind his own header token",
@@ -147,6 +201,23 @@ static THIEVES: &[Case] = &[
     seen("trains the baseline for a week", trains_the_baseline),
     seen("fills stores with random sids", fills_the_stores),
     seen("starts from a phishing proxy", starts_from_a_phishing_proxy),
+    seen(
+        "makes his address a way out, for another browser",
+        makes_an_exit_for_another_browser,
+    ),
+    seen(
+        "has the password, too, and another browser",
+        signs_in_with_another_browser,
+    ),
+    hidden(
+        "makes his address a way out, for the victim's browser",
+        makes_an_exit_and_copies_the_browser,
+    ),
+    // Told when it happens, and taken back: he could have changed the password.
+    hidden(
+        "has the password, too, and the victim's browser",
+        signs_in_with_the_victims_browser,
+    ),
     hidden("drives slowly, with the victim's browser", drives_slowly),
     hidden(
         "the victim's browser on another line of the town",
