@@ -80,13 +80,14 @@ impl Incidents {
     /// subject once that happens day after day: a thief of tokens cannot sign in.
     pub fn excuse_own(&mut self, subject: SubjectId, here: &Context, time: Time) {
         let about = self.by_key.get(&Key::Account(subject));
-        for no in about.into_iter().flatten() {
-            if let Some(case) = self.cases.get_mut(no)
-                && case.sign_in(here, time)
-            {
-                self.changed.insert(*no);
-            }
-        }
+        let cases = &mut self.cases;
+        let own = |no: &&CaseNo| {
+            cases
+                .get_mut(no)
+                .is_some_and(|case| case.sign_in(here, time))
+        };
+        let about: Vec<CaseNo> = about.into_iter().flatten().filter(own).copied().collect();
+        about.into_iter().for_each(|no| self.touch(no));
     }
 
     /// What is said of a place that is known for the subject's own is no news.
