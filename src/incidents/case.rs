@@ -192,10 +192,10 @@ impl Case {
         self.causes.hear(finding, &report.hints);
         self.sensitive |= finding.facts.contains_key(Fact::SensitiveAfterDrift.name());
         self.accepted_forgery |= report.accepted_forgery;
-        // What was said of a place that is the subject's own may be said again.
+        // What was said of a place that is the subject's own may be said again, and of no other place.
         self.excused = self
             .excused
-            .filter(|why| *why == Excuse::Own && self.says_of_place());
+            .filter(|why| *why == Excuse::Own && self.place().is_some());
         self.suspect_since = self.suspect_since.min(report.suspect_since);
         self.last_legitimate_use = self.last_legitimate_use.max(report.last_legitimate_use);
         self.sessions_of_subject = self.sessions_of_subject.max(report.sessions_of_subject);

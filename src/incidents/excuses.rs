@@ -92,16 +92,16 @@ impl Incidents {
 
     /// What is said of a place that is known for the subject's own is no news.
     pub(super) fn excuse_again(&mut self, no: CaseNo) {
-        let Some(case) = self.cases.get(&no).filter(|case| case.says_of_place()) else {
+        let Some((case, place)) = self
+            .cases
+            .get(&no)
+            .and_then(|case| Some((case, case.place()?)))
+        else {
             return;
         };
         let about = self.by_key.get(&case.key).into_iter().flatten();
         let mut about = about.filter_map(|other| self.cases.get(other));
-        let own = about.any(|other| {
-            let ips = other.suspect.ips();
-            other.excused == Some(Excuse::Own)
-                && ips.first().is_some_and(|ip| case.is_at(line_of(*ip)))
-        });
+        let own = about.any(|other| other.excused == Some(Excuse::Own) && other.is_at(place));
         if own && let Some(case) = self.cases.get_mut(&no) {
             case.excused = Some(Excuse::Own);
         }
@@ -155,9 +155,15 @@ impl Case {
         self.says_of_place() && ips.all(|ip| line_of(*ip) == exit)
     }
 
+    /// The one address of the suspect, where all that is said is that a session went on there with its program.
+    pub(super) fn place(&self) -> Option<IpAddr> {
+        let line = line_of(*self.suspect.ips().first()?);
+        self.is_at(line).then_some(line)
+    }
+
     /// The subject signed in here. True when by this the suspect's place is known for the subject's own.
     pub(super) fn sign_in(&mut self, here: &Context, time: Time) -> bool {
-        if self.excused.is_some() || !self.is_at(here.line()) || !self.suspect.is(here) {
+        if self.excused.is_some() || self.place() != Some(here.line()) || !self.suspect.is(here) {
             return false;
         }
         let day = time.as_s().div_euclid(DAY_S);
@@ -177,7 +183,7 @@ impl Case {
     }
 
     /// True when all that it says is where a session went, and when: its program stayed what it is.
-    pub(super) fn says_of_place(&self) -> bool {
+    fn says_of_place(&self) -> bool {
         use Dimension::{Habit, Network, Place, Time};
         self.says_only(&[Network, Place, Time, Habit])
     }

@@ -370,3 +370,29 @@ fn who_only_went_between_two_lines_of_one_router_is_excused_when_that_becomes_kn
     theft(&mut incidents, "alice", BERLIN, 1100, &[(Client, 60)]);
     assert_eq!(incidents.finish().len(), 3);
 }
+
+#[test]
+fn where_the_subject_signs_in_is_their_own_place_and_the_next_line_is_not() {
+    let travel = [(Network, 15), (Place, 60)];
+    let mut incidents = Incidents::default();
+    theft(&mut incidents, "alice", BERLIN, 1000, &travel);
+    theft(&mut incidents, "bob", BERLIN, 1000, &travel);
+    let alice = token("alice", 1).subject.unwrap();
+    let berlin = context(BERLIN);
+    for day in [0, 0, 1] {
+        assert_eq!(incidents.finish().len(), 2, "before day {day}");
+        incidents.excuse_own(alice, &berlin, at(1100 + day * 86_400));
+    }
+    let left = |incidents: &Incidents| {
+        let left = incidents.finish().into_iter().filter_map(|i| i.subject);
+        left.map(|subject| subject.to_string()).collect::<Vec<_>>()
+    };
+    assert_eq!(left(&incidents), ["bob"]);
+    // The same may be said again, now and in another case; of another address in that street it may not.
+    theft(&mut incidents, "alice", BERLIN, 1200, &travel);
+    theft(&mut incidents, "alice", BERLIN, 100_000, &travel);
+    assert_eq!(left(&incidents), ["bob"]);
+    let next = ("192.0.2.56", BERLIN.1, BERLIN.2, BERLIN.3);
+    theft(&mut incidents, "alice", next, 100_100, &travel);
+    assert_eq!(left(&incidents), ["bob", "alice"]);
+}
