@@ -20,6 +20,9 @@ use std::net::IpAddr;
 const OWN_DAYS_MIN: usize = 2;
 const DAY_S: i64 = 86_400;
 
+/// Points of a remark, which says nothing of who was there: whole tokens stand in the log, a token never ends.
+const REMARK_POINTS_MAX: u32 = 5;
+
 /// Why what was said of a case is not so, as became known later.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Excuse {
@@ -189,9 +192,10 @@ impl Case {
     }
 
     fn says_only(&self, dimensions: &[Dimension]) -> bool {
-        let mut said = self.score.highest().keys();
+        let said = self.score.highest().iter();
+        let mut said = said.filter(|(_, points)| **points > REMARK_POINTS_MAX);
         matches!(self.key.scale(), Scale::Theft)
             && !self.sensitive
-            && said.all(|dimension| dimensions.contains(dimension))
+            && said.all(|(dimension, _)| dimensions.contains(dimension))
     }
 }

@@ -376,6 +376,8 @@ fn where_the_subject_signs_in_is_their_own_place_and_the_next_line_is_not() {
     let travel = [(Network, 15), (Place, 60)];
     let mut incidents = Incidents::default();
     theft(&mut incidents, "alice", BERLIN, 1000, &travel);
+    // Whole tokens stand in the log, too, which says nothing of her.
+    theft(&mut incidents, "alice", BERLIN, 1050, &[(Fault, 5)]);
     theft(&mut incidents, "bob", BERLIN, 1000, &travel);
     let alice = token("alice", 1).subject.unwrap();
     let berlin = context(BERLIN);
