@@ -6,7 +6,7 @@
 use super::health::Health;
 use super::learn::{Arrival, Lesson, Serving, is_calm};
 use super::prepare::{self, Prepared};
-use super::standing::forgery;
+use super::standing::{self, forgery};
 use super::{Engine, Observation};
 use crate::detectors::OriginCounts;
 use crate::domain::context::Context;
@@ -221,6 +221,9 @@ impl Engine {
         let asks = answered && event.method.as_deref() != Some("OPTIONS");
         if own && asks && index == session.current {
             session.ask(event.time);
+        }
+        if own && standing::is_holders(event, usage.token, usage.verdict) {
+            session.turn(index, event.time);
         }
         let answer = if usage.event.refused() {
             Answer::Refused

@@ -125,10 +125,23 @@ pub(super) fn believed(
         return false;
     }
     // A path open to everybody also answers 2xx to a token that died long ago.
-    let alive = token
-        .expires_s
-        .is_none_or(|exp| event.start().as_s() <= exp);
-    standing.accepted || (verdict == Verdict::Verified && event.succeeded() && alive)
+    let vouched = verdict == Verdict::Verified && is_alive(event, token);
+    standing.accepted || (vouched && event.succeeded())
+}
+
+fn is_alive(event: &AccessEvent<'_>, token: &Token) -> bool {
+    let start_s = event.start().as_s();
+    token.expires_s.is_none_or(|exp| start_s <= exp)
+}
+
+/// True when whoever asked holds the token, whatever was answered: what is not there, or forbidden, is asked for by a
+/// holder, too. Only 401 says that the token is none any more.
+pub(super) fn is_holders(event: &AccessEvent<'_>, token: &Token, verdict: Verdict) -> bool {
+    verdict == Verdict::Verified
+        && is_alive(event, token)
+        && event.status >= 200
+        && event.status != 401
+        && event.method.as_deref() != Some("OPTIONS")
 }
 
 /// True when a chat or a mail filter looks at a link that holds the token, as it does with every link that people send:

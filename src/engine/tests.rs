@@ -15,6 +15,7 @@ mod exits;
 mod flood;
 mod retinue;
 mod rig;
+mod turns;
 mod watch;
 
 pub(super) use rig::*;

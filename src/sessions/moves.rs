@@ -92,6 +92,18 @@ impl Session {
         sighted.push((key, time));
     }
 
+    /// Records that the holder is at one of the visits again, by a use that was not let in and counts for nothing else.
+    pub fn turn(&mut self, to: u8, time: Time) {
+        if to == self.current || time < self.last_seen() {
+            return;
+        }
+        if let Some(switch) = self.switch(to, time) {
+            self.note_switch(switch);
+        }
+        self.current = to;
+        self.ask(time);
+    }
+
     pub(super) fn moves(&mut self) -> &mut Moves {
         let first_seen = self.first_seen();
         self.moves.get_or_insert_with(|| {
