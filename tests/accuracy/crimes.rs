@@ -57,6 +57,7 @@ fn parallel_near(scene: &mut Scene<'_>) {
         true => scene.neighbour(),
         false => scene.rng.pick(&nets).address(&mut scene.rng),
     };
+    scene.with_the_same_client_at(ip);
     let desktop = scene.me.desktop.clone();
     let at_ms = during(scene);
     scene.thief(&session, ip, &desktop, at_ms, 8);

@@ -6,6 +6,7 @@
 //! Does not know: rules. Lines go in and incidents come out.
 
 use super::rivals::{self, Hit, Rivals};
+use super::scene::OWN_PROVIDER;
 use super::thefts::Theft;
 use super::town::{self, Town};
 use super::{Keys, Watcher};
@@ -26,11 +27,18 @@ const SIZE: (usize, i64, u64) = (200, 4, 1);
 /// The first seed.
 const SEED: u64 = 7001;
 
+/// Of so many cases nine of ten must be found, however hard the class is.
+const CASES_MIN: usize = 10;
+
 /// Requests turned into lines at once.
 const LINES_AT_ONCE: usize = 5000;
 
 /// Classes that no log of addresses and agents can show, and what their victims do that leaves the same lines.
-const TWINS: [(&str, &str); 4] = [
+const TWINS: [(&str, &str); 5] = [
+    (
+        OWN_PROVIDER,
+        "the browser behind a router with two lines of its provider, or one that shares its addresses",
+    ),
     (
         "same city, same client",
         "the browser on another line of its town: a neighbour's Wi-Fi, a phone as an access point",
@@ -49,23 +57,6 @@ const TWINS: [(&str, &str); 4] = [
     ),
 ];
 
-/// The victim's very browser beside the victim, near or behind a VPN: in the sum, and not held to nine of ten, for only the
-/// turns tell that there are two; with few of them these lines could be one person's, too.
-const NEARLY_TWINS: [(&str, &str); 3] = [
-    (
-        "same city, same client, mixed",
-        "the browser behind a router that spreads its pages over two lines",
-    ),
-    (
-        "parallel, same country and client",
-        "the browser with a part of each page through a tunnel",
-    ),
-    (
-        "VPN, same agent",
-        "the browser with a VPN that goes on and off",
-    ),
-];
-
 fn is_twin(class: &str) -> bool {
     TWINS.iter().any(|(twin, _)| *twin == class)
 }
@@ -74,26 +65,10 @@ fn twins_explained() -> String {
     let mut text = String::from(
         "* a twin, which no log can show, so it is not in the sum: these lines could as well be\n",
     );
-    let explain = |text: &mut String, of: &[(&str, &str)]| {
-        for (class, life) in of {
-            let _ = writeln!(text, "  {class:<42}{life}");
-        }
-    };
-    explain(&mut text, &TWINS);
-    text.push_str(
-        "° nearly one, for only turns tell; in the sum: with few of them these could be\n",
-    );
-    explain(&mut text, &NEARLY_TWINS);
-    text
-}
-
-fn mark_of(class: &str) -> &'static str {
-    let nearly = NEARLY_TWINS.iter().any(|(twin, _)| *twin == class);
-    match is_twin(class) {
-        true => " *",
-        false if nearly => " °",
-        false => "",
+    for (class, life) in TWINS {
+        let _ = writeln!(text, "  {class:<42}{life}");
     }
+    text
 }
 
 #[derive(Default)]
@@ -419,7 +394,8 @@ impl Result {
         );
         let mut all = Class::default();
         for (name, class) in &self.classes {
-            let name = format!("{name}{}", mark_of(name));
+            let star = if is_twin(name) { " *" } else { "" };
+            let name = format!("{name}{star}");
             let _ = writeln!(
                 table,
                 "{name:<42}{:>7}{:>7}{:>8}{:>9}{:>9}{:>9}{:>9}",
@@ -516,9 +492,11 @@ fn thefts_in_a_population_are_found_and_its_everyday_life_is_left_alone() {
     }
     let rest = town::classes()
         .into_iter()
-        .filter(|class: &&Theft| class.found_percent_min >= 90);
+        .filter(|theft| !is_twin(theft.name));
     let missed: Vec<_> = rest
-        .filter_map(|class| Some((class.name, result.classes.get(class.name)?)))
+        .filter_map(|theft: &Theft| Some((theft, result.classes.get(theft.name)?)))
+        .filter(|(theft, class)| theft.found_percent_min >= 90 || class.thefts >= CASES_MIN)
+        .map(|(theft, class)| (theft.name, class))
         .filter(|(_, class)| class.found * 10 < class.thefts * 9)
         .map(|(name, _)| name)
         .collect();

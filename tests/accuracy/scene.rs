@@ -25,10 +25,15 @@ pub(super) struct Scene<'a> {
     pub(super) start_ms: i64,
     /// What the person is up to.
     pub(super) doing: &'static str,
+    /// What the theft is, where it became another than the story's.
+    pub(super) class: Option<&'static str>,
     /// The number of the scene's first request.
     pub(super) from: usize,
     sids: u32,
 }
+
+/// A theft of the victim's provider, place and program, while the victim goes on.
+pub(super) const OWN_PROVIDER: &str = "own provider, same client, mixed";
 
 const PATHS: &[(&str, &str)] = &[
     ("GET", "/api/orders?page=2"),
@@ -74,6 +79,7 @@ impl<'a> Scene<'a> {
             truths: Vec::new(),
             start_ms,
             doing: "",
+            class: None,
             from,
             sids: 0,
         }
@@ -241,6 +247,14 @@ impl<'a> Scene<'a> {
                 return net.address(&mut self.rng);
             }
         }
+    }
+
+    /// The victim's very browser beside the victim, at `ip`: where that is a line of the victim's own provider, which is
+    /// the only one in some towns and countries, the two differ by their address alone.
+    pub(super) fn with_the_same_client_at(&mut self, ip: IpAddr) {
+        let mut nets = self.world.cities.iter().flat_map(|city| &city.nets);
+        let own = nets.any(|net| net.asn == self.me.home_asn && net.holds(ip));
+        self.class = own.then_some(OWN_PROVIDER);
     }
 
     /// The thief takes `session` at `ip` with `agent`.

@@ -533,6 +533,7 @@ fn same_city_same_client(scene: &mut Scene<'_>) {
 fn same_city_mixed(scene: &mut Scene<'_>) {
     let session = scene.at_home(None);
     let ip = scene.neighbour();
+    scene.with_the_same_client_at(ip);
     let at_ms = scene.start_ms + 20 * MINUTE_MS;
     scene.thief(&session, ip, &scene.me.desktop.clone(), at_ms, 10);
     goes_on(scene, &session);

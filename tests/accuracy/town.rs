@@ -216,12 +216,13 @@ impl Life<'_> {
         (scene.start_ms, scene.from) = (at_ms, from);
         (theft.tell)(scene);
         let base = crimes.len();
+        let class = scene.class.take().unwrap_or(theft.name);
         for request in &mut scene.log.requests[from..] {
             request.doing = theft.name;
             request.theft = request.theft.map(|number| base + number);
         }
         crimes.extend(scene.truths.drain(..).map(|truth| Crime {
-            class: theft.name,
+            class,
             sub: truth.sub,
             thief: truth.thief,
         }));
