@@ -47,6 +47,7 @@ fn visits_the_office(kit: &mut Kit) {
 
 #[test]
 fn where_colleagues_are_at_home_is_less_news_also_after_a_restart() {
+    rests_on!(DriftDimensions, NovelAddress);
     let mut lonely = company(true);
     colleagues(&mut lonely, 2);
     visits_the_office(&mut lonely);
@@ -83,6 +84,7 @@ fn crowd(kit: &mut Kit, day: i64) {
 
 #[test]
 fn all_of_a_crowd_at_one_exit_are_told_of_and_not_where_they_come_every_day() {
+    rests_on!(DriftDimensions, SourceSubjects10m);
     for fast_path in [true, false] {
         let mut kit = company(fast_path);
         let early = token_of("early", "early", 0);
@@ -101,6 +103,7 @@ fn all_of_a_crowd_at_one_exit_are_told_of_and_not_where_they_come_every_day() {
 
 #[test]
 fn who_was_known_before_a_session_began_in_the_cloud_is_its_holder() {
+    rests_on!(TravelSpeedKmh);
     const CLOUD: &str = "198.51.100.130";
     let mut kit = company(true);
     let morning = token_of("alice", "morning", 0);
@@ -139,6 +142,7 @@ fn learned_at(holder: &[i64], thief: &[i64]) -> i64 {
 
 #[test]
 fn a_robbed_session_teaches_again_when_its_suspect_was_silent_for_a_week() {
+    rests_on!(DriftDimensions);
     assert_eq!(learned_at(&[0, 2, 5], &[]), 5);
     assert_eq!(learned_at(&[0, 2, 5], &[1]), 0);
     assert_eq!(learned_at(&[0, 2, 5, 9], &[1]), 9);

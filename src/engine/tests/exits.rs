@@ -30,6 +30,7 @@ fn goes_on_at(kit: &mut Kit, at_s: i64, to: &str, program: &str) {
 
 #[test]
 fn who_goes_on_where_three_peoples_sessions_begin_is_nobody_new() {
+    rests_on!(DriftDimensions);
     let mut kit = kit();
     begin_at(&mut kit, FAR, 3);
     goes_on_at(&mut kit, HOUR_S, FAR, BROWSER);
@@ -41,6 +42,7 @@ fn who_goes_on_where_three_peoples_sessions_begin_is_nobody_new() {
 
 #[test]
 fn a_way_out_that_becomes_known_takes_back_what_was_said_of_it() {
+    rests_on!(TravelSpeedKmh);
     let mut kit = kit();
     goes_on_at(&mut kit, 0, FAR, BROWSER);
     assert!(kit.found("impossible_travel"), "{:?}", kit.rules());
@@ -63,6 +65,7 @@ fn signs_in_at(kit: &mut Kit, exit: &str, program: &str, days: impl IntoIterator
 
 #[test]
 fn where_a_person_signs_in_on_two_days_was_nobody_else_before() {
+    rests_on!(TravelSpeedKmh);
     let other = "Mozilla/5.0 (X11; Linux x86_64; rv:127.0) Gecko/20100101 Firefox/127.0";
     let next = FAR.replace(".100", ".101");
     for (at, program, days, is_own) in [
@@ -93,6 +96,7 @@ fn who_signs_in_where_a_tool_went_on_excuses_no_tool() {
 
 #[test]
 fn what_is_said_again_of_ones_own_place_is_excused_at_once_and_more_is_not() {
+    rests_on!(DriftDimensions);
     let mut kit = kit();
     goes_on_at(&mut kit, 0, FAR, BROWSER);
     signs_in_at(&mut kit, FAR, BROWSER, 1..3);
@@ -111,6 +115,7 @@ fn what_is_said_again_of_ones_own_place_is_excused_at_once_and_more_is_not() {
 
 #[test]
 fn nobody_elses_address_in_the_same_street_is_a_way_out() {
+    rests_on!(TravelSpeedKmh);
     let mut kit = kit();
     for person in 0..8 {
         let sub = format!("neighbour{person}");
@@ -161,6 +166,7 @@ fn who_serves_three_others_is_told_and_logs_nobody_out_until_he_is_known() {
 
 #[test]
 fn who_serves_nobody_else_is_no_backend_in_the_making() {
+    rests_on!(DriftDimensions);
     let mut kit = kit();
     served(&mut kit, 0, 0..2);
     joined_late(&mut kit, "late", HOUR_S);
@@ -169,6 +175,7 @@ fn who_serves_nobody_else_is_no_backend_in_the_making() {
 
 #[test]
 fn a_known_backend_stays_known_however_many_sessions_it_is_in_from_the_start() {
+    rests_on!(SessionUsualCompanion);
     let mut kit = kit();
     served(&mut kit, 0, 0..40);
     for number in 0..12 {
@@ -179,6 +186,7 @@ fn a_known_backend_stays_known_however_many_sessions_it_is_in_from_the_start() {
 
 #[test]
 fn a_backend_with_two_addresses_joins_no_session_late_that_it_is_in_from_the_start() {
+    rests_on!(SessionUsualCompanion);
     let mut kit = kit();
     served(&mut kit, 0, 0..8);
     for person in 10..40 {
@@ -201,6 +209,7 @@ fn a_backend_with_two_addresses_joins_no_session_late_that_it_is_in_from_the_sta
 
 #[test]
 fn one_server_that_answers_people_is_one_question_a_week() {
+    rests_on!(DriftDimensions);
     let mut kit = kit();
     let answered = |kit: &mut Kit, name: &str, at_s: i64| {
         let token = token_of(name, name, at_s);
@@ -228,6 +237,7 @@ fn one_server_that_answers_people_is_one_question_a_week() {
 
 #[test]
 fn a_browser_that_was_beside_the_tool_that_began_is_the_holders_elsewhere_too() {
+    rests_on!(DriftDimensions);
     let firefox = "Mozilla/5.0 (X11; Linux x86_64; rv:127.0) Gecko/20100101 Firefox/127.0";
     for (then, is_other) in [(BROWSER, false), (firefox, true), (TOOL, true)] {
         let mut kit = kit();
@@ -242,6 +252,7 @@ fn a_browser_that_was_beside_the_tool_that_began_is_the_holders_elsewhere_too() 
 
 #[test]
 fn a_tool_elsewhere_logs_nobody_out_whose_session_has_tools_at_home() {
+    rests_on!(DriftDimensions, NovelAddress);
     for (at_home, to, acts) in [
         ("curl/8.9.1", FAR, false),
         (BROWSER, FAR, true),

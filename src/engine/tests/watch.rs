@@ -68,6 +68,7 @@ fn kits() -> [Kit; 2] {
 
 #[test]
 fn who_asks_like_a_clock_elsewhere_is_told_and_the_holder_may() {
+    rests_on!(DriftDimensions, PaceRegular);
     for mut kit in kits() {
         kit.guest(7, 900, items);
         assert!(kit.measured("regular_pace", "pace.regular").unwrap() < 0.01);
@@ -83,6 +84,7 @@ fn who_asks_like_a_clock_elsewhere_is_told_and_the_holder_may() {
 
 #[test]
 fn who_is_in_more_of_a_hurry_than_five_sessions_is_told() {
+    rests_on!(TravelSpeedKmh, DriftDimensions, PaceRegular);
     for mut kit in kits() {
         kit.past(5);
         kit.guest(1, 900, items);
@@ -140,6 +142,7 @@ fn a_session_that_began_teaches_once_and_forged_tokens_that_name_it_teach_nothin
 
 #[test]
 fn who_takes_much_more_than_the_subject_ever_did_is_told() {
+    rests_on!(TravelSpeedKmh, DriftDimensions, PaceRegular, VolumeBytesZ);
     for mut kit in kits() {
         kit.past(5);
         kit.guest(40, 9_000_000, items);
@@ -165,6 +168,7 @@ fn crowd(kit: &mut Kit) {
 
 #[test]
 fn who_asks_for_what_nobody_does_is_told_and_new_paths_of_everybody_are_not() {
+    rests_on!(DriftDimensions, EndpointNovelty);
     let rare = |turn| {
         format!(
             "/admin/{}",
@@ -193,6 +197,7 @@ fn who_asks_for_what_nobody_does_is_told_and_new_paths_of_everybody_are_not() {
 
 #[test]
 fn another_tenants_data_are_told_where_requests_name_their_own() {
+    rests_on!(MisuseTenant);
     let of = |tenant: &str, number: i64| {
         let sid = format!("{tenant}{number}");
         let mut claims = claims(&sid, &sid, &sid);
