@@ -22,6 +22,7 @@ fn turns(issuers: Issuers, status: u16) -> Kit {
 
 #[test]
 fn a_request_for_what_is_not_there_or_forbidden_is_a_turn_of_who_holds_a_good_token() {
+    rests_on!(SessionVpnSwitches10m);
     let known = || {
         let mut issuers = configured();
         issuers.learn(ISSUER, public_keys(), Time::LATEST);
