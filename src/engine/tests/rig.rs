@@ -17,12 +17,13 @@ pub(in crate::engine) const LISBON: &str = "192.0.2.7";
 pub(in crate::engine) const TOKYO: &str = "198.51.100.9";
 pub(in crate::engine) const T0: i64 = 1_777_888_800;
 
-/// Ends a test that rests on facts which no detector measures: who takes a detector away takes with it what rests on it.
+/// Ends a test that rests on facts which no detector measures: who takes a detector away takes its tests, too.
 macro_rules! rests_on {
     ($($fact:ident),+) => {
         let facts = [$($crate::domain::facts::Fact::$fact),+];
-        let is_measured = |fact| $crate::detectors::ALL.iter().any(|detector| detector.facts.contains(fact));
-        if !facts.iter().all(is_measured) {
+        let detectors = $crate::detectors::ALL.iter();
+        let measured = |fact| detectors.clone().any(|detector| detector.facts.contains(fact));
+        if !facts.iter().all(measured) {
             return;
         }
     };
