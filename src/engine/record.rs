@@ -222,7 +222,7 @@ impl Engine {
         if own && asks && index == session.current {
             session.ask(event.time);
         }
-        if own && standing::is_holders(event, usage.token, usage.verdict) {
+        if own && standing::is_holders(usage) {
             session.turn(index, event.time);
         }
         let answer = if usage.event.refused() {

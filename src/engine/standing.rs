@@ -10,6 +10,7 @@ use crate::domain::event::{AccessEvent, EventKind};
 use crate::domain::ids::Digest;
 use crate::domain::possession::Fits;
 use crate::domain::token::{Credential, CredentialPlace, Provenance, Shape, Token, Verdict};
+use crate::domain::usage::TokenUse;
 use crate::sessions::token::TokenEntry;
 
 /// Which credential of an event is looked at, and where it stood.
@@ -134,11 +135,13 @@ fn is_alive(event: &AccessEvent<'_>, token: &Token) -> bool {
     token.expires_s.is_none_or(|exp| start_s <= exp)
 }
 
-/// True when whoever asked holds the token, whatever was answered: what is not there, or forbidden, is asked for by a
-/// holder, too. Only 401 says that the token is none any more.
-pub(super) fn is_holders(event: &AccessEvent<'_>, token: &Token, verdict: Verdict) -> bool {
-    verdict == Verdict::Verified
-        && is_alive(event, token)
+/// True when whoever presents the token holds it, whatever was answered: what is not there, or forbidden, is asked for
+/// by a holder, too. Only 401 says that the token is none any more.
+pub(super) fn is_holders(usage: &TokenUse<'_>) -> bool {
+    let event = usage.event;
+    usage.verdict == Verdict::Verified
+        && usage.place.presents()
+        && is_alive(event, usage.token)
         && event.status >= 200
         && event.status != 401
         && event.method.as_deref() != Some("OPTIONS")
