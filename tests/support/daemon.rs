@@ -11,8 +11,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-/// A debug build on a busy machine starts in a few seconds; nothing here takes longer unless it never comes.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+/// A debug build on a busy machine starts in a few seconds, and a disk that many tests write to may keep it waiting;
+/// nothing here takes longer unless it never comes.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 const POLL: Duration = Duration::from_millis(20);
 
@@ -210,8 +211,17 @@ impl Daemon {
     }
 }
 
+/// So much of its log is shown with a test that failed, in lines.
+const SHOWN_LINES: usize = 60;
+
 impl Drop for Daemon {
     fn drop(&mut self) {
+        if std::thread::panicking() {
+            let log = fs::read_to_string(&self.log).unwrap_or_default();
+            let lines: Vec<&str> = log.lines().collect();
+            let last = lines.len().saturating_sub(SHOWN_LINES);
+            eprintln!("the daemon wrote last:\n{}", lines[last..].join("\n"));
+        }
         // It has ended already unless a test failed.
         let _ = self.child.kill();
         let _ = self.child.wait();
