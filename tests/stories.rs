@@ -4,6 +4,7 @@
 //! a scan says of them.
 //! Does not know: why a story must have this outcome; its `story.md` says it.
 
+use crate::support::shipped;
 use crate::support::stories::{File, Story, all};
 use assert_cmd::Command;
 use flate2::read::GzDecoder;
@@ -69,6 +70,19 @@ fn path(story: &Story) -> String {
     format!("sample-logs/{}", story.name)
 }
 
+/// What a scan must say of it.
+fn expected(story: &Story) -> String {
+    fs::read_to_string(folder(story).join("expected.ndjson")).unwrap()
+}
+
+/// True when every rule that speaks in it is shipped.
+fn can_be_told(story: &Story) -> bool {
+    let expected = expected(story);
+    let named = expected.split("\"rule\":\"").skip(1);
+    let names = named.map(|rest| rest.split('"').next().unwrap_or_default());
+    shipped(&names.collect::<Vec<_>>())
+}
+
 fn updating() -> bool {
     std::env::var_os("TOKENTRIP_BLESS").is_some()
 }
@@ -111,12 +125,12 @@ fn every_story_is_what_its_generator_writes_and_a_scan_of_it_says_what_is_expect
             assert!(read(&path, file) == file.text, "{} differs", path.display());
         }
         let told = scan(&path(&story), &[]);
-        let expected = folder.join("expected.ndjson");
         if updating() {
-            fs::write(&expected, &told.stdout).unwrap();
+            fs::write(folder.join("expected.ndjson"), &told.stdout).unwrap();
         }
-        let expected = fs::read_to_string(expected).unwrap();
-        assert_eq!(told.stdout, expected, "{}", story.name);
+        if can_be_told(&story) {
+            assert_eq!(told.stdout, expected(&story), "{}", story.name);
+        }
     }
 }
 
@@ -164,7 +178,7 @@ fn all_stories_in_one_scan_tell_the_incidents_that_each_tells_alone() {
 
 #[test]
 fn a_theft_ends_a_scan_with_1_and_a_quiet_day_with_0() {
-    for story in all() {
+    for story in all().into_iter().filter(can_be_told) {
         let told = scan(&path(&story), &[]);
         let quiet = QUIET.contains(&story.name);
         assert_eq!(told.lines("incident").is_empty(), quiet, "{}", story.name);

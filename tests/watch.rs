@@ -5,6 +5,7 @@
 use crate::support::daemon::{Daemon, tokentrip, until};
 use crate::support::house::{append, house, scanned, stored};
 use crate::support::logs::{BROWSER, ISSUER, LISBON, MORNING_S, line, theft, token};
+use crate::support::shipped;
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::fs::{self, File};
@@ -161,6 +162,9 @@ fn t64_sigterm_finishes_what_was_written_and_ends_well() {
 
 #[test]
 fn wrong_rules_leave_the_old_ones_in_force_and_right_ones_come_into_force() {
+    if !shipped(&["impossible_travel"]) {
+        return;
+    }
     let (folder, config) = house();
     let rules = folder.path().join("rules");
     fs::create_dir(&rules).unwrap();

@@ -117,15 +117,12 @@ mod tests {
     use super::super::rules;
     use super::*;
     use crate::detectors;
-    use crate::domain::facts::FactSet;
     use std::fs;
     use std::path::Path;
 
     /// The rules all of whose facts some detector measures: who takes a detector away leaves rules that say nothing.
     fn measured(set: &RuleSet) -> Vec<String> {
-        let facts = detectors::ALL.iter().flat_map(|detector| detector.facts);
-        let mut measured = FactSet::default();
-        facts.for_each(|fact| measured.insert(*fact));
+        let measured = detectors::measured();
         let rules = set.rules().iter();
         let rules = rules.filter(|rule| rule.facts().union(measured) == measured);
         rules.map(|rule| rule.name.to_string()).collect()

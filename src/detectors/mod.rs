@@ -27,6 +27,8 @@ mod travel;
 mod volume;
 
 use crate::domain::event::Told;
+#[cfg(test)]
+use crate::domain::facts::FactSet;
 use crate::domain::facts::{Fact, Facts};
 use crate::domain::possession::Fits;
 use crate::domain::usage::TokenUse;
@@ -67,6 +69,15 @@ pub static ALL: &[&Detector] = &[
     &leaks::DETECTOR,
     &sensitive::DETECTOR,
 ];
+
+/// What all of them together may set: tests of a rule or of the engine end where a fact is not among them.
+#[cfg(test)]
+pub fn measured() -> FactSet {
+    let mut measured = FactSet::default();
+    let facts = ALL.iter().flat_map(|detector| detector.facts);
+    facts.for_each(|fact| measured.insert(*fact));
+    measured
+}
 
 /// One family of facts.
 #[derive(Debug)]

@@ -29,7 +29,12 @@ fn a_theft(kit: &mut Kit, token: &str) {
 
 #[test]
 fn a_token_used_in_two_places_by_two_programs_is_an_incident_of_its_subject() {
-    rests_on!(TravelSpeedKmh, DriftDimensions);
+    rests_on!(
+        TravelSpeedKmh,
+        DriftDimensions,
+        "impossible_travel",
+        "tool_on_browser_session"
+    );
     let mut kit = kit();
     a_theft(&mut kit, &mint(&claims("alice", "s1", "j1"), "rsa-2048"));
     assert!(kit.found("impossible_travel") && kit.found("tool_on_browser_session"));
@@ -42,7 +47,7 @@ fn a_token_used_in_two_places_by_two_programs_is_an_incident_of_its_subject() {
 
 #[test]
 fn whole_tokens_in_a_log_are_one_finding_for_each_place_and_day_whoever_they_name() {
-    rests_on!(LeakRawInLog);
+    rests_on!(LeakRawInLog, "raw_token_in_log");
     let mut kit = kit();
     let day_s = 86_400;
     for (nth, at_s) in [(0, 0), (1, 60), (2, 120), (3, day_s)] {
@@ -169,7 +174,7 @@ fn a_forged_token_that_names_somebody_never_makes_an_incident_of_theirs() {
 
 #[test]
 fn a_refused_or_expired_token_replayed_from_afar_is_nobodys_incident() {
-    rests_on!(FaultExpiredAccepted);
+    rests_on!(FaultExpiredAccepted, "expired_retry_elsewhere");
     let mut kit = kit();
     let token = mint(&claims("alice", "s1", "j1"), "rsa-2048");
     kit.line(0, LISBON, BROWSER, &token, 200);
@@ -182,7 +187,7 @@ fn a_refused_or_expired_token_replayed_from_afar_is_nobodys_incident() {
 
 #[test]
 fn a_flood_of_claimed_tokens_evicts_nothing_that_is_real() {
-    rests_on!(TravelSpeedKmh);
+    rests_on!(TravelSpeedKmh, "impossible_travel");
     let mut kit = kit();
     let real = mint(&claims("alice", "s1", "j1"), "rsa-2048");
     kit.line(0, LISBON, BROWSER, &real, 200);
@@ -219,7 +224,7 @@ fn a_key_that_comes_late_judges_the_tokens_that_waited_for_it() {
 
 #[test]
 fn a_use_that_is_accepted_after_a_revocation_is_a_fault() {
-    rests_on!(ProofAfterLogout);
+    rests_on!(ProofAfterLogout, "after_revocation");
     let mut kit = kit();
     let token = mint(&claims("alice", "s1", "j1"), "rsa-2048");
     kit.line(0, LISBON, BROWSER, &token, 200);
@@ -241,7 +246,7 @@ fn a_use_that_is_accepted_after_a_revocation_is_a_fault() {
 
 #[test]
 fn a_token_seen_at_one_node_and_used_at_another_is_noticed_from_sightings_alone() {
-    rests_on!(TravelSpeedKmh);
+    rests_on!(TravelSpeedKmh, "impossible_travel");
     let token = mint(&claims("alice", "s1", "j1"), "rsa-2048");
     let (mut one, mut other) = (
         kit_with(Issuers::default(), true),

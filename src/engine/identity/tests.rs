@@ -55,7 +55,7 @@ fn what_the_identity_provider_told_stands_in_the_incident() {
 
 #[test]
 fn a_logout_at_the_identity_provider_ends_the_session_at_the_gateway() {
-    rests_on!(ProofAfterLogout);
+    rests_on!(ProofAfterLogout, "after_logout");
     let mut kit = kit();
     for at_s in [10, 20, 40] {
         kit.line(at_s, LISBON, BROWSER, &token(), 200);
@@ -103,7 +103,7 @@ fn another_s_session_is_not_ended() {
 
 #[test]
 fn a_token_in_a_line_that_cannot_be_read_was_leaked_and_not_used() {
-    rests_on!(LeakRawInLog);
+    rests_on!(LeakRawInLog, "raw_token_in_log");
     let mut kit = kit();
     let before = kit.engine.totals();
     kit.raw_line("combined", &format!("GET /x HTTP/1.1 {} torn", token()));
@@ -138,7 +138,7 @@ fn refresh(kit: &mut Kit, clock: &str, kind: &str, id: &str, from: &str) {
 
 #[test]
 fn a_spent_refresh_token_from_another_network_names_who_was_not_at_the_login() {
-    rests_on!(ProofRefreshReuse);
+    rests_on!(ProofRefreshReuse, "refresh_reuse");
     // Whoever of the two comes first.
     for (first, second) in [(LISBON, TOKYO), (TOKYO, LISBON)] {
         let mut kit = kit();
@@ -159,7 +159,7 @@ fn a_spent_refresh_token_from_another_network_names_who_was_not_at_the_login() {
 
 #[test]
 fn a_refresh_token_that_comes_twice_at_the_gateways_session_is_its_incident() {
-    rests_on!(ProofRefreshReuse);
+    rests_on!(ProofRefreshReuse, "refresh_reuse");
     let mut kit = kit();
     for at_s in [10, 20, 40] {
         kit.line(at_s, LISBON, BROWSER, &token(), 200);
@@ -205,7 +205,7 @@ fn retries_kept_refresh_tokens_and_lines_that_anybody_sent_are_no_reuse() {
 
 #[test]
 fn a_client_that_turns_its_tokens_over_and_spends_one_twice_is_two() {
-    rests_on!(ProofRefreshReuse);
+    rests_on!(ProofRefreshReuse, "refresh_reuse");
     let mut kit = kit();
     keycloak(&mut kit, "10:00:00", "LOGIN", "");
     for (turn, id) in ["r1", "r2", "r3"].into_iter().enumerate() {

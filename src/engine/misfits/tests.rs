@@ -28,7 +28,7 @@ fn next_key(sub: &str) -> String {
 
 #[test]
 fn one_unknown_key_of_three_people_is_one_incident_without_subject() {
-    rests_on!(ProofForged);
+    rests_on!(ProofForged, "key_set_fault");
     let mut kit = kit();
     let people = [
         ("alice", "192.0.2.10"),
@@ -53,7 +53,7 @@ fn one_unknown_key_of_three_people_is_one_incident_without_subject() {
 
 #[test]
 fn what_was_told_before_is_told_again_as_no_forgery() {
-    rests_on!(ProofForged);
+    rests_on!(ProofForged, "forged_accepted");
     let mut kit = kit();
     kit.line(0, "192.0.2.10", BROWSER, &next_key("alice"), 200);
     let first = kit.engine.changed_incidents();
@@ -68,7 +68,7 @@ fn what_was_told_before_is_told_again_as_no_forgery() {
 
 #[test]
 fn a_forger_from_elsewhere_is_told_beside_a_fault_of_the_keys() {
-    rests_on!(ProofForged);
+    rests_on!(ProofForged, "forged_accepted");
     let mut kit = kit();
     let real = crate::tokens::mint::mint(&claims("alice", "s-alice", "j0"), "rsa-2048");
     kit.line(0, "192.0.2.10", BROWSER, &real, 200);

@@ -34,7 +34,7 @@ fn lines(kit: &mut Kit) {
 
 #[test]
 fn what_is_foretold_is_what_the_engine_would_have_found() {
-    rests_on!(ProofForged);
+    rests_on!(ProofForged, "forged_accepted");
     let mut alone = kit_with(with_keys(), false);
     lines(&mut alone);
     let mut helped = kit_with(with_keys(), false);

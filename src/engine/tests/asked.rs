@@ -97,7 +97,12 @@ impl Kit {
 
 #[test]
 fn a_theft_is_found_at_the_start_of_a_request_and_its_line_adds_nothing_but_its_count() {
-    rests_on!(TravelSpeedKmh, DriftDimensions);
+    rests_on!(
+        TravelSpeedKmh,
+        DriftDimensions,
+        "impossible_travel",
+        "tool_on_browser_session"
+    );
     for claims_alone in [false, true] {
         let mut kit = keyed();
         let token = mint(&claims("alice", "s1", JTI), "rsa-2048");
@@ -225,7 +230,7 @@ fn a_question_survives_the_journal_and_gives_the_same_ids_again() {
 
 #[test]
 fn what_was_taken_back_is_no_drift_when_its_holder_goes_on() {
-    rests_on!(ProofAfterLogout);
+    rests_on!(ProofAfterLogout, "after_revocation");
     for taken_back in [false, true] {
         let mut kit = keyed();
         let token = mint(&claims("alice", "s1", JTI), "rsa-2048");

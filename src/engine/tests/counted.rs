@@ -120,7 +120,7 @@ fn uses_that_are_only_counted_leave_what_uses_leave_that_are_measured_one_by_one
 /// What is said once a day is said by the first use of the day, also by one that repeats the last of the day before.
 #[test]
 fn a_use_after_midnight_is_looked_at_however_much_it_repeats_the_last() {
-    rests_on!(LeakRawInLog);
+    rests_on!(LeakRawInLog, "raw_token_in_log");
     const MIDNIGHT_S: i64 = 86_400 - T0 % 86_400;
     let mut told = claims("alice", "s1", "j1");
     told["exp"] = (T0 + 2 * 86_400).into();

@@ -47,7 +47,7 @@ fn visits_the_office(kit: &mut Kit) {
 
 #[test]
 fn where_colleagues_are_at_home_is_less_news_also_after_a_restart() {
-    rests_on!(DriftDimensions, NovelAddress);
+    rests_on!(DriftDimensions, NovelAddress, "country_change");
     let mut lonely = company(true);
     colleagues(&mut lonely, 2);
     visits_the_office(&mut lonely);
@@ -84,7 +84,7 @@ fn crowd(kit: &mut Kit, day: i64) {
 
 #[test]
 fn all_of_a_crowd_at_one_exit_are_told_of_and_not_where_they_come_every_day() {
-    rests_on!(DriftDimensions, SourceSubjects10m);
+    rests_on!(DriftDimensions, SourceSubjects10m, "many_at_vpn_exit");
     for fast_path in [true, false] {
         let mut kit = company(fast_path);
         let early = token_of("early", "early", 0);
@@ -103,7 +103,7 @@ fn all_of_a_crowd_at_one_exit_are_told_of_and_not_where_they_come_every_day() {
 
 #[test]
 fn who_was_known_before_a_session_began_in_the_cloud_is_its_holder() {
-    rests_on!(TravelSpeedKmh);
+    rests_on!(TravelSpeedKmh, "impossible_travel");
     const CLOUD: &str = "198.51.100.130";
     let mut kit = company(true);
     let morning = token_of("alice", "morning", 0);

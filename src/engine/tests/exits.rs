@@ -30,7 +30,7 @@ fn goes_on_at(kit: &mut Kit, at_s: i64, to: &str, program: &str) {
 
 #[test]
 fn who_goes_on_where_three_peoples_sessions_begin_is_nobody_new() {
-    rests_on!(DriftDimensions);
+    rests_on!(DriftDimensions, "tool_on_browser_session");
     let mut kit = kit();
     begin_at(&mut kit, FAR, 3);
     goes_on_at(&mut kit, HOUR_S, FAR, BROWSER);
@@ -42,7 +42,7 @@ fn who_goes_on_where_three_peoples_sessions_begin_is_nobody_new() {
 
 #[test]
 fn a_way_out_that_becomes_known_takes_back_what_was_said_of_it() {
-    rests_on!(TravelSpeedKmh);
+    rests_on!(TravelSpeedKmh, "impossible_travel");
     let mut kit = kit();
     goes_on_at(&mut kit, 0, FAR, BROWSER);
     assert!(kit.found("impossible_travel"), "{:?}", kit.rules());
@@ -65,7 +65,7 @@ fn signs_in_at(kit: &mut Kit, exit: &str, program: &str, days: impl IntoIterator
 
 #[test]
 fn where_a_person_signs_in_on_two_days_was_nobody_else_before() {
-    rests_on!(TravelSpeedKmh);
+    rests_on!(TravelSpeedKmh, "impossible_travel");
     let other = "Mozilla/5.0 (X11; Linux x86_64; rv:127.0) Gecko/20100101 Firefox/127.0";
     let next = FAR.replace(".100", ".101");
     for (at, program, days, is_own) in [
@@ -115,7 +115,7 @@ fn what_is_said_again_of_ones_own_place_is_excused_at_once_and_more_is_not() {
 
 #[test]
 fn nobody_elses_address_in_the_same_street_is_a_way_out() {
-    rests_on!(TravelSpeedKmh);
+    rests_on!(TravelSpeedKmh, "impossible_travel");
     let mut kit = kit();
     for person in 0..8 {
         let sub = format!("neighbour{person}");
@@ -209,7 +209,7 @@ fn a_backend_with_two_addresses_joins_no_session_late_that_it_is_in_from_the_sta
 
 #[test]
 fn one_server_that_answers_people_is_one_question_a_week() {
-    rests_on!(DriftDimensions);
+    rests_on!(DriftDimensions, "server_answers_browser");
     let mut kit = kit();
     let answered = |kit: &mut Kit, name: &str, at_s: i64| {
         let token = token_of(name, name, at_s);
@@ -237,7 +237,7 @@ fn one_server_that_answers_people_is_one_question_a_week() {
 
 #[test]
 fn a_browser_that_was_beside_the_tool_that_began_is_the_holders_elsewhere_too() {
-    rests_on!(DriftDimensions);
+    rests_on!(DriftDimensions, "network_and_client_changed");
     let firefox = "Mozilla/5.0 (X11; Linux x86_64; rv:127.0) Gecko/20100101 Firefox/127.0";
     for (then, is_other) in [(BROWSER, false), (firefox, true), (TOOL, true)] {
         let mut kit = kit();

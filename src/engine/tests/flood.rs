@@ -27,7 +27,7 @@ fn flood(kit: &mut Kit, from: &str, more: u32) {
 
 #[test]
 fn in_a_flood_of_one_network_its_unknown_refused_tokens_wait_and_are_counted() {
-    rests_on!(SourceSubjects10m);
+    rests_on!(SourceSubjects10m, "forgery_burst");
     let mut kit = keyed();
     flood(&mut kit, TOKYO, 30);
     let totals = kit.engine.totals();
@@ -50,7 +50,7 @@ fn in_a_flood_of_one_network_its_unknown_refused_tokens_wait_and_are_counted() {
 
 #[test]
 fn a_token_that_is_let_in_is_looked_at_at_once_wherever_it_comes_from() {
-    rests_on!(ProofForged);
+    rests_on!(ProofForged, "forged_accepted");
     let mut kit = keyed();
     flood(&mut kit, TOKYO, 1);
     let real = mint(&claims("bob", "s2", "j2"), "rsa-2048");
@@ -91,7 +91,7 @@ fn what_waits_touches_nobody_and_is_still_a_request() {
 
 #[test]
 fn in_a_flood_from_everywhere_each_network_is_found_out_and_all_is_bounded() {
-    rests_on!(SourceSubjects10m);
+    rests_on!(SourceSubjects10m, "forgery_burst");
     let mut kit = keyed();
     for n in 0..30 {
         flood(&mut kit, &format!("203.0.{n}.9"), 0);

@@ -43,7 +43,7 @@ fn a_backend_that_serves_people_may_join_a_session_late() {
 
 #[test]
 fn a_person_whose_first_page_was_not_found_holds_the_session_that_a_backend_was_let_into() {
-    rests_on!(DriftDimensions);
+    rests_on!(DriftDimensions, "tool_on_browser_session");
     let mut kit = kit();
     let token = token_of("early", "early", 0);
     kit.line(0, LISBON, BROWSER, &token, 404);
@@ -60,7 +60,7 @@ fn a_person_whose_first_page_was_not_found_holds_the_session_that_a_backend_was_
 
 #[test]
 fn an_edge_that_writes_down_what_its_gateway_does_too_is_nobody() {
-    rests_on!(DriftDimensions);
+    rests_on!(DriftDimensions, "tool_on_browser_session");
     for ends in [[LISBON, CLOUD], [CLOUD, LISBON]] {
         let mut kit = kit();
         let token = token_of("edge", "edge", 0);
@@ -93,7 +93,7 @@ fn an_edge_that_writes_down_what_its_gateway_does_too_is_nobody() {
 
 #[test]
 fn who_comes_to_a_cloud_later_than_an_edge_would_is_somebody() {
-    rests_on!(DriftDimensions);
+    rests_on!(DriftDimensions, "browser_from_hosting");
     let mut kit = kit();
     let token = token_of("edge", "edge", 0);
     for at_s in [0, 60] {
@@ -105,7 +105,7 @@ fn who_comes_to_a_cloud_later_than_an_edge_would_is_somebody() {
 
 #[test]
 fn whoever_tried_a_token_long_before_its_session_began_is_no_part_of_it() {
-    rests_on!(DriftDimensions);
+    rests_on!(DriftDimensions, "tool_on_browser_session");
     let mut kit = kit();
     let token = token_of("early", "early", 0);
     kit.line(0, CLOUD, BACKEND, &token, 404);
@@ -143,7 +143,7 @@ fn page(kit: &mut Kit, at_s: i64, token: &str) {
 
 #[test]
 fn a_backend_of_few_among_many_may_join_late_where_it_answers_its_person() {
-    rests_on!(DriftDimensions);
+    rests_on!(DriftDimensions, "tool_on_browser_session");
     let mut kit = kit();
     served(&mut kit, 8);
     crowd(&mut kit, 5000);
@@ -159,7 +159,7 @@ fn a_backend_of_few_among_many_may_join_late_where_it_answers_its_person() {
 
 #[test]
 fn a_page_that_is_not_found_is_a_question_too() {
-    rests_on!(DriftDimensions);
+    rests_on!(DriftDimensions, "tool_on_browser_session");
     for fast_path in [true, false] {
         let mut kit = kit();
         kit.engine.settings.fast_path = fast_path;
@@ -181,7 +181,7 @@ fn a_page_that_is_not_found_is_a_question_too() {
 
 #[test]
 fn what_comes_with_each_page_from_elsewhere_is_the_holders_other_way() {
-    rests_on!(SessionUsualCompanion, TravelSpeedKmh);
+    rests_on!(SessionUsualCompanion, TravelSpeedKmh, "impossible_travel");
     let mut kit = kit();
     let token = token_of("alice", "alice", 0);
     let pages = |kit: &mut Kit, from_s: i64, token: &str| {
@@ -222,7 +222,11 @@ fn who_works_by_himself_beside_the_holders_pages_takes_no_way_of_theirs() {
 
 #[test]
 fn an_unknown_server_that_answers_the_person_is_told_and_logs_nobody_out() {
-    rests_on!(DriftDimensions);
+    rests_on!(
+        DriftDimensions,
+        "server_answers_browser",
+        "tool_on_browser_session"
+    );
     let mut kit = kit();
     let token = at_home(&mut kit);
     for at_s in [4800, 4900, 5000, 5100] {
@@ -240,7 +244,7 @@ fn an_unknown_server_that_answers_the_person_is_told_and_logs_nobody_out() {
 
 #[test]
 fn a_server_that_answers_nine_people_late_is_told_of_once() {
-    rests_on!(DriftDimensions);
+    rests_on!(DriftDimensions, "server_answers_browser");
     let mut kit = kit();
     for person in 0..9 {
         let (sub, at_s) = (format!("person{person}"), person * 60);
@@ -262,7 +266,7 @@ fn a_server_that_answers_nine_people_late_is_told_of_once() {
 
 #[test]
 fn a_command_line_answers_nobody_nor_does_who_comes_ten_seconds_later() {
-    rests_on!(DriftDimensions);
+    rests_on!(DriftDimensions, "tool_on_browser_session");
     for (tool, after_s) in [("curl/8.5.0", 1), (TOOL, 10)] {
         let mut kit = kit();
         let token = at_home(&mut kit);
@@ -273,7 +277,7 @@ fn a_command_line_answers_nobody_nor_does_who_comes_ten_seconds_later() {
 
 #[test]
 fn a_tool_that_serves_nobody_may_not_join_late_nor_one_whose_person_is_away() {
-    rests_on!(DriftDimensions);
+    rests_on!(DriftDimensions, "tool_on_browser_session");
     for (people, tool) in [(7, BACKEND), (8, TOOL)] {
         let mut kit = kit();
         served(&mut kit, people);
@@ -305,7 +309,7 @@ fn a_build_goes_from_cloud_to_cloud_while_it_is_young_and_its_subject_has_no_oth
 
 #[test]
 fn who_is_at_home_is_not_blamed_for_the_stranger_who_came_first() {
-    rests_on!(TravelSpeedKmh);
+    rests_on!(TravelSpeedKmh, "impossible_travel");
     let mut kit = kit();
     for day in 0..2 {
         let sid = format!("own{day}");
@@ -327,7 +331,7 @@ fn who_is_at_home_is_not_blamed_for_the_stranger_who_came_first() {
 
 #[test]
 fn of_somebody_without_a_past_the_first_place_is_the_holders() {
-    rests_on!(TravelSpeedKmh);
+    rests_on!(TravelSpeedKmh, "impossible_travel");
     let mut kit = kit();
     let taken = token_of("alice", "s9", 0);
     kit.line(0, FAR, BROWSER, &taken, 200);

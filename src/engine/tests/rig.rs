@@ -17,18 +17,33 @@ pub(in crate::engine) const LISBON: &str = "192.0.2.7";
 pub(in crate::engine) const TOKYO: &str = "198.51.100.9";
 pub(in crate::engine) const T0: i64 = 1_777_888_800;
 
-/// Ends a test that rests on facts which no detector measures: who takes a detector away takes its tests, too.
+/// Ends a test that rests on facts which no detector measures, or on rules that are not shipped: who takes one of them
+/// away takes its tests, too.
 macro_rules! rests_on {
-    ($($fact:ident),+) => {
-        let facts = [$($crate::domain::facts::Fact::$fact),+];
-        let detectors = $crate::detectors::ALL.iter();
-        let measured = |fact| detectors.clone().any(|detector| detector.facts.contains(fact));
-        if !facts.iter().all(measured) {
+    (@stands $fact:ident) => {
+        $crate::detectors::measured().contains($crate::domain::facts::Fact::$fact)
+    };
+    (@stands $rule:literal) => {
+        $crate::engine::tests::is_shipped($rule)
+    };
+    ($($what:tt),+) => {
+        if !($(rests_on!(@stands $what))&&+) {
             return;
         }
     };
 }
 pub(in crate::engine) use rests_on;
+
+/// True when this rule is shipped and all that it looks at is measured. A name that the table of rules does not have is
+/// a slip.
+pub(in crate::engine) fn is_shipped(name: &str) -> bool {
+    let table = include_str!("../../../rules/README.md");
+    assert!(table.contains(&format!("\n| {name} ")), "no rule `{name}`");
+    let measured = detectors::measured();
+    let rules = RuleSet::embedded().unwrap();
+    let mut named = rules.rules().iter().filter(|rule| &*rule.name == name);
+    named.any(|rule| rule.facts().union(measured) == measured)
+}
 
 /// A day, in seconds.
 pub(in crate::engine) const DAY_S: i64 = 86_400;

@@ -28,7 +28,7 @@ fn known() -> Issuers {
 
 #[test]
 fn a_request_for_what_is_not_there_or_forbidden_is_a_turn_of_who_holds_a_good_token() {
-    rests_on!(SessionVpnSwitches10m);
+    rests_on!(SessionVpnSwitches10m, "vpn_beside_home");
     let of = |issuers, status| {
         turns(issuers, move |kit, at_s, from, token| {
             kit.line(at_s, from, BROWSER, token, status);

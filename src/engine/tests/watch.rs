@@ -68,7 +68,7 @@ fn kits() -> [Kit; 2] {
 
 #[test]
 fn who_asks_like_a_clock_elsewhere_is_told_and_the_holder_may() {
-    rests_on!(DriftDimensions, PaceRegular);
+    rests_on!(DriftDimensions, PaceRegular, "regular_pace");
     for mut kit in kits() {
         kit.guest(7, 900, items);
         assert!(kit.measured("regular_pace", "pace.regular").unwrap() < 0.01);
@@ -84,7 +84,13 @@ fn who_asks_like_a_clock_elsewhere_is_told_and_the_holder_may() {
 
 #[test]
 fn who_is_in_more_of_a_hurry_than_five_sessions_is_told() {
-    rests_on!(TravelSpeedKmh, DriftDimensions, PaceRegular);
+    rests_on!(
+        TravelSpeedKmh,
+        DriftDimensions,
+        PaceRegular,
+        "impossible_travel",
+        "out_of_habit"
+    );
     for mut kit in kits() {
         kit.past(5);
         kit.guest(1, 900, items);
@@ -142,7 +148,14 @@ fn a_session_that_began_teaches_once_and_forged_tokens_that_name_it_teach_nothin
 
 #[test]
 fn who_takes_much_more_than_the_subject_ever_did_is_told() {
-    rests_on!(TravelSpeedKmh, DriftDimensions, PaceRegular, VolumeBytesZ);
+    rests_on!(
+        TravelSpeedKmh,
+        DriftDimensions,
+        PaceRegular,
+        VolumeBytesZ,
+        "impossible_travel",
+        "out_of_habit"
+    );
     for mut kit in kits() {
         kit.past(5);
         kit.guest(40, 9_000_000, items);
@@ -168,7 +181,7 @@ fn crowd(kit: &mut Kit) {
 
 #[test]
 fn who_asks_for_what_nobody_does_is_told_and_new_paths_of_everybody_are_not() {
-    rests_on!(DriftDimensions, EndpointNovelty);
+    rests_on!(DriftDimensions, EndpointNovelty, "out_of_habit");
     let rare = |turn| {
         format!(
             "/admin/{}",
@@ -197,7 +210,7 @@ fn who_asks_for_what_nobody_does_is_told_and_new_paths_of_everybody_are_not() {
 
 #[test]
 fn another_tenants_data_are_told_where_requests_name_their_own() {
-    rests_on!(MisuseTenant);
+    rests_on!(MisuseTenant, "foreign_tenant");
     let of = |tenant: &str, number: i64| {
         let sid = format!("{tenant}{number}");
         let mut claims = claims(&sid, &sid, &sid);
