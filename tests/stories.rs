@@ -4,8 +4,8 @@
 //! a scan says of them.
 //! Does not know: why a story must have this outcome; its `story.md` says it.
 
-use crate::support::shipped;
 use crate::support::stories::{File, Story, all};
+use crate::support::{shipped, speakers};
 use assert_cmd::Command;
 use flate2::read::GzDecoder;
 use flate2::{Compression, GzBuilder};
@@ -77,10 +77,7 @@ fn expected(story: &Story) -> String {
 
 /// True when every rule that speaks in it is shipped.
 fn can_be_told(story: &Story) -> bool {
-    let expected = expected(story);
-    let named = expected.split("\"rule\":\"").skip(1);
-    let names = named.map(|rest| rest.split('"').next().unwrap_or_default());
-    shipped(&names.collect::<Vec<_>>())
+    shipped(&speakers(&expected(story)))
 }
 
 fn updating() -> bool {

@@ -33,6 +33,13 @@ pub(crate) fn shipped(rules: &[&str]) -> bool {
     files.all(|file| file.exists())
 }
 
+/// The rules that speak in what a scan wrote.
+pub(crate) fn speakers(ndjson: &str) -> Vec<&str> {
+    let named = ndjson.split("\"rule\":\"").skip(1);
+    let names = named.map(|rest| rest.split('"').next().unwrap_or_default());
+    names.collect()
+}
+
 /// Compares with a file below `fixtures/`. With `TOKENTRIP_BLESS` set, writes it instead.
 #[track_caller]
 pub(crate) fn expect(file: &str, text: &str) {
