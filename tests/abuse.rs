@@ -9,6 +9,7 @@ use crate::support::house::{append, enforcing, furnished};
 use crate::support::logs::{BROWSER, ISSUER, LISBON, OTHER_BROWSER, TOKYO};
 use crate::support::lures::{Lure, Manner};
 use crate::support::mint::{mint, mint_with, unsigned};
+use crate::support::shipped;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::fs;
@@ -116,6 +117,9 @@ impl House {
 #[test]
 #[allow(clippy::too_many_lines, reason = "one story, told in one piece")]
 fn whatever_an_attacker_writes_or_forges_no_victim_is_logged_out_or_denied() {
+    if !shipped(&["network_and_client_changed"]) {
+        return;
+    }
     let house = House::start("", "");
     let victim = token("victim");
     for step in 0..3 {
@@ -256,6 +260,9 @@ fn resident_mib(daemon: &Daemon) -> usize {
 
 #[test]
 fn receivers_that_are_slow_or_hostile_hold_nobody_up_and_lead_nowhere() {
+    if !shipped(&["network_and_client_changed"]) {
+        return;
+    }
     let elsewhere = Lure::start(Manner::Silent);
     let redirects =
         [301, 302, 303, 307, 308].map(|status| Manner::Redirects(status, elsewhere.url.clone()));
@@ -312,6 +319,9 @@ fn receivers_that_are_slow_or_hostile_hold_nobody_up_and_lead_nowhere() {
 
 #[test]
 fn hostile_names_reach_a_provider_as_names_and_nothing_else() {
+    if !shipped(&["network_and_client_changed"]) {
+        return;
+    }
     let names = [
         "../../admin",
         "$(reboot)",
@@ -451,6 +461,9 @@ fn of_thousands_of_victims_at_once_all_are_denied_few_are_logged_out_and_people_
 #[test]
 fn throwaway_accounts_do_not_use_up_what_the_real_theft_needs_and_last_nights_log_logs_nobody_out()
 {
+    if !shipped(&["network_and_client_changed"]) {
+        return;
+    }
     let house = House::start("", "");
     for nth in 0..12 {
         house.write(&theft(&format!("throwaway{nth:02}")));

@@ -10,6 +10,7 @@ use crate::domain::context::{Context, NetworkKind};
 use crate::domain::facts::{Fact, Facts};
 use crate::domain::token::{CredentialPlace, Form};
 use crate::sessions::device::{is_carrier, is_phone, one_device};
+use crate::sessions::habits::Seen;
 use crate::sessions::session::Visit;
 use std::net::IpAddr;
 
@@ -59,11 +60,11 @@ fn measure(look: &Look<'_>, facts: &mut Facts) {
     facts.flag(Fact::LeakUsedAfter, after && !own);
     // A line at home keeps its address for days: another line of the provider, so soon, is a neighbour's.
     let soon = look.usage.event.time.since_s(leaked) <= NEARBY_S_MAX;
-    let another_line = !before().any(|visit| !is_another_line(&visit.context, here));
-    facts.flag(
-        Fact::LeakUsedNearby,
-        after && own && soon && another_line && before().next().is_some(),
-    );
+    let nearby = || {
+        let elsewhere = |visit: &Visit| is_another_line(look, &visit.context);
+        before().next().is_some() && before().all(elsewhere)
+    };
+    facts.flag(Fact::LeakUsedNearby, after && own && soon && nearby());
 }
 
 /// The part of an address that a line has for itself: /24 of IPv4, /56 of IPv6 (RIPE BCOP 690, section 4.2).
@@ -74,14 +75,28 @@ fn line_of(context: &Context) -> u128 {
     }
 }
 
-/// True for two homes or two servers of one provider: both addresses fixed and of one family, on different lines, and
-/// neither program a phone's.
-fn is_another_line(there: &Context, here: &Context) -> bool {
-    let homes = [there, here];
+/// True where a use comes from another line of one provider than this: both addresses fixed and of one family, on
+/// different lines, and neither program a phone's.
+fn is_another_line(look: &Look<'_>, there: &Context) -> bool {
+    let here: &Context = look.usage.context;
     let kind = here.network_kind();
-    let stays = matches!(kind, NetworkKind::Residential | NetworkKind::Hosting);
-    let fixed =
-        |end: &&Context| stays && end.network_kind() == kind && !is_carrier(end) && !is_phone(end);
+    let homes = matches!(kind, NetworkKind::Residential | NetworkKind::Hosting)
+        && !is_carrier(there)
+        && !is_carrier(here);
+    let alike = there.network_kind() == kind && !is_phone(there) && !is_phone(here);
     let family = |end: &Context| end.address.ip().is_ipv4();
-    homes.iter().all(fixed) && family(there) == family(here) && line_of(there) != line_of(here)
+    alike
+        && family(there) == family(here)
+        && line_of(there) != line_of(here)
+        && (homes || leaves_a_known_line(look, there))
+}
+
+/// True when the subject has had that address for a day or longer, and not this one. Where a carrier has all lines of a
+/// country, that tells a line at home from one whose address comes and goes.
+fn leaves_a_known_line(look: &Look<'_>, there: &Context) -> bool {
+    let known = |context: &Context| {
+        let habits = look.subject.map(|subject| &subject.habits);
+        habits?.knows_address(Seen::of(context, None), look.usage.event.time)
+    };
+    known(there) == Some(true) && known(look.usage.context) == Some(false)
 }
