@@ -8,6 +8,7 @@ use crate::support::hook::Hook;
 use crate::support::house::{append, enforcing, furnished};
 use crate::support::logs::{BROWSER, ISSUER, LISBON, OTHER_BROWSER, TOKYO, line};
 use crate::support::mint::mint;
+use crate::support::shipped;
 use serde_json::json;
 use std::collections::BTreeSet;
 use std::fs;
@@ -44,6 +45,9 @@ fn next(seed: &mut u64) -> u64 {
 #[test]
 #[allow(clippy::too_many_lines, reason = "one story, told in one piece")]
 fn a_daemon_that_is_killed_at_any_moment_does_everything_once_in_effect() {
+    if !shipped(&["network_and_client_changed"]) {
+        return;
+    }
     let crashes = number("TOKENTRIP_CRASHES").unwrap_or(8);
     let begun = SystemTime::now()
         .duration_since(SystemTime::UNIX_EPOCH)

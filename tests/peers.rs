@@ -11,6 +11,7 @@ use crate::support::gateways::{peer, peers};
 use crate::support::house::{append, house};
 use crate::support::logs::{BROWSER, ISSUER, LISBON, OTHER_BROWSER, TOKYO, claims, line};
 use crate::support::mint::mint;
+use crate::support::shipped;
 use crate::support::vendor::{Exchange, Reply, Vendor};
 use serde_json::{Value, json};
 use std::fs::{self, File};
@@ -641,6 +642,9 @@ async fn the_user_is_asked_by_one_mail_that_no_attacker_wrote() {
 #[tokio::test(flavor = "multi_thread")]
 #[allow(clippy::too_many_lines, reason = "one story, told in its order")]
 async fn the_token_to_revoke_is_read_from_the_log_again_though_it_was_rotated_and_packed() {
+    if !shipped(&["network_and_client_changed"]) {
+        return;
+    }
     let (folder, mut config) = house();
     let vendor = Vendor::start();
     fs::write(folder.path().join("secret"), "s3cret").unwrap();
