@@ -220,7 +220,7 @@ impl Drop for Daemon {
             let log = fs::read_to_string(&self.log).unwrap_or_default();
             let lines: Vec<&str> = log.lines().collect();
             let last = lines.len().saturating_sub(SHOWN_LINES);
-            eprintln!("the daemon wrote last:\n{}", lines[last..].join("\n"));
+            println!("the daemon wrote last:\n{}", lines[last..].join("\n"));
         }
         // It has ended already unless a test failed.
         let _ = self.child.kill();
