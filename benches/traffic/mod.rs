@@ -201,7 +201,8 @@ impl Traffic {
         let late = self.next * 2 > self.lines;
         let stolen = late && session.is_multiple_of(STOLEN_EVERY) && self.random.below(2) == 0;
         // Who has many sessions has them all at home.
-        let home = if self.once { user(session) } else { session };
+        let many = self.once || self.tokens.len() > USERS;
+        let home = if many { user(session) } else { session };
         let (address, agent) = match stolen {
             true => ("203.0.113.66".to_owned(), "python-requests/2.32.3"),
             false => (address(home), AGENTS[home % AGENTS.len()]),

@@ -8,27 +8,30 @@
 //! sessions as lines are asked for and of a tenth.
 //! `cargo bench --bench reference -- --forged` puts as many lines with distinct forged tokens, refused, between signed ones,
 //! with the issuer's key configured: from one network, and from 512. It fails when they take longer than other lines would.
+//! `cargo bench --bench reference -- --growth` tells what a line costs in logs of as many lines, of ten times and of fifty
+//! times as many, which are piped and never stand on a disk; and where there are more tokens. It takes minutes.
 //! `TOKENTRIP_BENCH_LINES` says how many lines (1,000,000). Programs that are not installed are named and left out.
 
-#[path = "../tests/support/mint.rs"]
+#[path = "../../tests/support/mint.rs"]
 #[allow(
     dead_code,
     clippy::unwrap_used,
     reason = "it is for tests, which use more of it"
 )]
 mod mint;
+#[path = "../traffic/mod.rs"]
 mod traffic;
 
+mod cost;
+mod forged;
+mod growth;
+
+use cost::{Cost, run, values};
 use std::fs::{self, File};
-use std::io::{self, BufRead, BufReader, BufWriter, Write};
+use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
-use std::thread;
-use std::time::{Duration, Instant};
 use traffic::Traffic;
-
-/// Linux counts a process's time in hundredths, whatever the kernel's own clock: `USER_HZ`, proc(5).
-const TICKS_PER_S: f64 = 100.0;
 
 /// Address and token are the 8th and the 44th piece between quotes.
 const LAST_ADDRESS_PER_TOKEN: &str = r#"{ last[$44] = $8 } END { print length(last) }"#;
@@ -69,6 +72,10 @@ fn main() -> io::Result<ExitCode> {
     if std::env::args().any(|argument| argument == "--forged") {
         let within = table.forged()?;
         return Ok(exit_code(within));
+    }
+    if std::env::args().any(|argument| argument == "--growth") {
+        table.growth()?;
+        return Ok(ExitCode::SUCCESS);
     }
     let json = written("json", || Traffic::new(lines), lines)?;
     let combined = written("combined", || Traffic::new(lines).combined(), lines)?;
@@ -194,59 +201,6 @@ impl Table {
         )
     }
 
-    /// Prints what forged tokens cost; false when they slow real ones by more than a fifth.
-    fn forged(&mut self) -> io::Result<bool> {
-        let settings = Path::new(env!("CARGO_TARGET_TMPDIR")).join("forged.toml");
-        let keys = concat!(
-            env!("CARGO_MANIFEST_DIR"),
-            "/tests/fixtures/keys/public.jwks.json"
-        );
-        let issuer = "https://id.example.com";
-        fs::write(
-            &settings,
-            format!("[[issuer]]\nissuer = {issuer:?}\njwks = {keys:?}\n"),
-        )?;
-        let sign = |claims: &str| {
-            let claims = serde_json::from_str(claims).expect("claims are JSON");
-            mint::mint(&claims, traffic::SIGNED_BY)
-        };
-        let lines = self.lines;
-        let real = |lines: usize| move || Traffic::new(lines).signed(sign);
-        let mut wall_s = Vec::new();
-        for (name, log, lines) in [
-            ("signed", written("signed", real(lines), lines)?, lines),
-            (
-                "signed, twice as many",
-                written("signed", real(lines * 2), lines * 2)?,
-                lines * 2,
-            ),
-            (
-                "signed and forged, 1 network",
-                written("forged-1", || real(lines)().with_forged(1), lines)?,
-                lines * 2,
-            ),
-            (
-                "signed and forged, 512 networks",
-                written("forged-512", || real(lines)().with_forged(512), lines)?,
-                lines * 2,
-            ),
-        ] {
-            self.lines = lines;
-            self.head(name, &log)?;
-            let mut scan = scan("2", &log);
-            let cost = run(scan.arg("--config").arg(&settings))?.ok_or(io::ErrorKind::NotFound)?;
-            wall_s.push(cost.wall_s);
-            self.row("tokentrip scan --jobs 2", cost)?;
-        }
-        let slower = wall_s[2] / wall_s[1] - 1.0;
-        let percent = slower * 100.0;
-        writeln!(
-            self.out,
-            "\nforged tokens of one network slow the line by {percent:.0} %, at most 20 %"
-        )?;
-        Ok(slower <= 0.2)
-    }
-
     /// Prints how many instructions one more line costs; false when they are too many.
     fn instructions(&mut self) -> io::Result<bool> {
         let [few, more] = COUNTED_LINES;
@@ -313,82 +267,4 @@ fn written(format: &str, traffic: impl FnOnce() -> Traffic, lines: usize) -> io:
     file.into_inner()?.sync_all()?;
     fs::rename(&part, &path)?;
     Ok(path)
-}
-
-struct Cost {
-    cpu_s: f64,
-    wall_s: f64,
-    peak_kb: u64,
-}
-
-/// Runs a program to its end; `None` when it is not installed. Its peak memory is what was seen of it last, a few
-/// milliseconds before the end.
-fn run(command: &mut Command) -> io::Result<Option<Cost>> {
-    let (before, begun) = (own_times()?.children_s, Instant::now());
-    let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn();
-    let mut child = match child {
-        Ok(child) => child,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(error),
-    };
-    let mut peak_kb = 0;
-    while child.try_wait()?.is_none() {
-        peak_kb = peak_kb.max(peak_of(&child.id().to_string()));
-        thread::sleep(Duration::from_millis(5));
-    }
-    Ok(Some(Cost {
-        cpu_s: own_times()?.children_s - before,
-        wall_s: begun.elapsed().as_secs_f64(),
-        peak_kb,
-    }))
-}
-
-/// Parses every line into a `Value` and does nothing with it, in this process.
-fn values(log: &Path) -> io::Result<Cost> {
-    let (before, begun) = (own_times()?.own_s, Instant::now());
-    let mut reader = BufReader::with_capacity(1 << 18, File::open(log)?);
-    let mut line = Vec::new();
-    let mut objects = 0;
-    while reader.read_until(b'\n', &mut line)? > 0 {
-        let value: serde_json::Value = serde_json::from_slice(&line)?;
-        objects += usize::from(value.is_object());
-        line.clear();
-    }
-    assert!(objects > 0, "the log holds objects");
-    let cpu_s = own_times()?.own_s - before;
-    Ok(Cost {
-        cpu_s,
-        wall_s: begun.elapsed().as_secs_f64(),
-        peak_kb: peak_of("self"),
-    })
-}
-
-struct Times {
-    own_s: f64,
-    children_s: f64,
-}
-
-/// User and system time of this process, and of its children that ended: fields 14 to 17 of proc(5), `stat`.
-fn own_times() -> io::Result<Times> {
-    let stat = fs::read_to_string("/proc/self/stat")?;
-    let after_name = stat.rsplit(')').next().unwrap_or_default();
-    let fields: Vec<f64> = after_name
-        .split_whitespace()
-        .skip(11)
-        .take(4)
-        .map(|f| f.parse().unwrap_or(0.0))
-        .collect();
-    let seconds = |range: std::ops::Range<usize>| fields[range].iter().sum::<f64>() / TICKS_PER_S;
-    Ok(Times {
-        own_s: seconds(0..2),
-        children_s: seconds(2..4),
-    })
-}
-
-/// Most memory that a process held; 0 when it is gone.
-fn peak_of(process: &str) -> u64 {
-    let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    line.and_then(|rest| rest.split_whitespace().next()?.parse().ok())
-        .unwrap_or(0)
 }
