@@ -7,6 +7,7 @@
 use super::Engine;
 use super::prepare::{Prepared, PreparedChunk};
 use crate::domain::context::Prefix;
+use crate::domain::event::AccessEvent;
 use crate::domain::ids::{Digest, IdKey};
 use crate::domain::token::{Credential, Shape, Token, Verdict};
 use crate::tokens::decode::decode;
@@ -34,14 +35,37 @@ pub struct Ahead {
 /// Networks told apart among those that wait. Two at one place wait together, which costs time and changes nothing.
 const WAITING_PLACES: usize = 1 << 12;
 
-/// Networks whose tokens wait in a flood of forged ones, though they were answered: nobody looks at them ahead, either.
-#[derive(Debug)]
+/// Networks whose tokens wait in a flood of forged ones, by whether they were let in: nobody looks at them ahead, either.
+#[derive(Debug, Default)]
 pub(super) struct Waiting {
+    let_in: Networks,
+    others: Networks,
+}
+
+impl Waiting {
+    /// Those from where tokens with such an answer wait.
+    pub(super) fn of(&self, event: &AccessEvent<'_>) -> &Networks {
+        match event.succeeded() {
+            true => &self.let_in,
+            false => &self.others,
+        }
+    }
+
+    /// Nothing waits any more.
+    pub(super) fn clear(&self) {
+        self.let_in.clear();
+        self.others.clear();
+    }
+}
+
+/// A set of networks, changed by one thread and looked at by many.
+#[derive(Debug)]
+pub(super) struct Networks {
     any: AtomicBool,
     places: Box<[AtomicBool]>,
 }
 
-impl Default for Waiting {
+impl Default for Networks {
     fn default() -> Self {
         Self {
             any: AtomicBool::new(false),
@@ -52,7 +76,7 @@ impl Default for Waiting {
     }
 }
 
-impl Waiting {
+impl Networks {
     fn place(&self, network: Prefix) -> &AtomicBool {
         let hash = FixedState::with_seed(0).hash_one(network);
         &self.places[hash as usize % WAITING_PLACES]
@@ -63,7 +87,13 @@ impl Waiting {
         self.any.store(true, Ordering::Relaxed);
     }
 
-    pub(super) fn clear(&self) {
+    pub(super) fn remove(&self, network: Prefix) {
+        if self.any.load(Ordering::Relaxed) {
+            self.place(network).store(false, Ordering::Relaxed);
+        }
+    }
+
+    fn clear(&self) {
         if self.any.swap(false, Ordering::Relaxed) {
             let places = self.places.iter();
             places.for_each(|place| place.store(false, Ordering::Relaxed));
@@ -123,8 +153,8 @@ impl Ahead {
         })
     }
 
-    /// Foretells what the tokens of a chunk are that nobody has shown before and that were let in. Those that were
-    /// refused, or come from where tokens wait, are the engine's: a flood is made of them.
+    /// Foretells what the tokens of a chunk are that nobody has shown before. Those from where tokens wait are the
+    /// engine's: a flood is made of them.
     pub fn look(&self, chunk: &mut PreparedChunk) {
         chunk.with_dependent_mut(|_, lines| {
             for prepared in lines.iter_mut().flatten() {
@@ -137,8 +167,8 @@ impl Ahead {
         let credential = prepared.credentials.first()?;
         let is_raw = matches!(credential.shape, Shape::Raw(_));
         let event = &prepared.event;
-        let let_in = event.succeeded() && !self.waiting.holds(event.client);
-        let wanted = is_raw && let_in && self.is_new(credential.digest);
+        let waits = self.waiting.of(event).holds(event.client);
+        let wanted = is_raw && !waits && self.is_new(credential.digest);
         wanted.then(|| self.checked(credential)).flatten()
     }
 

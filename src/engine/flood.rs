@@ -43,17 +43,18 @@ impl Engine {
             return false;
         };
         let network = Prefix::of(client);
-        let waits = self.is_flooded(network, time)
-            && event.kind != EventKind::Asked
-            && !self.knows(digest)
-            && !self.lets_in(prepared);
+        if !self.is_flooded(network, time) {
+            self.waiting.of(event).remove(network);
+            if self.state.forged.count(time) < FORGED_EACH_MAX {
+                self.waiting.clear();
+            }
+            return false;
+        }
+        let waits =
+            event.kind != EventKind::Asked && !self.knows(digest) && !self.lets_in(prepared);
         if waits {
             self.state.health.deferred();
-            if event.succeeded() {
-                self.waiting.add(network);
-            }
-        } else if self.state.forged.count(time) < FORGED_EACH_MAX {
-            self.waiting.clear();
+            self.waiting.of(event).add(network);
         }
         waits
     }

@@ -1,5 +1,6 @@
 //! Tokens that were looked at ahead.
 
+use super::flood::forged;
 use super::*;
 use crate::engine::flood::FORGED_EACH_MAX;
 
@@ -43,7 +44,7 @@ fn what_is_foretold_is_what_the_engine_would_have_found() {
     assert!(alone.found("forged_accepted"), "{:?}", alone.rules());
     assert_eq!(alone.seen.findings, helped.seen.findings);
     assert_eq!(alone.engine.totals(), helped.engine.totals());
-    // Each that was let in, once, but not the refused one before it was.
+    // Each once.
     assert_eq!((alone.foretold, helped.foretold), (0, 4));
 }
 
@@ -69,10 +70,7 @@ fn nobody_looks_ahead_without_keys() {
 fn nobody_looks_ahead_at_what_a_network_shows_whose_tokens_wait() {
     let mut kit = kit_with(with_keys(), false);
     kit.ahead = kit.engine.ahead();
-    let forged = |jti: u32| {
-        let token = mint(&claims("alice", "s1", &jti.to_string()), "rsa-2048");
-        format!("{}{}", &token[..token.len() - 20], "A".repeat(20))
-    };
+    let forged = |jti: u32| forged(&jti.to_string());
     let open = json!({
         "time": T0, "remote_addr": LISBON, "request_uri": "/api/items", "status": 200,
     });
@@ -91,4 +89,31 @@ fn nobody_looks_ahead_at_what_a_network_shows_whose_tokens_wait() {
         kit.line(at_s, TOKYO, TOOL, &forged(jti), 200);
     }
     assert_eq!(kit.foretold, before + 2, "after the flood it is as before");
+}
+
+#[test]
+fn nobody_looks_ahead_at_what_is_refused_in_a_flood_until_it_is_checked_again() {
+    let mut kit = kit_with(with_keys(), false);
+    kit.ahead = kit.engine.ahead();
+    let forged = |jti: u32| forged(&jti.to_string());
+    for jti in 0..=FORGED_EACH_MAX {
+        kit.line(1, TOKYO, TOOL, &forged(jti), 401);
+    }
+    assert_eq!(kit.foretold, FORGED_EACH_MAX as usize + 1);
+    kit.line(2, TOKYO, TOOL, &forged(1_000), 401);
+    assert_eq!(kit.foretold, FORGED_EACH_MAX as usize + 1, "it waits");
+    kit.line(2, LISBON, TOOL, &forged(1_001), 401);
+    assert_eq!(
+        kit.foretold,
+        FORGED_EACH_MAX as usize + 2,
+        "nobody else does"
+    );
+    for (at_s, jti) in [(700, 1_002), (701, 1_003)] {
+        kit.line(at_s, TOKYO, TOOL, &forged(jti), 401);
+    }
+    assert_eq!(
+        kit.foretold,
+        FORGED_EACH_MAX as usize + 3,
+        "one that nobody knew of, then as before"
+    );
 }

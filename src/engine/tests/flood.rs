@@ -12,7 +12,7 @@ fn keyed() -> Kit {
 }
 
 /// The same claims as a real token's, with a signature that fits nothing.
-fn forged(jti: &str) -> String {
+pub(super) fn forged(jti: &str) -> String {
     let mut token = mint(&claims("alice", "s1", jti), "rsa-2048");
     token.replace_range(token.len() - 20.., "AAAAAAAAAAAAAAAAAAAA");
     token
