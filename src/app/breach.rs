@@ -5,22 +5,24 @@
 //! Does not know: what is made of the lines.
 
 use super::set_up::SetUp;
+use super::side_by_side::side_by_side;
 use super::stamps::hold_back;
 use crate::domain::clock::Clock;
 use crate::domain::context::Prefix;
 use crate::domain::line::{Chunk, Source};
 use crate::domain::time::Time;
 use crate::engine::examine::Examiner;
-use crate::engine::prepare::{Front, Reading};
+use crate::engine::prepare::{Front, PreparedChunk, Reading};
 use crate::incidents::BreachQuery;
 use crate::ingest::again::Again;
 use crate::ingest::generation::Position;
 use crate::ingest::stretch::Stretch;
 use crate::wrappers::{Memory, Peeler};
-use aho_corasick::AhoCorasick;
+use aho_corasick::{AhoCorasick, MatchKind};
 use std::collections::BTreeSet;
 use std::io;
 use std::net::IpAddr;
+use std::ops::Range;
 use std::path::Path;
 
 /// What is read again, of one log.
@@ -35,6 +37,8 @@ pub(super) struct Wanted<'a> {
     pub(super) needles: &'a Needles,
     /// This machine's clock, for a log that is being written; see [`hold_back`].
     pub(super) now: Option<Time>,
+    /// Threads that parse.
+    pub(super) workers: usize,
 }
 
 /// True when what is asked for may stand in a stretch.
@@ -55,6 +59,10 @@ pub(super) enum Looked {
     NotAtAll,
 }
 
+/// Spellings that the processor searches for all at once.
+/// Source: the crate `aho-corasick`, "packed".
+const NEEDLES_MAX: usize = 64;
+
 /// What stands in the text of a line that comes from one of the networks that are asked for: most others need not be
 /// parsed. An address that is written as nobody writes one is missed, and its line said to be missing.
 pub(super) struct Needles(Option<AhoCorasick>);
@@ -69,9 +77,14 @@ impl Needles {
             .flat_map(spellings)
             .flat_map(|spelling| [spelling.to_ascii_uppercase(), spelling])
             .collect();
-        let searcher = AhoCorasick::new(spellings);
-        // Too many to be searched for at once: then every line is looked at.
-        Self(searcher.ok())
+        // More than are searched for at memory speed take as long as to parse the line: then every line is looked at.
+        let few = spellings.len() <= NEEDLES_MAX;
+        // Leftmost, since only then they are searched for many bytes at a time.
+        let searcher = few.then(|| {
+            let kind = MatchKind::LeftmostFirst;
+            AhoCorasick::builder().match_kind(kind).build(spellings)
+        });
+        Self(searcher.and_then(Result::ok))
     }
 
     fn may_stand_in(&self, text: &str) -> bool {
@@ -166,23 +179,32 @@ pub(super) fn look_through(
     wanted: &Wanted<'_>,
 ) -> io::Result<Looked> {
     let hears = manner.hears;
-    let mut look = Look {
-        examiner,
-        front,
-        wanted,
-        manner,
-    };
-    match hears {
-        true => look.all_of_it(log),
-        false => look.at_stretches(log),
-    }
+    side_by_side(
+        wanted.workers,
+        |shown: Shown| shown.prepared(front, wanted, hears),
+        |lines| {
+            let lines = lines.borrow_dependent().iter().flatten();
+            lines.for_each(|line| examiner.count(line));
+        },
+        |show| {
+            let mut look = Look {
+                wanted,
+                manner,
+                show,
+            };
+            match hears {
+                true => look.all_of_it(log),
+                false => look.at_stretches(log),
+            }
+        },
+    )
 }
 
+/// What goes through a log, and shows what stands there.
 struct Look<'a> {
-    examiner: &'a mut Examiner,
-    front: &'a Front,
     wanted: &'a Wanted<'a>,
     manner: Manner,
+    show: &'a mut dyn FnMut(Shown),
 }
 
 impl Look<'_> {
@@ -214,11 +236,11 @@ impl Look<'_> {
                 true => peeler.chunk(chunk),
                 false => chunk,
             };
-            self.show(&chunk, std::slice::from_ref(stretch));
+            self.show(chunk, at);
             // What has no end in an archive never gets one; in a log that is written to it may come.
             let rest = peeler.finish(self.wanted.source);
             if let Some(rest) = rest.filter(|_| self.wanted.now.is_none()) {
-                self.show(&rest, std::slice::from_ref(stretch));
+                self.show(rest, at);
             }
         }
         Ok(looked)
@@ -245,16 +267,42 @@ impl Look<'_> {
             };
             let upto = lines.offset_bytes();
             let asked = |stretch: &Stretch| stretch.start_bytes < upto && from < stretch.end_bytes;
+            // Its lines are read by what was said before them.
+            let reading = self.manner.reading.clone();
+            self.manner.reading.parser.follow_chunk(&chunk);
             if self.wanted.stretches.iter().any(asked) {
                 shown = true;
-                self.show(&chunk, self.wanted.stretches);
+                (self.show)(Shown {
+                    reading,
+                    chunk,
+                    stretches: 0..self.wanted.stretches.len(),
+                });
             }
-            self.manner.reading.parser.follow_chunk(&chunk);
         }
         Ok(Looked::Whole)
     }
 
-    fn show(&mut self, chunk: &Chunk, stretches: &[Stretch]) {
+    /// What stands at one of the stretches.
+    fn show(&mut self, chunk: Chunk, at: usize) {
+        (self.show)(Shown {
+            reading: self.manner.reading.clone(),
+            chunk,
+            stretches: at..at + 1,
+        });
+    }
+}
+
+/// Lines of a log, and where in it something is wanted.
+struct Shown {
+    reading: Reading,
+    chunk: Chunk,
+    stretches: Range<usize>,
+}
+
+impl Shown {
+    /// Those that are wanted.
+    fn prepared(self, front: &Front, wanted: &Wanted<'_>, hears: bool) -> PreparedChunk {
+        let (chunk, stretches) = (self.chunk, &wanted.stretches[self.stretches]);
         let first = chunk.lines().next().map_or(0, |line| line.offset_bytes);
         let before = stretches.iter().find(|stretch| first < stretch.end_bytes);
         let before = before.map(|stretch| stretch.before).unwrap_or_default();
@@ -263,16 +311,14 @@ impl Look<'_> {
             let offset_bytes = line.offset_bytes;
             let mut stretches = stretches.iter();
             // What describes the lines after it comes from nobody.
-            self.manner.hears && is_directive(line.text)
+            hears && is_directive(line.text)
                 || stretches.any(|stretch| is_in(offset_bytes, stretch))
-                    && self.wanted.needles.may_stand_in(line.text)
+                    && wanted.needles.may_stand_in(line.text)
         });
         lines.for_each(|line| sought.push_line(line));
-        let mut prepared = self.front.chunk(&self.manner.reading, sought);
-        prepared.with_dependent_mut(|_, lines| hold_back(lines, before, self.wanted.now));
-        for line in prepared.borrow_dependent().iter().flatten() {
-            self.examiner.line(line);
-        }
+        let mut prepared = front.chunk(&self.reading, sought);
+        prepared.with_dependent_mut(|_, lines| hold_back(lines, before, wanted.now));
+        prepared
     }
 }
 

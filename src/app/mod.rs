@@ -23,6 +23,7 @@ mod rules;
 mod scan;
 mod scrub;
 mod set_up;
+mod side_by_side;
 mod stamps;
 mod stderr;
 mod watch;

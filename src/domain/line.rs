@@ -85,8 +85,18 @@ impl Chunk {
 
     /// Adds one line, given without its ending.
     pub fn push(&mut self, line: &[u8], offset_bytes: u64, number: u64, truncated: bool) {
+        match std::str::from_utf8(line) {
+            Ok(text) => self.push_text(text, offset_bytes, number, truncated),
+            Err(_) => {
+                let text = String::from_utf8_lossy(line);
+                self.push_text(&text, offset_bytes, number, truncated);
+            }
+        }
+    }
+
+    fn push_text(&mut self, text: &str, offset_bytes: u64, number: u64, truncated: bool) {
         let start = self.text.len() as u32;
-        self.text.push_str(&String::from_utf8_lossy(line));
+        self.text.push_str(text);
         let end = self.text.len() as u32;
         self.spans.push(LineSpan {
             start,
@@ -103,12 +113,7 @@ impl Chunk {
             self.written.resize(self.spans.len(), None);
             self.written.push(line.written);
         }
-        self.push(
-            line.text.as_bytes(),
-            line.offset_bytes,
-            line.number,
-            line.truncated,
-        );
+        self.push_text(line.text, line.offset_bytes, line.number, line.truncated);
     }
 
     /// The source.

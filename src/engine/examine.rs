@@ -128,17 +128,55 @@ impl Examiner {
     /// Takes one line. Gives what suspects' uses stand in it.
     pub fn line(&mut self, prepared: &Prepared<'_>) -> Found {
         let mut found = Found::default();
-        let event = &prepared.event;
-        let Some(prefix) = event.client.map(Prefix::of) else {
-            return found;
-        };
-        if event.kind.is_identity() || !self.places.contains_key(&prefix) {
-            return found;
-        }
-        for credential in &prepared.credentials {
-            self.credential(prepared, credential, prefix, &mut found);
+        if let Some(prefix) = self.asked_in(prepared) {
+            for credential in &prepared.credentials {
+                self.credential(prepared, credential, prefix, &mut found);
+            }
         }
         found
+    }
+
+    /// Takes one line for the sums alone. Of a flood of tokens that were refused, it decodes no more than are told apart.
+    pub fn count(&mut self, prepared: &Prepared<'_>) {
+        let Some(prefix) = self.asked_in(prepared) else {
+            return;
+        };
+        for credential in &prepared.credentials {
+            if !self.refused(prepared, prefix) {
+                self.credential(prepared, credential, prefix, &mut Found::default());
+            }
+        }
+    }
+
+    /// The network of a line, when something is looked for in it.
+    fn asked_in(&self, prepared: &Prepared<'_>) -> Option<Prefix> {
+        let event = &prepared.event;
+        let prefix = event.client.map(Prefix::of)?;
+        let asked = !event.kind.is_identity() && self.places.contains_key(&prefix);
+        asked.then_some(prefix)
+    }
+
+    /// True for a refused use that was counted without its token, since all who ask for its network ask for whatever was
+    /// refused, and have seen more tokens than they tell apart.
+    fn refused(&mut self, prepared: &Prepared<'_>, prefix: Prefix) -> bool {
+        let Some(place) = self.places.get(&prefix) else {
+            return false;
+        };
+        let readings = &self.readings;
+        let mut asked = place.asked.iter().filter_map(|at| readings.get(*at));
+        if !prepared.event.refused() || !asked.all(Rereading::needs_no_more_tokens) {
+            return false;
+        }
+        let Some(context) = self.context(prepared) else {
+            return true; // as with a token
+        };
+        let asked = self.places.get(&prefix).map(|place| &place.asked);
+        for at in asked.into_iter().flatten() {
+            if let Some(reading) = self.readings.get_mut(*at) {
+                reading.note_refused(&prepared.event, &context, prepared.line.source);
+            }
+        }
+        true
     }
 
     fn credential(

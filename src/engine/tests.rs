@@ -7,6 +7,7 @@ use crate::tokens::mint::{mint, unsigned};
 use serde_json::{Value, json};
 use std::net::IpAddr;
 
+mod again;
 mod ahead;
 mod asked;
 mod counted;

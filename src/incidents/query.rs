@@ -10,6 +10,7 @@ use super::sides::network_words;
 use super::targets::forged;
 use super::text::{shown, shown_arc};
 use crate::domain::context::{Client, Context, Prefix};
+use crate::domain::event::AccessEvent;
 use crate::domain::ids::{IncidentId, SessionId};
 use crate::domain::incident::{Incident, Side};
 use crate::domain::time::Time;
@@ -125,14 +126,27 @@ impl BreachQuery {
 
     /// True for a use by the suspect. It comes from one of the networks that are asked for.
     pub(super) fn takes(&self, usage: &TokenUse<'_>) -> bool {
-        let time = usage.event.time;
         let forged = forged(usage);
         let about = match &self.scope {
             Scope::Sessions(sessions) => !forged && sessions.contains(&usage.token.session),
             Scope::Entered => forged && self.is_own(usage.token),
             Scope::Sender => forged || usage.event.refused(),
         };
-        about && self.from <= time && time <= self.until && !self.is_holder(usage.context)
+        about && self.is_when(usage.event) && !self.is_holder(usage.context)
+    }
+
+    /// True when whatever was refused is the suspect's, which needs no token to be told.
+    pub(super) fn is_of_sender(&self) -> bool {
+        matches!(self.scope, Scope::Sender)
+    }
+
+    /// True for a use by the suspect that was refused, where [`Self::is_of_sender`].
+    pub(super) fn takes_refused(&self, event: &AccessEvent<'_>, context: &Context) -> bool {
+        self.is_when(event) && !self.is_holder(context)
+    }
+
+    fn is_when(&self, event: &AccessEvent<'_>) -> bool {
+        (self.from..=self.until).contains(&event.time)
     }
 
     /// The name of a token's subject when it is another than the incident's, and the token came with one of the

@@ -7,6 +7,8 @@ use super::blast_radius::{Breach, TEMPLATES_APART_MAX, may_be_secret, templated}
 use super::query::BreachQuery;
 use super::text::{counted, shown};
 use crate::domain::breach::{BreachStep, Coverage, Objects};
+use crate::domain::context::Context;
+use crate::domain::event::AccessEvent;
 use crate::domain::ids::TokenId;
 use crate::domain::line::Source;
 use crate::domain::usage::TokenUse;
@@ -50,8 +52,17 @@ pub struct Rereading {
     objects: BTreeMap<String, BTreeSet<String>>,
     objects_count: usize,
     tokens: BTreeSet<TokenId>,
+    too_many_tokens: bool,
     request_ids: Vec<String>,
     sources: BTreeMap<Arc<str>, u64>,
+    last: Option<Last>,
+}
+
+/// The path that was counted last: who asks for something a thousand times asks for it again.
+#[derive(Clone, Debug)]
+struct Last {
+    path: String,
+    template: String,
 }
 
 impl Rereading {
@@ -68,8 +79,10 @@ impl Rereading {
             objects: BTreeMap::new(),
             objects_count: 0,
             tokens: BTreeSet::new(),
+            too_many_tokens: false,
             request_ids: Vec::new(),
             sources: BTreeMap::new(),
+            last: None,
         }
     }
 
@@ -83,25 +96,57 @@ impl Rereading {
         if !self.query.takes(usage) {
             return false;
         }
-        let event = usage.event;
-        let (template, objects) = match event.path.as_deref().map(templated) {
-            Some((template, objects)) => (Some(template), objects),
-            None => (None, Vec::new()),
-        };
-        self.breach
-            .count(event, template.as_deref(), self.templates_max);
-        if let Some(template) = template.filter(|_| !objects.is_empty()) {
-            self.touch(&template, shown(&objects.join("/")));
-        }
         self.present(usage.token.id);
-        if let Some(id) = event.request_id.as_deref().map(shown)
-            && self.request_ids.len() < REQUEST_IDS_MAX
+        self.count(usage.event, source);
+        true
+    }
+
+    /// The same for a use that was refused, whatever its token, where [`Self::needs_no_more_tokens`].
+    pub(crate) fn note_refused(
+        &mut self,
+        event: &AccessEvent<'_>,
+        context: &Context,
+        source: &Source,
+    ) {
+        if self.query.takes_refused(event, context) {
+            self.count(event, source);
+        }
+    }
+
+    /// True when whatever was refused is the suspect's, and another token would change nothing.
+    pub(crate) fn needs_no_more_tokens(&self) -> bool {
+        self.too_many_tokens && self.query.is_of_sender()
+    }
+
+    fn count(&mut self, event: &AccessEvent<'_>, source: &Source) {
+        let path = event.path.as_deref();
+        if path.is_some() && path == self.last.as_ref().map(|last| &*last.path) {
+            let template = self.last.as_ref().map(|last| &*last.template);
+            self.breach.count(event, template, self.templates_max);
+        } else {
+            self.count_path(event, path);
+        }
+        if self.request_ids.len() < REQUEST_IDS_MAX
+            && let Some(id) = event.request_id.as_deref().map(shown)
             && !self.request_ids.contains(&id)
         {
             self.request_ids.push(id);
         }
         self.read_in(&source.0, 1);
-        true
+    }
+
+    fn count_path(&mut self, event: &AccessEvent<'_>, path: Option<&str>) {
+        let Some(path) = path else {
+            return self.breach.count(event, None, self.templates_max);
+        };
+        let (template, objects) = templated(path);
+        self.breach
+            .count(event, Some(&template), self.templates_max);
+        if !objects.is_empty() {
+            self.touch(&template, shown(&objects.join("/")));
+        }
+        let path = path.to_owned();
+        self.last = Some(Last { path, template });
     }
 
     fn read_in(&mut self, source: &Arc<str>, requests: u64) {
@@ -129,6 +174,10 @@ impl Rereading {
             return;
         }
         if self.tokens.len() >= self.tokens_max {
+            if self.too_many_tokens {
+                return;
+            }
+            self.too_many_tokens = true;
             let most = counted(self.tokens_max as u64, "token");
             return self.miss(&format!("more than {most} are not told apart"));
         }

@@ -96,7 +96,7 @@ pub(crate) fn run(options: &Scan, color: Color) -> Result<u8, Error> {
     pass.read(&streams, &set_up.front, workers(archive));
     let mut incidents = pass.engine.incidents();
     let places = std::mem::take(&mut pass.places);
-    places.complete(&streams, &set_up, &mut incidents);
+    places.complete(&streams, &set_up, workers(archive), &mut incidents);
     let summary = output::summary(&pass, &streams, &incidents, begun.elapsed());
     let mut warnings = advice::warnings(&pass.engine, &set_up, &summary);
     warnings.extend(pass.skew.warnings());

@@ -90,8 +90,14 @@ impl Places {
         stretches.push(next);
     }
 
-    /// Reads again, for these incidents, what their suspects did.
-    pub(super) fn complete(self, streams: &[Stream], set_up: &SetUp, incidents: &mut [Incident]) {
+    /// Reads again, on so many threads, for these incidents, what their suspects did.
+    pub(super) fn complete(
+        self,
+        streams: &[Stream],
+        set_up: &SetUp,
+        workers: usize,
+        incidents: &mut [Incident],
+    ) {
         let issuers = Arc::new(set_up.issuers.clone());
         let (key, tables) = (set_up.front.key.clone(), set_up.tables.clone());
         let mut examiner = Examiner::new(key, issuers, tables, incidents);
@@ -107,7 +113,15 @@ impl Places {
             stretches.retain(|stretch| may_hold(&asked, stretch));
             if !stretches.is_empty() {
                 let stretches = in_order(stretches);
-                read |= again(&mut examiner, &set_up.front, stream, &stretches, &needles);
+                let wanted = Wanted {
+                    source: &stream.source,
+                    stretches: &stretches,
+                    ends: &[],
+                    needles: &needles,
+                    now: None,
+                    workers,
+                };
+                read |= again(&mut examiner, &set_up.front, stream, &wanted);
             }
         }
         // Where nothing can be read again, what was counted stands.
@@ -118,25 +132,12 @@ impl Places {
 }
 
 /// Reads stretches of a file again. False for one that cannot be.
-fn again(
-    examiner: &mut Examiner,
-    front: &Front,
-    stream: &Stream,
-    stretches: &[Stretch],
-    needles: &Needles,
-) -> bool {
+fn again(examiner: &mut Examiner, front: &Front, stream: &Stream, wanted: &Wanted<'_>) -> bool {
     let Some((log, manner)) = stream.again() else {
         return false;
     };
-    let wanted = Wanted {
-        source: &stream.source,
-        stretches,
-        ends: &[],
-        needles,
-        now: None,
-    };
-    let looked = log.and_then(|log| look_through(examiner, front, log, manner, &wanted));
-    let times = stretches.iter().filter_map(Stretch::times);
+    let looked = log.and_then(|log| look_through(examiner, front, log, manner, wanted));
+    let times = wanted.stretches.iter().filter_map(Stretch::times);
     let times = times.reduce(|(a, b), (c, d)| (a.min(c), b.max(d)));
     match (looked, times) {
         (Ok(Looked::Whole), _) | (_, None) => {}

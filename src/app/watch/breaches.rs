@@ -40,6 +40,8 @@ const REST: u32 = 5;
 
 /// Incidents that are read for at once, and reports that are remembered: at some kilobytes each, ten megabytes.
 const INCIDENTS_MAX: usize = 1000;
+/// Threads that parse: the machine is the gateway's.
+const WORKERS: usize = 1;
 
 /// Reports of incidents.
 pub(super) struct Breaches {
@@ -252,6 +254,7 @@ fn look_at(
         ends,
         needles,
         now: Some(now),
+        workers: WORKERS,
     };
     let ours = held.iter().find(|(id, _)| *id == first.id);
     let ours = ours.and_then(|(_, file)| Some(Again::of(file.try_clone().ok()?, &first.source)));
