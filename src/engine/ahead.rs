@@ -35,7 +35,8 @@ pub struct Ahead {
 /// Networks told apart among those that wait. Two at one place wait together, which costs time and changes nothing.
 const WAITING_PLACES: usize = 1 << 12;
 
-/// Networks whose tokens wait in a flood of forged ones, by whether they were let in: nobody looks at them ahead, either.
+/// Networks whose tokens wait in a flood of forged ones, by whether they were let in: nobody looks at them ahead,
+/// either.
 #[derive(Debug, Default)]
 pub(super) struct Waiting {
     let_in: Networks,

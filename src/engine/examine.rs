@@ -136,7 +136,8 @@ impl Examiner {
         found
     }
 
-    /// Takes one line for the sums alone. Of a flood of tokens that were refused, it decodes no more than are told apart.
+    /// Takes one line for the sums alone. Of a flood of tokens that were refused, it decodes no more than are told
+    /// apart.
     pub fn count(&mut self, prepared: &Prepared<'_>) {
         let Some(prefix) = self.asked_in(prepared) else {
             return;
@@ -156,8 +157,8 @@ impl Examiner {
         asked.then_some(prefix)
     }
 
-    /// True for a refused use that was counted without its token, since all who ask for its network ask for whatever was
-    /// refused, and have seen more tokens than they tell apart.
+    /// True for a refused use that was counted without its token, since all who ask for its network ask for whatever
+    /// was refused, and have seen more tokens than they tell apart.
     fn refused(&mut self, prepared: &Prepared<'_>, prefix: Prefix) -> bool {
         let Some(place) = self.places.get(&prefix) else {
             return false;
