@@ -29,6 +29,8 @@ const LISTED_MAX: usize = 100;
 const TOKENS_LISTED_MAX: usize = 50;
 /// Request ids listed.
 const REQUEST_IDS_MAX: usize = 100;
+/// A longer path is taken apart each time: a thousand incidents remember one each.
+const LAST_BYTES_MAX: usize = 256;
 /// Logs named.
 const SOURCES_MAX: usize = 50;
 
@@ -145,8 +147,11 @@ impl Rereading {
         if !objects.is_empty() {
             self.touch(&template, shown(&objects.join("/")));
         }
-        let path = path.to_owned();
-        self.last = Some(Last { path, template });
+        let is_kept = path.len() <= LAST_BYTES_MAX;
+        self.last = is_kept.then(|| Last {
+            path: path.to_owned(),
+            template,
+        });
     }
 
     fn read_in(&mut self, source: &Arc<str>, requests: u64) {
