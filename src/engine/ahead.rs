@@ -41,6 +41,8 @@ const WAITING_PLACES: usize = 1 << 12;
 pub(super) struct Waiting {
     let_in: Networks,
     others: Networks,
+    /// Whoever was not let in waits, wherever they come from.
+    all: AtomicBool,
 }
 
 impl Waiting {
@@ -50,6 +52,18 @@ impl Waiting {
             true => &self.let_in,
             false => &self.others,
         }
+    }
+
+    /// Says whether everybody waits who was not let in.
+    pub(super) fn set_all(&self, all: bool) {
+        if self.all.load(Ordering::Relaxed) != all {
+            self.all.store(all, Ordering::Relaxed);
+        }
+    }
+
+    fn holds(&self, event: &AccessEvent<'_>) -> bool {
+        let all = !event.succeeded() && self.all.load(Ordering::Relaxed);
+        all || self.of(event).holds(event.client)
     }
 
     /// Nothing waits any more.
@@ -168,8 +182,7 @@ impl Ahead {
         let credential = prepared.credentials.first()?;
         let is_raw = matches!(credential.shape, Shape::Raw(_));
         let event = &prepared.event;
-        let waits = self.waiting.of(event).holds(event.client);
-        let wanted = is_raw && !waits && self.is_new(credential.digest);
+        let wanted = is_raw && !self.waiting.holds(event) && self.is_new(credential.digest);
         wanted.then(|| self.checked(credential)).flatten()
     }
 

@@ -43,6 +43,8 @@ impl Engine {
             return false;
         };
         let network = Prefix::of(client);
+        let all = self.state.forged.count(time) >= FORGED_ALL_MAX;
+        self.waiting.set_all(all);
         if !self.is_flooded(network, time) {
             self.waiting.of(event).remove(network);
             if self.state.forged.count(time) < FORGED_EACH_MAX {

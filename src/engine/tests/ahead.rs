@@ -117,3 +117,27 @@ fn nobody_looks_ahead_at_what_is_refused_in_a_flood_until_it_is_checked_again() 
         "one that nobody knew of, then as before"
     );
 }
+
+/// Who has a network for each token would otherwise have each of them checked.
+#[test]
+fn nobody_looks_ahead_at_what_is_refused_while_everybody_waits() {
+    let mut kit = kit_with(with_keys(), false);
+    kit.ahead = kit.engine.ahead();
+    for _ in 0..20_000 {
+        let time = Time::from_ms((T0 + 1) * 1000).unwrap();
+        kit.engine.state.forged.add(time);
+    }
+    kit.line(2, LISBON, TOOL, &forged("the first"), 401);
+    assert_eq!((kit.foretold, kit.engine.totals().deferred), (1, 1));
+    for n in 0..5 {
+        let from = format!("203.0.{n}.9");
+        kit.line(3, &from, TOOL, &forged(&from), 401);
+    }
+    assert_eq!((kit.foretold, kit.engine.totals().deferred), (1, 6));
+    let real = mint(&claims("bob", "s2", "j2"), "rsa-2048");
+    kit.line(4, LISBON, BROWSER, &real, 200);
+    assert_eq!(kit.foretold, 2, "who is let in does not wait");
+    kit.line(700, TOKYO, TOOL, &forged("the flood is over"), 401);
+    kit.line(701, TOKYO, TOOL, &forged("and known to be"), 401);
+    assert_eq!(kit.foretold, 3);
+}
