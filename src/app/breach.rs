@@ -9,12 +9,12 @@ use super::side_by_side::side_by_side;
 use super::stamps::hold_back;
 use crate::domain::clock::Clock;
 use crate::domain::context::Prefix;
-use crate::domain::line::{Chunk, Source};
+use crate::domain::line::{Chunk, RawLine, Source};
 use crate::domain::time::Time;
 use crate::engine::examine::Examiner;
 use crate::engine::prepare::{Front, PreparedChunk, Reading};
 use crate::incidents::BreachQuery;
-use crate::ingest::again::Again;
+use crate::ingest::again::{Again, MARGIN_BYTES};
 use crate::ingest::generation::Position;
 use crate::ingest::stretch::Stretch;
 use crate::wrappers::{Memory, Peeler};
@@ -39,6 +39,30 @@ pub(super) struct Wanted<'a> {
     pub(super) now: Option<Time>,
     /// Threads that parse.
     pub(super) workers: usize,
+}
+
+/// Stretches that follow each other are read at once up to this length, which a core's second cache holds.
+const NEAR_BYTES: u64 = 128 << 10;
+
+/// Which stretches are read at once: those with nothing between them, or less than their margins.
+fn near(stretches: &[Stretch], wrapped: bool) -> Vec<Range<usize>> {
+    let (gap_bytes, bytes_max) = match wrapped {
+        true => (2 * MARGIN_BYTES, 4 * MARGIN_BYTES),
+        false => (0, NEAR_BYTES),
+    };
+    let mut near: Vec<Range<usize>> = Vec::new();
+    for (at, stretch) in stretches.iter().enumerate() {
+        let open = near.last_mut().filter(|open| {
+            let (first, last) = (&stretches[open.start], &stretches[open.end - 1]);
+            stretch.start_bytes.saturating_sub(last.end_bytes) <= gap_bytes
+                && stretch.end_bytes.saturating_sub(first.start_bytes) <= bytes_max
+        });
+        match open {
+            Some(open) => open.end = at + 1,
+            None => near.push(at..at + 1),
+        }
+    }
+    near
 }
 
 /// True when what is asked for may stand in a stretch.
@@ -211,15 +235,25 @@ impl Look<'_> {
     fn at_stretches(&mut self, mut log: Again) -> io::Result<Looked> {
         let mut looked = Looked::NotAtAll;
         let wrapped = !self.manner.peeler().is_empty();
-        for (at, stretch) in self.wanted.stretches.iter().enumerate() {
+        let stretches = self.wanted.stretches;
+        let near = match self.wanted.ends.is_empty() {
+            true => near(stretches, wrapped),
+            // What is vouched for one by one is read one by one.
+            false => (0..stretches.len()).map(|at| at..at + 1).collect(),
+        };
+        for near in near {
+            let (at, stretches) = (near.start, &stretches[near.clone()]);
             // Once something was shown, no other file may show it again.
-            let chunk = match (log.lines(stretch, wrapped), at) {
+            let chunk = match (log.lines(stretches, wrapped), at) {
                 (Ok(chunk), _) => chunk,
                 (Err(error), 0) => return Err(error),
                 (Err(_), _) => return Ok(Looked::Partly),
             };
             let mut ends = self.wanted.ends.iter().filter(|end| {
-                stretch.start_bytes < end.offset_bytes && end.offset_bytes <= stretch.end_bytes
+                let mut stretches = stretches.iter();
+                stretches.any(|one| {
+                    one.start_bytes < end.offset_bytes && end.offset_bytes <= one.end_bytes
+                })
             });
             let is_there = ends.all(|end| log.vouches(end));
             match (is_there, at) {
@@ -236,11 +270,11 @@ impl Look<'_> {
                 true => peeler.chunk(chunk),
                 false => chunk,
             };
-            self.show(chunk, at);
+            self.show(chunk, near.clone());
             // What has no end in an archive never gets one; in a log that is written to it may come.
             let rest = peeler.finish(self.wanted.source);
             if let Some(rest) = rest.filter(|_| self.wanted.now.is_none()) {
-                self.show(rest, at);
+                self.show(rest, near);
             }
         }
         Ok(looked)
@@ -266,11 +300,11 @@ impl Look<'_> {
                 false => peeler.chunk(chunk),
             };
             let upto = lines.offset_bytes();
-            let asked = |stretch: &Stretch| stretch.start_bytes < upto && from < stretch.end_bytes;
+            let next = not_before(from, self.wanted.stretches);
             // Its lines are read by what was said before them.
             let reading = self.manner.reading.clone();
             self.manner.reading.parser.follow_chunk(&chunk);
-            if self.wanted.stretches.iter().any(asked) {
+            if next.is_some_and(|stretch| stretch.start_bytes < upto) {
                 shown = true;
                 (self.show)(Shown {
                     reading,
@@ -282,12 +316,12 @@ impl Look<'_> {
         Ok(Looked::Whole)
     }
 
-    /// What stands at one of the stretches.
-    fn show(&mut self, chunk: Chunk, at: usize) {
+    /// What stands at some of the stretches.
+    fn show(&mut self, chunk: Chunk, stretches: Range<usize>) {
         (self.show)(Shown {
             reading: self.manner.reading.clone(),
             chunk,
-            stretches: at..at + 1,
+            stretches,
         });
     }
 }
@@ -304,19 +338,17 @@ impl Shown {
     fn prepared(self, front: &Front, wanted: &Wanted<'_>, hears: bool) -> PreparedChunk {
         let (chunk, stretches) = (self.chunk, &wanted.stretches[self.stretches]);
         let first = chunk.lines().next().map_or(0, |line| line.offset_bytes);
-        let before = stretches.iter().find(|stretch| first < stretch.end_bytes);
-        let before = before.map(|stretch| stretch.before).unwrap_or_default();
-        let mut sought = Chunk::new(chunk.source().clone());
-        let lines = chunk.lines().filter(|line| {
-            let offset_bytes = line.offset_bytes;
-            let mut stretches = stretches.iter();
+        let before = not_before(first, stretches).map(|stretch| stretch.before);
+        let before = before.unwrap_or_default();
+        let sought = |line: &RawLine<'_>| {
+            let offset = line.offset_bytes;
+            let stretch = not_before(offset, stretches);
             // What describes the lines after it comes from nobody.
             hears && is_directive(line.text)
-                || stretches.any(|stretch| is_in(offset_bytes, stretch))
+                || stretch.is_some_and(|stretch| stretch.start_bytes <= offset)
                     && wanted.needles.may_stand_in(line.text)
-        });
-        lines.for_each(|line| sought.push_line(line));
-        let mut prepared = front.chunk(&self.reading, sought);
+        };
+        let mut prepared = front.lines_of(&self.reading, chunk, sought);
         prepared.with_dependent_mut(|_, lines| hold_back(lines, before, wanted.now));
         prepared
     }
@@ -327,13 +359,31 @@ fn is_directive(line: &str) -> bool {
     line.starts_with('#')
 }
 
-fn is_in(offset_bytes: u64, stretch: &Stretch) -> bool {
-    (stretch.start_bytes..stretch.end_bytes).contains(&offset_bytes)
+/// The first stretch that does not end before a place.
+fn not_before(offset_bytes: u64, stretches: &[Stretch]) -> Option<&Stretch> {
+    stretches.get(stretches.partition_point(|stretch| stretch.end_bytes <= offset_bytes))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ingest::stretch::Sketcher;
+
+    #[test]
+    fn stretches_are_read_at_once_where_what_is_between_them_would_be_read_anyway() {
+        let kb = |places: &[(u64, u64)]| {
+            let mut sketcher = Sketcher::default();
+            let mut of =
+                |(start, end)| sketcher.stretch(start << 10, end << 10, 1, Time::default());
+            places.iter().copied().map(&mut of).collect::<Vec<_>>()
+        };
+        let near = |places: &[(u64, u64)], wrapped| near(&kb(places), wrapped);
+        let places = [(0, 16), (16, 120), (120, 136), (137, 140), (3000, 3001)];
+        assert_eq!(near(&places, false), [0..2, 2..3, 3..4, 4..5]);
+        assert_eq!(near(&places, true), [0..4, 4..5]);
+        let long = [(0, 2000), (3000, 4096), (4096, 4097)];
+        assert_eq!(near(&long, true), [0..2, 2..3]);
+    }
 
     #[test]
     fn an_address_of_a_network_is_found_however_it_is_written() {

@@ -162,10 +162,20 @@ impl Front {
     /// Prepares every line of a chunk: one step for all lines, then the next. The code of all steps is more than a
     /// core's first cache holds, and would be fetched anew for each line.
     pub fn chunk(&self, reading: &Reading, chunk: Chunk) -> PreparedChunk {
+        self.lines_of(reading, chunk, |_| true)
+    }
+
+    /// Prepares the lines of a chunk that are `wanted`, as if no others stood in it.
+    pub fn lines_of(
+        &self,
+        reading: &Reading,
+        chunk: Chunk,
+        wanted: impl Fn(&RawLine<'_>) -> bool,
+    ) -> PreparedChunk {
         let mut reading = reading.clone();
         PreparedChunk::new(chunk, |chunk| {
             let mut lines = PreparedLines::with_capacity(chunk.len());
-            for line in chunk.lines() {
+            for line in chunk.lines().filter(wanted) {
                 // Filled in its place: a prepared line is too large to be moved for nothing.
                 lines.push(Ok(Prepared::blank(line)));
                 let place = lines.last_mut();

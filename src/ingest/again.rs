@@ -12,20 +12,21 @@ use super::stretch::Stretch;
 use super::tail::{home_of, packed_head};
 use super::{archive, open};
 use crate::domain::line::{Chunk, Source};
+use rustix::buffer::spare_capacity;
+use rustix::io::{Errno, pread};
 use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom};
-use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 /// How much of a beginning says how a log is read.
 const HEAD_BYTES: u64 = 256 << 10;
 /// Round a stretch of wrapped lines: the other pieces of its first and last line stand there.
-const MARGIN_BYTES: u64 = LINE_BYTES_MAX as u64;
+pub const MARGIN_BYTES: u64 = LINE_BYTES_MAX as u64;
 /// What stays of an archive that was read: the margins round two stretches that follow each other.
 const KEPT_BYTES: usize = 2 * LINE_BYTES_MAX + HEAD_BYTES as usize;
-/// Longer than a stretch becomes.
+/// Longer than stretches become that are asked for at once.
 const RANGE_BYTES_MAX: u64 = 8 << 20;
 
 /// A log that is read again.
@@ -119,14 +120,18 @@ impl Again {
         Ok(lines::chunk_of(&self.source, bytes, 0, 1).0)
     }
 
-    /// The lines of a stretch, and where they are `wrapped` those round it. Stretches are asked for in order.
+    /// The lines of stretches, from the first to the last, and where they are `wrapped` those round them. Stretches are
+    /// asked for in order.
     ///
     /// # Errors
     /// When they cannot be read.
-    pub fn lines(&mut self, stretch: &Stretch, wrapped: bool) -> io::Result<Chunk> {
+    pub fn lines(&mut self, stretches: &[Stretch], wrapped: bool) -> io::Result<Chunk> {
+        let (Some(stretch), Some(last)) = (stretches.first(), stretches.last()) else {
+            return Ok(Chunk::new(self.source.clone()));
+        };
         let margin = if wrapped { MARGIN_BYTES } else { 0 };
         let start = stretch.start_bytes.saturating_sub(margin);
-        let end = stretch.end_bytes.saturating_add(margin);
+        let end = last.end_bytes.saturating_add(margin);
         let mut bytes = self.bytes.range(start, end.min(start + RANGE_BYTES_MAX))?;
         // A margin begins and ends somewhere.
         let before = (stretch.start_bytes - start) as usize;
@@ -141,8 +146,8 @@ impl Again {
         }
         let passed = memchr::memchr_iter(b'\n', &bytes[first..before.clamp(first, bytes.len())]);
         let number = stretch.number.saturating_sub(passed.count() as u64);
-        let lines = bytes.split_off(first);
-        Ok(lines::chunk_of(&self.source, lines, start + first as u64, number).0)
+        bytes.drain(..first);
+        Ok(lines::chunk_of(&self.source, bytes, start + first as u64, number).0)
     }
 
     /// True when the bytes before a place that was read are those that `end` vouches for.
@@ -199,17 +204,17 @@ impl Bytes {
 }
 
 fn range_of(file: &File, start: u64, end: u64) -> io::Result<Vec<u8>> {
-    let mut bytes = vec![0; end.saturating_sub(start) as usize];
-    let mut filled = 0;
-    while filled < bytes.len() {
-        match file.read_at(&mut bytes[filled..], start + filled as u64) {
+    let wanted = end.saturating_sub(start) as usize;
+    let mut bytes = Vec::with_capacity(wanted);
+    while bytes.len() < wanted {
+        let at = start + bytes.len() as u64;
+        match pread(file, spare_capacity(&mut bytes), at) {
             Ok(0) => break,
-            Ok(read) => filled += read,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
         }
     }
-    bytes.truncate(filled);
+    bytes.truncate(wanted);
     Ok(bytes)
 }
 

@@ -55,7 +55,7 @@ proptest! {
             for pair in cuts.windows(2) {
                 let (first, behind) = (pair[0], pair[1]);
                 let wanted = stretch(starts[first], starts[behind], first as u64 + 1);
-                let mut lines = texts(&log.lines(&wanted, wrapped).unwrap());
+                let mut lines = texts(&log.lines(&[wanted], wrapped).unwrap());
                 if wrapped {
                     let span = starts[first]..starts[behind];
                     lines.retain(|(offset, ..)| span.contains(offset));
@@ -88,7 +88,7 @@ fn a_generation_is_found_under_a_rotated_name_in_an_archive_and_not_in_another_f
     });
     let found = |end: &Position| {
         let mut log = Again::find(end).next()?;
-        let chunk = log.lines(&stretch(0, 30, 1), false).unwrap();
+        let chunk = log.lines(&[stretch(0, 30, 1)], false).unwrap();
         assert!(log.vouches(end));
         Some(texts(&chunk).len())
     };
