@@ -271,7 +271,6 @@ impl Merger<'_> {
                 }
                 Ok(None) => {
                     self.lanes.remove(&index);
-                    self.streams[index].close();
                     return false;
                 }
                 Err(error) => {

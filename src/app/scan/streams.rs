@@ -127,8 +127,8 @@ struct State {
     /// The reading's, as the lines so far left it.
     parser: Parser,
     sequence: u64,
-    /// True once the file could not be opened: then it has ended.
-    failed: bool,
+    /// True once the file has come to its end, or could not be opened: nobody opens it any more.
+    ended: bool,
 }
 
 impl Stream {
@@ -182,7 +182,7 @@ impl Stream {
                 gap_bytes: 0,
                 parser: reading.parser.clone(),
                 sequence: 0,
-                failed: false,
+                ended: false,
             }),
             reading,
             confidence,
@@ -254,10 +254,10 @@ impl Stream {
     fn read(&self, state: &mut State) -> io::Result<Option<Chunk>> {
         let (lines, packed) = match &mut state.lines {
             Some(lines) => lines,
-            None if state.failed => return Ok(None),
+            None if state.ended => return Ok(None),
             none => {
                 let opened = open(&self.input, &self.source);
-                state.failed = opened.is_err();
+                state.ended = opened.is_err();
                 none.insert(opened?)
             }
         };
@@ -268,19 +268,15 @@ impl Stream {
                 .saturating_sub(packed.read.load(Ordering::Relaxed));
             state.gap_bytes += packed.lost.load(Ordering::Relaxed) + unread;
         }
+        if matches!(chunk, Ok(None)) {
+            (state.lines, state.ended) = (None, true);
+        }
         chunk
     }
 
     /// Bytes on the disk of which nothing could be made.
     pub(crate) fn gap_bytes(&self) -> u64 {
         self.state.lock().map_or(0, |state| state.gap_bytes)
-    }
-
-    /// Closes the file.
-    pub(crate) fn close(&self) {
-        if let Ok(mut state) = self.state.lock() {
-            state.lines = None;
-        }
     }
 }
 
@@ -315,4 +311,42 @@ fn open(input: &Input, source: &Source) -> io::Result<(Lines, Packed)> {
         ChunkReader::new(Records::new(reader), source.clone()),
         packed,
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::ids::IdKey;
+    use crate::engine::paths::Paths;
+    use std::fs::{self, OpenOptions};
+    use std::io::Write;
+
+    #[test]
+    fn a_file_that_has_ended_is_not_read_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("access.log");
+        let line =
+            "192.0.2.1 - - [04/May/2026:10:00:00 +0000] \"GET / HTTP/1.1\" 200 1 \"-\" \"-\"\n";
+        fs::write(&path, line.repeat(2)).unwrap();
+        let found = Found {
+            input: Input::File(path.clone()),
+            source: Source("access.log".into()),
+            size_bytes: 0,
+        };
+        let front = Front {
+            key: IdKey::public([3; 32]),
+            paths: Paths::new(Vec::new(), Vec::new()),
+        };
+        let stream = Stream::sniff(&found, &Wanted::default(), &front).unwrap();
+        let lines = || {
+            let (sequence, chunk) = stream.next_chunk();
+            (sequence, chunk.unwrap().map(|(_, chunk)| chunk.len()))
+        };
+        assert_eq!([lines(), lines()], [(0, Some(2)), (1, None)]);
+        let mut log = OpenOptions::new().append(true).open(path).unwrap();
+        log.write_all(line.as_bytes()).unwrap();
+        // Whoever reads ahead asks for more than there is.
+        assert_eq!([lines(), lines()], [(2, None), (3, None)]);
+        assert!(stream.state.lock().unwrap().lines.is_none());
+    }
 }
