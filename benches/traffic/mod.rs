@@ -134,7 +134,7 @@ impl Traffic {
         Self::of_sessions(lines, SESSIONS)
     }
 
-    /// The same of fewer sessions.
+    /// The same of so many sessions, as many as there are in an hour or fewer of them at a time.
     pub(crate) fn of_sessions(lines: usize, sessions: usize) -> Self {
         Self {
             tokens: (0..sessions).map(token).collect(),
@@ -196,7 +196,7 @@ impl Traffic {
         }
         let session = match self.once {
             true => self.next,
-            false => self.random.below(self.tokens.len()),
+            false => self.over() + self.random.below(self.tokens.len().min(SESSIONS)),
         };
         let late = self.next * 2 > self.lines;
         let stolen = late && session.is_multiple_of(STOLEN_EVERY) && self.random.below(2) == 0;
@@ -211,6 +211,11 @@ impl Traffic {
         self.write(text, session, second, &address, agent);
         self.next += 1;
         true
+    }
+
+    /// Sessions that are over. Of more than there are at a time, the oldest end while new ones begin.
+    fn over(&self) -> usize {
+        self.tokens.len().saturating_sub(SESSIONS) * self.next / self.lines
     }
 
     fn write_forged(&mut self, text: &mut String) {

@@ -47,7 +47,7 @@ const NEAR_BYTES: u64 = 128 << 10;
 /// Which stretches are read at once: those with nothing between them, or less than their margins.
 fn near(stretches: &[Stretch], wrapped: bool) -> Vec<Range<usize>> {
     let (gap_bytes, bytes_max) = match wrapped {
-        true => (2 * MARGIN_BYTES, 4 * MARGIN_BYTES),
+        true => (2 * MARGIN_BYTES, 2 * MARGIN_BYTES),
         false => (0, NEAR_BYTES),
     };
     let mut near: Vec<Range<usize>> = Vec::new();
@@ -381,7 +381,7 @@ mod tests {
         let places = [(0, 16), (16, 120), (120, 136), (137, 140), (3000, 3001)];
         assert_eq!(near(&places, false), [0..2, 2..3, 3..4, 4..5]);
         assert_eq!(near(&places, true), [0..4, 4..5]);
-        let long = [(0, 2000), (3000, 4096), (4096, 4097)];
+        let long = [(0, 1000), (1500, 2048), (2048, 2049)];
         assert_eq!(near(&long, true), [0..2, 2..3]);
     }
 

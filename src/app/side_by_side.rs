@@ -6,7 +6,7 @@
 use std::sync::mpsc::sync_channel;
 
 /// Items of one thread that are under way: one that it works on, and the next ones, so that it need not wait for them.
-const AHEAD: usize = 6;
+const AHEAD: usize = 3;
 
 /// Has `workers` threads do the `work` on what `feed` puts in, and gives the results to `take` in that order.
 ///

@@ -90,7 +90,8 @@ impl Sketcher {
         for print in &self.found {
             self.seen[usize::from(print >> 6)] = 0;
         }
-        let mut networks = std::mem::take(&mut self.found);
+        let mut networks = self.found.clone(); // as long as it is: some are kept for long
+        self.found.clear();
         networks.sort_unstable();
         self.last = None;
         Stretch {
@@ -123,6 +124,7 @@ impl Networks {
         own.extend(more);
         own.sort_unstable();
         own.dedup();
+        own.shrink_to_fit();
         *self = Self::of(std::mem::take(own));
     }
 }

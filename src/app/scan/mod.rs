@@ -91,7 +91,7 @@ pub(crate) fn run(options: &Scan, color: Color) -> Result<u8, Error> {
         several: streams.len() > 1,
         skew: Skew::default(),
         report: options.report.as_deref().map(Gathered::begin).transpose()?,
-        places: Places::default(),
+        places: Places::of(&streams),
     };
     pass.read(&streams, &set_up.front, workers(archive));
     let mut incidents = pass.engine.incidents();

@@ -29,15 +29,29 @@ const PART_BYTES: usize = 8 << 20;
 #[derive(Default)]
 pub(super) struct Places {
     sketcher: Sketcher,
+    /// Of each file that can be read again.
     stretches: BTreeMap<Source, Vec<Stretch>>,
     bytes: usize,
 }
 
 impl Places {
+    /// Nothing was read yet of these.
+    pub(super) fn of(streams: &[Stream]) -> Self {
+        let kept = streams.iter().filter(|stream| stream.is_kept());
+        Self {
+            stretches: kept
+                .map(|stream| (stream.source.clone(), Vec::new()))
+                .collect(),
+            ..Self::default()
+        }
+    }
+
     /// Takes in a chunk of a file that has come to the time `before`.
     pub(super) fn add(&mut self, source: &Source, chunk: &PreparedChunk, before: Time) {
+        let Some(mut stretches) = self.stretches.remove(source) else {
+            return;
+        };
         let long_bytes = self.long_bytes();
-        let mut stretches = self.stretches.remove(source).unwrap_or_default();
         // Where the first line begins, its number, where the last begins.
         let mut span: Option<(u64, u64, u64)> = None;
         for line in chunk.borrow_dependent().iter().flatten() {

@@ -194,6 +194,11 @@ impl Stream {
         })
     }
 
+    /// False for what came through a pipe: it cannot be read again.
+    pub(super) fn is_kept(&self) -> bool {
+        self.input != Input::Stdin
+    }
+
     /// The input from its beginning, and how its lines are read; `None` for what came through a pipe.
     pub(super) fn again(&self) -> Option<(io::Result<Again>, Manner)> {
         let Input::File(path) = &self.input else {
