@@ -9,8 +9,8 @@ use super::traffic::{SESSIONS, Traffic};
 use std::io::{self, BufWriter, Write};
 use std::process::{Command, Stdio};
 
-/// Times as many lines, and the sessions among them: a hundred times as many of these at last, which come and go as those of
-/// people do who sign in every half minute.
+/// Times as many lines, and the sessions among them: a hundred times as many of these at last, which come and go as if people
+/// signed in every half minute.
 const STEPS: [(usize, usize); 4] = [
     (1, SESSIONS),
     (10, SESSIONS),

@@ -134,7 +134,7 @@ impl Traffic {
         Self::of_sessions(lines, SESSIONS)
     }
 
-    /// The same of so many sessions, as many as there are in an hour or fewer of them at a time.
+    /// The same of so many sessions, of which no more than [`SESSIONS`] are open at a time.
     pub(crate) fn of_sessions(lines: usize, sessions: usize) -> Self {
         Self {
             tokens: (0..sessions).map(token).collect(),
