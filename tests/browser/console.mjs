@@ -15,6 +15,7 @@ await run(async (opener) => {
   let loads = 0;
   page.on("framenavigated", () => (loads += 1));
 
+  const rules = await page.locator("#tabs a", { hasText: "Rules" }).elementHandle();
   say("open");
   await page.locator("nav a.item").first().waitFor();
   say("appeared");
@@ -29,6 +30,7 @@ await run(async (opener) => {
   say("contained");
   await page.locator("main .state.acknowledged").waitFor();
   say("undone");
+  check(await rules.evaluate((tab) => tab.isConnected), "a tab that somebody is about to click stays while all else changes");
 
   for (const [tab, words] of [["Sources", "access.log"], ["Rules", "Impossible travel"], ["Denylist", "Nothing is denied"], ["Outbox", "delivered"]]) {
     await page.locator("#tabs a", { hasText: tab }).click();

@@ -197,10 +197,21 @@ function showList() {
   more.hidden = !next;
 }
 
+function markCurrent(link, what) {
+  if (what) link.setAttribute("aria-current", what);
+  else link.removeAttribute("aria-current");
+}
+
+// Made once: a click on a link that is replaced before the button is let go is lost.
+const tabLinks = TABS.map(([path]) => h("a", { href: `#${path}` }));
+
 function showTabs() {
   const waits = status ? status.outbox.waiting + status.outbox.dead : 0;
   const here = where().startsWith("/") ? where() : "";
-  replace(tabs, TABS.map(([path, name]) => h("a", { href: `#${path}`, "aria-current": path === here ? "page" : null }, name, path === "/outbox" && waits ? h("span", { class: "badge" }, count(waits)) : null)));
+  TABS.forEach(([path, name], i) => {
+    replace(tabLinks[i], name, path === "/outbox" && waits ? h("span", { class: "badge" }, count(waits)) : null);
+    markCurrent(tabLinks[i], path === here && "page");
+  });
 }
 
 // Pages.
@@ -213,8 +224,7 @@ async function show({ focus = true } = {}) {
   document.body.classList.toggle("page", name.startsWith("/"));
   showTabs();
   for (const link of list.querySelectorAll("a.item")) {
-    if (link.getAttribute("href") === `#${current}`) link.setAttribute("aria-current", "true");
-    else link.removeAttribute("aria-current");
+    markCurrent(link, link.getAttribute("href") === `#${current}` && "true");
   }
   const page = { "/sources": sources, "/rules": rules, "/denylist": denylist, "/outbox": outbox }[name];
   try {
@@ -410,6 +420,7 @@ replace(side, h("div", { class: "filters" },
 listenToKeys({ list: () => list, search: () => subject, back: () => (location.hash = "") });
 addEventListener("hashchange", () => show());
 setInterval(() => document.visibilityState === "visible" && (where() === "/sources" ? show({ focus: false }) : loadStatus()), 5000);
+replace(tabs, tabLinks);
 showTabs();
 tell();
 show({ focus: false });
