@@ -116,6 +116,11 @@ impl Chunk {
         self.push_text(line.text, line.offset_bytes, line.number, line.truncated);
     }
 
+    /// The memory of its text, for another chunk.
+    pub fn into_bytes(self) -> Vec<u8> {
+        self.text.into_bytes()
+    }
+
     /// The source.
     pub fn source(&self) -> &Source {
         &self.source

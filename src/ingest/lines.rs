@@ -25,6 +25,8 @@ pub struct ChunkReader<R> {
     reader: R,
     source: Source,
     buffer: Vec<u8>,
+    /// Room of a chunk that nobody needs any more.
+    spare: Vec<u8>,
     filled: usize,
     /// Of the first byte in the buffer.
     offset_bytes: u64,
@@ -148,7 +150,8 @@ impl<R: Read> ChunkReader<R> {
         Self {
             reader,
             source,
-            buffer: vec![0; LINE_BYTES_MAX],
+            buffer: Vec::new(),
+            spare: Vec::new(),
             filled: 0,
             offset_bytes: 0,
             number: 1,
@@ -197,8 +200,20 @@ impl<R: Read> ChunkReader<R> {
         }
     }
 
+    /// Takes the room of a chunk for one to come: it is in the cache, and need not be asked for nor filled with zeros.
+    pub fn reuse(&mut self, spent: Chunk) {
+        let room = spent.into_bytes();
+        // A chunk with one long line has too much, and would give it to others.
+        if room.capacity() <= 2 * CHUNK_BYTES {
+            self.spare = room;
+        }
+    }
+
     /// Reads until `room` bytes are there, the source ends, or it hesitates (a pipe) with a whole line at hand.
     fn fill(&mut self, room: usize) {
+        if self.buffer.len() < room {
+            self.buffer.resize(room, 0);
+        }
         while self.end.is_none() && self.filled < room {
             let free = &mut self.buffer[self.filled..room];
             let asked = free.len();
@@ -249,18 +264,32 @@ impl<R: Read> ChunkReader<R> {
     }
 
     fn deliver(&mut self, bytes: usize) -> Chunk {
-        let (chunk, nuls) = chunk_of(
-            &self.source,
-            self.buffer[..bytes].to_vec(),
-            self.offset_bytes,
-            self.number,
-        );
+        let (offset_bytes, number) = (self.offset_bytes, self.number);
+        let whole = self.take(bytes);
+        let (chunk, nuls) = chunk_of(&self.source, whole, offset_bytes, number);
         self.nul_bytes += nuls;
         if !self.inside_long_line {
             self.number += chunk.len() as u64;
         }
-        self.consume(bytes);
         chunk
+    }
+
+    /// Takes bytes out of the buffer: with the buffer itself when they are most of it, so that only the rest is copied.
+    fn take(&mut self, bytes: usize) -> Vec<u8> {
+        let rest = bytes..self.filled;
+        if bytes < CHUNK_BYTES / 2 || rest.len() > CHUNK_BYTES {
+            let taken = self.buffer[..bytes].to_vec();
+            self.consume(bytes);
+            return taken;
+        }
+        let mut next = std::mem::take(&mut self.spare);
+        next.resize(CHUNK_BYTES, 0);
+        next[..rest.len()].copy_from_slice(&self.buffer[rest.clone()]);
+        let mut taken = std::mem::replace(&mut self.buffer, next);
+        taken.truncate(bytes);
+        self.filled = rest.len();
+        self.offset_bytes += bytes as u64;
+        taken
     }
 
     fn finish(&mut self) -> io::Result<Option<Chunk>> {
@@ -308,6 +337,10 @@ mod tests {
     type Line = (u64, u64, String, bool);
 
     fn read(bytes: &[u8], lengths: &[usize]) -> Vec<Line> {
+        read_with(bytes, lengths, false)
+    }
+
+    fn read_with(bytes: &[u8], lengths: &[usize], reuse: bool) -> Vec<Line> {
         let lengths = lengths.iter().cycle();
         let mut reader = ChunkReader::new(Pieces { bytes, lengths }, Source("test".into()));
         let mut lines = Vec::new();
@@ -316,6 +349,9 @@ mod tests {
                 let text = line.text.to_owned();
                 (line.offset_bytes, line.number, text, line.truncated)
             }));
+            if reuse {
+                reader.reuse(chunk);
+            }
         }
         assert_eq!(reader.offset_bytes(), bytes.len() as u64);
         lines
@@ -389,6 +425,31 @@ mod tests {
     fn t27_empty_lines_are_lines() {
         assert_eq!(read(b"\n\n\n", &[1]).len(), 3);
         assert_eq!(read(b"", &[1]).len(), 0);
+    }
+
+    #[test]
+    fn lines_do_not_depend_on_whose_room_they_stand_in() {
+        // Short and long lines, one that is too long, one that is no UTF-8, holes.
+        let lengths = (0..4000).map(|number| number * 7919 % 700);
+        let mut text: Vec<u8> = lengths
+            .flat_map(|length| [vec![b'a' + (length % 26) as u8; length], b"\n".to_vec()])
+            .flatten()
+            .collect();
+        text.extend_from_slice(&vec![b'z'; LINE_BYTES_MAX + 5]);
+        text.extend_from_slice(b"\nx\xffy\n\0\0after a hole\n");
+        text.extend_from_within(..CHUNK_BYTES * 3);
+        let expected: Vec<_> = text
+            .split(|byte| *byte == b'\n')
+            .filter(|line| !line.contains(&0xff) && !line.contains(&0))
+            .map(|line| String::from_utf8_lossy(&line[..line.len().min(LINE_BYTES_MAX)]))
+            .collect();
+        for lengths in [usize::MAX, 70_000, 100_000] {
+            let lines = read_with(&text, &[lengths], true);
+            assert_eq!(lines, read(&text, &[lengths]));
+            let plain = |line: &&Line| !line.2.contains(['\u{fffd}', ' ']);
+            let texts = lines.iter().filter(plain).map(|line| &line.2);
+            assert!(texts.eq(expected.iter()));
+        }
     }
 
     proptest! {

@@ -90,8 +90,10 @@ fn work(
             Err(_) => return,
         };
         let Ok((index, spent)) = order else { return };
-        drop(spent);
         let stream = &streams[index];
+        if let Some(spent) = spent {
+            stream.take_back(spent.into_owner());
+        }
         let (sequence, chunk) = stream.next_chunk();
         let prepared = chunk.and_then(|chunk| {
             let prepared = chunk.map(|(reading, chunk)| prepare(how, &reading, chunk));

@@ -233,6 +233,15 @@ impl Stream {
         (sequence, inside.map(|chunk| chunk.map(with_reading)))
     }
 
+    /// Takes back a chunk that everybody has done with.
+    pub(crate) fn take_back(&self, spent: Chunk) {
+        if let Ok(mut state) = self.state.lock()
+            && let Some((lines, _)) = &mut state.lines
+        {
+            lines.reuse(spent);
+        }
+    }
+
     /// The lines inside the lines; at the end, those that were still waiting for their last piece.
     fn peel(&self, state: &mut State, chunk: Option<Chunk>) -> Option<Chunk> {
         if state.peeler.is_empty() {
