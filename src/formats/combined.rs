@@ -216,9 +216,9 @@ impl<'e, 'a> Cut<'e, 'a> {
     }
 
     fn quoted_extra(&mut self, at: usize, text: &'a str) {
-        let first = text.split(',').next().unwrap_or(text);
-        // The first: addresses further behind are those of upstreams.
-        // Of what was cut, another address is left.
+        let comma = memchr(b',', text.as_bytes());
+        let first = comma.and_then(|at| text.get(..at)).unwrap_or(text);
+        // The first: addresses further behind are those of upstreams. Of what was cut, another address is left.
         let is_whole = self.line.as_bytes().get(at + 2 + text.len()) == Some(&b'"');
         let slot = if is_whole && !self.fields.has_chain() && parse_hop(first).is_some() {
             Slot::Chain
