@@ -16,10 +16,10 @@ use foldhash::fast::FixedState;
 use std::hash::BuildHasher;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
-/// Places of tokens that were seen, a byte each. When half are taken all are forgotten, and each token is checked once
-/// more.
+/// Places of tokens that were seen, a bit each, so that they fit in a core's cache. When half are taken all are
+/// forgotten, and each token is looked at once more.
 const SEEN_MAX: usize = 1 << 18;
 
 /// Looks at tokens before the engine does; every parser shares one.
@@ -27,7 +27,7 @@ pub struct Ahead {
     key: IdKey,
     issuers: Arc<Issuers>,
     /// Taken at the place that the token's digest gives. Another one with that place is left to the engine.
-    seen: Box<[AtomicBool]>,
+    seen: Box<[AtomicU64]>,
     taken: AtomicUsize,
     waiting: Arc<Waiting>,
 }
@@ -143,29 +143,27 @@ impl Foretold {
 }
 
 impl Engine {
-    /// Somebody who checks tokens before this engine does, under its key sets; `None` when there are none, or nothing
-    /// shall be remembered.
+    /// Somebody who looks at tokens before this engine does, under its key sets; `None` when nothing shall be
+    /// remembered.
     pub fn ahead(&self) -> Option<Ahead> {
         let wanted = self.settings.fast_path;
-        let ahead = wanted.then(|| Ahead::new(&self.settings.key, &self.issuers))?;
-        Some(Ahead {
+        wanted.then(|| Ahead {
             waiting: Arc::clone(&self.waiting),
-            ..ahead?
+            ..Ahead::new(&self.settings.key, &self.issuers)
         })
     }
 }
 
 impl Ahead {
-    /// Checks tokens under these key sets; `None` when nothing is configured to check them by.
-    pub fn new(key: &IdKey, issuers: &Arc<Issuers>) -> Option<Self> {
-        issuers.names().next()?;
-        Some(Self {
+    /// Decodes tokens, and checks them under these key sets.
+    pub fn new(key: &IdKey, issuers: &Arc<Issuers>) -> Self {
+        Self {
             key: key.clone(),
             issuers: Arc::clone(issuers),
-            seen: (0..SEEN_MAX).map(|_| AtomicBool::new(false)).collect(),
+            seen: (0..SEEN_MAX / 64).map(|_| AtomicU64::new(0)).collect(),
             taken: AtomicUsize::new(0),
             waiting: Arc::default(),
-        })
+        }
     }
 
     /// Foretells what the tokens of a chunk are that nobody has shown before. Those from where tokens wait are the
@@ -197,14 +195,18 @@ impl Ahead {
     }
 
     fn is_new(&self, digest: Digest) -> bool {
-        let place = &self.seen[digest.0 as usize % SEEN_MAX];
-        if place.load(Ordering::Relaxed) || place.swap(true, Ordering::Relaxed) {
+        let at = digest.0 as usize % SEEN_MAX;
+        let (places, place) = (&self.seen[at / 64], 1 << (at % 64));
+        let is_taken = |places: u64| places & place != 0;
+        if is_taken(places.load(Ordering::Relaxed))
+            || is_taken(places.fetch_or(place, Ordering::Relaxed))
+        {
             return false; // nearly every one
         }
         if self.taken.fetch_add(1, Ordering::Relaxed) >= SEEN_MAX / 2 {
             self.taken.store(0, Ordering::Relaxed);
             let places = self.seen.iter();
-            places.for_each(|place| place.store(false, Ordering::Relaxed));
+            places.for_each(|places| places.store(0, Ordering::Relaxed));
         }
         true
     }

@@ -61,8 +61,15 @@ fn what_was_foretold_under_other_keys_counts_for_nothing() {
 }
 
 #[test]
-fn nobody_looks_ahead_without_keys() {
-    assert!(kit().engine.ahead().is_none());
+fn without_keys_tokens_are_decoded_ahead_all_the_same() {
+    let (mut alone, mut helped) = (kit(), kit());
+    lines(&mut alone);
+    helped.ahead = helped.engine.ahead();
+    lines(&mut helped);
+    assert!(!alone.seen.findings.is_empty());
+    assert_eq!(alone.seen.findings, helped.seen.findings);
+    assert_eq!(alone.engine.totals(), helped.engine.totals());
+    assert_eq!((alone.foretold, helped.foretold), (0, 4));
 }
 
 /// A path that is open to everybody answers forged tokens like others, so that answers alone would have them checked.
