@@ -73,6 +73,18 @@ impl EventKind {
     }
 }
 
+/// What a method asks for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Intent {
+    /// To look, or nothing that is logged.
+    #[default]
+    Read,
+    /// What is allowed, which a browser does before another request and without its credentials.
+    Ask,
+    /// To change something at the server: the method is not safe (RFC 9110, section 9.2.1).
+    Write,
+}
+
 /// The scheme of a request target in absolute form (RFC 9112, section 3.2.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scheme {
@@ -236,13 +248,18 @@ impl AccessEvent<'_> {
         matches!(self.status, 401 | 403)
     }
 
-    /// True for a method that changes something at the server (not safe in the sense of RFC 9110, section 9.2.1).
-    #[inline]
+    /// What the method asks for.
+    pub fn intent(&self) -> Intent {
+        match self.method.as_deref() {
+            None | Some("GET" | "HEAD" | "TRACE") => Intent::Read,
+            Some("OPTIONS") => Intent::Ask,
+            Some(_) => Intent::Write,
+        }
+    }
+
+    /// True for a method that changes something at the server.
     pub fn writes(&self) -> bool {
-        !matches!(
-            self.method.as_deref(),
-            None | Some("GET" | "HEAD" | "OPTIONS" | "TRACE")
-        )
+        self.intent() == Intent::Write
     }
 
     /// When the request began: the line is written at its end.

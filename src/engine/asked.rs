@@ -7,12 +7,11 @@
 use super::prepare::Prepared;
 use super::standing::Presented;
 use super::{Engine, Observation};
-use crate::detectors::PathClass;
 use crate::domain::event::{AccessEvent, EventKind, Text};
 use crate::domain::line::{RawLine, Source};
 use crate::domain::presentation::Presentation;
 use crate::domain::time::Time;
-use crate::domain::token::{Credentials, Verdict};
+use crate::domain::token::Verdict;
 use crate::sessions::session::ContextKey;
 use crate::sessions::token::TokenEntry;
 use std::borrow::Cow;
@@ -77,31 +76,30 @@ fn prepared<'a>(asked: &'a Presentation, source: &'a Source, text: &'a str) -> P
     fn borrowed(text: &Option<Box<str>>) -> Text<'_> {
         text.as_deref().map(Cow::Borrowed)
     }
+    let line = RawLine {
+        source,
+        offset_bytes: 0,
+        number: 0,
+        text,
+        truncated: false,
+        written: None,
+    };
+    let event = AccessEvent {
+        kind: EventKind::Asked,
+        time: asked.time,
+        client: Some(asked.client),
+        method: borrowed(&asked.method),
+        path: borrowed(&asked.path),
+        host: borrowed(&asked.host),
+        user_agent: borrowed(&asked.user_agent),
+        language: borrowed(&asked.language),
+        request_id: borrowed(&asked.request_id),
+        ..AccessEvent::default()
+    };
     Prepared {
-        line: RawLine {
-            source,
-            offset_bytes: 0,
-            number: 0,
-            text,
-            truncated: false,
-            written: None,
-        },
-        event: AccessEvent {
-            kind: EventKind::Asked,
-            time: asked.time,
-            client: Some(asked.client),
-            method: borrowed(&asked.method),
-            path: borrowed(&asked.path),
-            host: borrowed(&asked.host),
-            user_agent: borrowed(&asked.user_agent),
-            language: borrowed(&asked.language),
-            request_id: borrowed(&asked.request_id),
-            ..AccessEvent::default()
-        },
-        credentials: Credentials::new(),
         context_key: ContextKey(asked.context_key),
-        path: PathClass::default(),
-        unread: None,
-        foretold: None,
+        intent: event.intent(),
+        event,
+        ..Prepared::blank(line)
     }
 }

@@ -7,6 +7,7 @@ use super::prepare::Prepared;
 use super::standing;
 use super::{Engine, Observation, record};
 use crate::domain::context::Context;
+use crate::domain::event::Intent;
 use crate::domain::facts::Fact;
 use crate::domain::ids::{Digest, SessionId};
 use crate::domain::line::SkipReason;
@@ -340,7 +341,7 @@ fn unremarkable(prepared: &Prepared<'_>, place: CredentialPlace) -> bool {
     let is_final = event.status >= 200;
     is_final
         && !event.refused()
-        && event.method.as_deref() != Some("OPTIONS")
+        && prepared.intent != Intent::Ask
         && !prepared.path.logout
         && !prepared.path.sensitive
         && matches!(
@@ -368,8 +369,9 @@ fn stays(session: &Session, prepared: &Prepared<'_>) -> bool {
 /// Counts the use. How the session began, when it has with this one.
 fn repeat(session: &mut Session, prepared: &Prepared<'_>) -> Option<Opening> {
     let (event, before) = (&prepared.event, session.requests);
+    let writes = prepared.intent == Intent::Write;
     let (answer, writes, bytes) = match event.succeeded() {
-        true => (Answer::Accepted, event.writes(), event.bytes),
+        true => (Answer::Accepted, writes, event.bytes),
         false => (Answer::Other, false, 0),
     };
     match answer {

@@ -6,7 +6,7 @@
 use super::ahead::Foretold;
 use super::paths::Paths;
 use crate::detectors::PathClass;
-use crate::domain::event::AccessEvent;
+use crate::domain::event::{AccessEvent, Intent};
 use crate::domain::ids::IdKey;
 use crate::domain::line::{Chunk, RawLine, SkipReason};
 use crate::domain::token::Credentials;
@@ -65,6 +65,8 @@ pub struct Prepared<'a> {
     pub credentials: Credentials<'a>,
     /// Keyed hash of address, user agent, fingerprint and language.
     pub context_key: ContextKey,
+    /// What the method asks for, so that nobody has to fetch its text from another core's cache.
+    pub intent: Intent,
     /// What kind of path.
     pub path: PathClass,
     /// Why the line could not be read, though it shows a token: it counts as skipped all the same.
@@ -75,12 +77,13 @@ pub struct Prepared<'a> {
 
 impl<'a> Prepared<'a> {
     /// A line that nothing is known of yet.
-    fn blank(line: RawLine<'a>) -> Self {
+    pub(super) fn blank(line: RawLine<'a>) -> Self {
         Self {
             line,
             event: AccessEvent::default(),
             credentials: Credentials::new(),
             context_key: ContextKey(0),
+            intent: Intent::default(),
             path: PathClass::default(),
             unread: None,
             foretold: None,
@@ -224,6 +227,7 @@ impl Front {
     fn classify<'a>(&self, prepared: &mut Prepared<'a>, scratch: &mut Scratch<'a>) {
         let event = &prepared.event;
         prepared.context_key = self.context_key(event, &mut scratch.parts);
+        prepared.intent = event.intent();
         if let Some(path) = &event.path {
             prepared.path = scratch.class(path, &self.paths);
         }

@@ -11,7 +11,7 @@ use crate::domain::event::AccessEvent;
 use crate::domain::ids::Digest;
 use crate::domain::line::{RawLine, Source};
 use crate::domain::sighting::Sighting;
-use crate::domain::token::{CredentialPlace, Credentials, Provenance};
+use crate::domain::token::{CredentialPlace, Provenance};
 use crate::sessions::session::ContextKey;
 use crate::sessions::token::TokenEntry;
 use std::sync::Arc;
@@ -23,29 +23,27 @@ impl Engine {
     /// What another node saw counts as a use here, in the same stores and before the same rules.
     pub(super) fn sighting(&mut self, sighting: &Sighting, out: &mut Observation) {
         let source = Source(SIGHTING_SOURCE.into());
+        let line = RawLine {
+            source: &source,
+            offset_bytes: 0,
+            number: 0,
+            text: "",
+            truncated: false,
+            written: None,
+        };
         let prepared = Prepared {
-            unread: None,
-            foretold: None,
-            line: RawLine {
-                source: &source,
-                offset_bytes: 0,
-                number: 0,
-                text: "",
-                truncated: false,
-                written: None,
-            },
             event: AccessEvent {
                 time: sighting.time,
                 client: Some(sighting.context.address.ip()),
                 status: 200,
                 ..AccessEvent::default()
             },
-            credentials: Credentials::new(),
             context_key: ContextKey(sighting.context_key),
             path: PathClass {
                 protected: sighting.provenance >= Provenance::Accepted,
                 ..PathClass::default()
             },
+            ..Prepared::blank(line)
         };
         let digest = Digest(sighting.token.id.get());
         let known = self.state.stores.tokens.get_mut(digest).cloned();
