@@ -26,6 +26,20 @@ pub(crate) fn run(command: &mut Command) -> io::Result<Option<Cost>> {
     run_fed(command.stdin(Stdio::null()), |_| Ok(()))
 }
 
+/// The same of three runs, the one that took least: whatever else goes on meanwhile makes a run slower and never quicker.
+pub(crate) fn quickest(command: &mut Command) -> io::Result<Option<Cost>> {
+    let mut best: Option<Cost> = None;
+    for _ in 0..3 {
+        let Some(cost) = run(command)? else {
+            return Ok(None);
+        };
+        if best.as_ref().is_none_or(|best| cost.wall_s < best.wall_s) {
+            best = Some(cost);
+        }
+    }
+    Ok(best)
+}
+
 /// The same for a program that reads what `feed` writes.
 pub(crate) fn run_fed(
     command: &mut Command,
