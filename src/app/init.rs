@@ -15,6 +15,7 @@ use crate::domain::token::Form;
 use crate::engine::paths::Paths;
 use crate::engine::prepare::Front;
 use crate::ingest::discover::{self, Found, Input};
+use crate::ingest::lines::CHUNK_BYTES;
 use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::fs::OpenOptions;
@@ -122,7 +123,7 @@ fn log(found: &Found, front: &Front) -> Option<Log> {
             old,
         });
     };
-    let (_, chunk) = stream.next_chunk().1.ok()??;
+    let (_, chunk) = stream.next_chunk(CHUNK_BYTES).1.ok()??;
     let look = Look::at(
         &stream.reading,
         chunk.lines().take(SAMPLE_LINES),

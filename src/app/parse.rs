@@ -19,6 +19,7 @@ use crate::domain::usage::{Field, TokenUse, Value, View};
 use crate::formats::Parser;
 use crate::formats::client_address::{TrustedProxies, settle};
 use crate::ingest::discover::discover;
+use crate::ingest::lines::CHUNK_BYTES;
 use crate::tokens::decode::decode;
 use crate::tokens::locate::locate;
 use serde_json::{Value as Json, json};
@@ -58,7 +59,7 @@ pub(super) fn command(options: &cli::Parse) -> Result<u8, Error> {
         let bad = |reason: String| Error::new(format!("{}: {reason}", found.source.0));
         let stream = Stream::sniff(&found, &wanted, &set_up.front).map_err(bad)?;
         while let Some((how, chunk)) = stream
-            .next_chunk()
+            .next_chunk(CHUNK_BYTES)
             .1
             .map_err(|error| bad(error.to_string()))?
         {

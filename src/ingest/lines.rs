@@ -13,7 +13,7 @@ use std::io::{self, Read};
 
 /// Bytes of one chunk, when lines are shorter: large enough to make a hand-over between threads cheap, small enough
 /// to stay in a core's L2 cache.
-pub(super) const CHUNK_BYTES: usize = 128 << 10;
+pub const CHUNK_BYTES: usize = 128 << 10;
 
 /// How much of a source's beginning says what it is.
 const SNIFF_BYTES: usize = 8 << 10;
@@ -172,11 +172,16 @@ impl<R: Read> ChunkReader<R> {
         self.nul_bytes
     }
 
-    /// The next lines; `None` at the end. A last line without line feed is delivered. When reading fails, first
-    /// everything read until then is delivered (a line broken off is marked truncated), then the error, once,
-    /// then `None`. [`ReadFault::of`] tells bad bytes from a bad world.
+    /// The next lines, about [`CHUNK_BYTES`] of them.
     pub fn next_chunk(&mut self) -> io::Result<Option<Chunk>> {
-        let mut room = CHUNK_BYTES;
+        self.next_chunk_of(CHUNK_BYTES)
+    }
+
+    /// The next lines, about so many bytes of them; `None` at the end. A last line without line feed is delivered. When
+    /// reading fails, first everything read until then is delivered (a line broken off is marked truncated), then the
+    /// error, once, then `None`. [`ReadFault::of`] tells bad bytes from a bad world.
+    pub fn next_chunk_of(&mut self, bytes: usize) -> io::Result<Option<Chunk>> {
+        let mut room = bytes;
         loop {
             if !self.begun {
                 self.begin()?;
@@ -195,7 +200,7 @@ impl<R: Read> ChunkReader<R> {
                     return Ok(Some(self.deliver(bytes)));
                 }
                 Cut::Partial if self.end.is_some() => return self.finish(),
-                Cut::Partial => room = LINE_BYTES_MAX,
+                Cut::Partial => room = (room * 8).min(LINE_BYTES_MAX),
             }
         }
     }

@@ -10,6 +10,7 @@ use crate::domain::time::Time;
 use crate::engine::FORESEEN;
 use crate::engine::ahead::Ahead;
 use crate::engine::prepare::{Front, Prepared, PreparedChunk, Reading};
+use crate::ingest::lines::CHUNK_BYTES;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
 use std::io;
@@ -17,9 +18,15 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, Sender, channel};
 
-/// Chunks of one file that are read ahead of the engine, beside one for each worker. More hides longer hiccups, and
-/// what is read falls out of the cache before it is judged.
+/// Chunks that are read ahead of the engine, beside one for each worker and one of each open file. More hides longer
+/// hiccups, and what is read falls out of the cache before it is judged.
 const AHEAD: usize = 1;
+
+/// Of so many open files large chunks are read. Of more, smaller ones, so that all together take no more memory.
+const LARGE_CHUNKS: usize = 16;
+
+/// Smallest chunk that is worth a hand-over between threads.
+const CHUNK_BYTES_MIN: usize = 8 << 10;
 
 /// Who takes the lines.
 pub(crate) trait Consumer {
@@ -42,9 +49,14 @@ pub(crate) trait Consumer {
     fn progress(&mut self, bytes: u64);
 }
 
-/// A file of which the next chunk is wanted. The chunk that was given last is thrown away by who made it, whose cache
-/// and whose memory it comes from.
-type Order = (usize, Option<PreparedChunk>);
+/// A wish for the next chunk of a file.
+struct Order {
+    index: usize,
+    /// How large it may be.
+    room: usize,
+    /// The chunk that was given last: thrown away by who made it, whose cache and whose memory it comes from.
+    spent: Option<PreparedChunk>,
+}
 
 type Arrival = (usize, u64, io::Result<Option<PreparedChunk>>);
 
@@ -73,6 +85,7 @@ pub(crate) fn merge(
             arrivals,
             lanes: BTreeMap::new(),
             ahead: workers.max(1) + AHEAD,
+            extra: 0,
         };
         merger.run(consumer);
     });
@@ -89,12 +102,12 @@ fn work(
             Ok(inbox) => inbox.recv(),
             Err(_) => return,
         };
-        let Ok((index, spent)) = order else { return };
-        let stream = &streams[index];
-        if let Some(spent) = spent {
+        let Ok(order) = order else { return };
+        let (index, stream) = (order.index, &streams[order.index]);
+        if let Some(spent) = order.spent {
             stream.take_back(spent.into_owner());
         }
-        let (sequence, chunk) = stream.next_chunk();
+        let (sequence, chunk) = stream.next_chunk(order.room);
         let prepared = chunk.and_then(|chunk| {
             let prepared = chunk.map(|(reading, chunk)| prepare(how, &reading, chunk));
             prepared.transpose()
@@ -129,6 +142,8 @@ struct Lane {
     position: usize,
     next: u64,
     early: BTreeMap<u64, io::Result<Option<PreparedChunk>>>,
+    /// Chunks that were ordered and are not at hand yet.
+    ahead: usize,
     /// Event time it has come to: a late line does not turn its clock back.
     clock: Time,
 }
@@ -166,7 +181,10 @@ struct Merger<'a> {
     orders: Sender<Order>,
     arrivals: Receiver<Arrival>,
     lanes: BTreeMap<usize, Lane>,
+    /// Chunks of one file that may be ahead.
     ahead: usize,
+    /// Chunks ahead, beside one of each file; as many as of one file, at most.
+    extra: usize,
 }
 
 impl Merger<'_> {
@@ -205,15 +223,24 @@ impl Merger<'_> {
 
     fn open(&mut self, index: usize) {
         self.lanes.insert(index, Lane::default());
-        for _ in 0..self.ahead {
-            self.order(index, None);
-        }
+        self.order(index, None);
     }
 
-    fn order(&self, index: usize, spent: Option<PreparedChunk>) {
-        // Workers live as long as the scope, so an order that cannot be sent means that one of them died: the
-        // missing chunk is then noticed by who waits for it.
-        let _ = self.orders.send((index, spent));
+    /// Orders of a file what may be ahead: one chunk of each, and more of those that are asked for most.
+    fn order(&mut self, index: usize, mut spent: Option<PreparedChunk>) {
+        let many = self.lanes.len().div_ceil(LARGE_CHUNKS).max(1);
+        let room = (CHUNK_BYTES / many).max(CHUNK_BYTES_MIN);
+        let Some(lane) = self.lanes.get_mut(&index) else {
+            return;
+        };
+        while lane.ahead == 0 || (lane.ahead < self.ahead && self.extra < self.ahead) {
+            self.extra += usize::from(lane.ahead > 0);
+            lane.ahead += 1;
+            let spent = spent.take();
+            // Workers live as long as the scope, so an order that cannot be sent means that one of them died: the
+            // missing chunk is then noticed by who waits for it.
+            let _ = self.orders.send(Order { index, room, spent });
+        }
     }
 
     /// The event time of the next event of a file; lines without one are given at once.
@@ -257,6 +284,8 @@ impl Merger<'_> {
                 continue;
             };
             lane.next += 1;
+            lane.ahead -= 1;
+            self.extra -= usize::from(lane.ahead > 0);
             match arrived {
                 Ok(Some(mut chunk)) => {
                     let clock = lane.clock;
@@ -272,6 +301,7 @@ impl Merger<'_> {
                     return true;
                 }
                 Ok(None) => {
+                    self.extra -= lane.ahead.saturating_sub(1);
                     self.lanes.remove(&index);
                     return false;
                 }
@@ -281,5 +311,116 @@ impl Merger<'_> {
                 }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::app::scan::streams::Wanted;
+    use crate::domain::ids::IdKey;
+    use crate::engine::paths::Paths;
+    use crate::ingest::discover::{Found, Input};
+    use std::fs;
+
+    fn front() -> Front {
+        Front {
+            key: IdKey::public([3; 32]),
+            paths: Paths::new(Vec::new(), Vec::new()),
+        }
+    }
+
+    /// Logs of machines that all answer at the same time, line by line in turn.
+    fn streams(folder: &std::path::Path, files: usize, lines: usize) -> Vec<Stream> {
+        let log = |file: usize| -> String {
+            let line = |number: usize| {
+                let (minute, second) = (number / 60, number % 60);
+                format!(
+                    "192.0.2.{file} - - [04/May/2026:10:{minute:02}:{second:02} +0000] \"GET /{number} HTTP/1.1\" 200 1 \
+                     \"-\" \"{}\"\n",
+                    "x".repeat(1000)
+                )
+            };
+            (0..lines).map(line).collect()
+        };
+        (0..files)
+            .map(|file| {
+                let path = folder.join(format!("{file:03}.log"));
+                fs::write(&path, log(file)).unwrap();
+                let found = Found {
+                    source: Source(path.to_string_lossy().into()),
+                    input: Input::File(path),
+                    size_bytes: 0,
+                };
+                Stream::sniff(&found, &Wanted::default(), &front()).unwrap()
+            })
+            .collect()
+    }
+
+    #[derive(Default)]
+    struct Seen(Vec<(Source, u64)>);
+
+    impl Consumer for Seen {
+        fn foresee(&self, _: &[Result<Prepared<'_>, SkipReason>]) {}
+
+        fn line(&mut self, source: &Source, line: &Result<Prepared<'_>, SkipReason>) {
+            let number = line.as_ref().unwrap().line.number;
+            self.0.push((source.clone(), number));
+        }
+
+        fn fault(&mut self, source: &Source, error: &io::Error) {
+            panic!("{source:?}: {error}");
+        }
+
+        fn held_back(&mut self, _: &Source, _: u64) {}
+
+        fn progress(&mut self, _: u64) {}
+    }
+
+    #[test]
+    fn the_order_of_lines_does_not_depend_on_workers_nor_on_how_much_is_read_at_once() {
+        let folder = tempfile::tempdir().unwrap();
+        for (files, lines) in [(1, 600), (3, 400), (40, 60)] {
+            let in_order = (0..lines as u64).flat_map(|number| {
+                (0..files).map(move |file| (file, number + 1)) // at the same second, the file named first
+            });
+            for workers in [1, 8] {
+                let streams = streams(folder.path(), files, lines);
+                let mut seen = Seen::default();
+                merge(&streams, &front(), None, workers, &mut seen);
+                let seen = seen.0.into_iter().map(|(source, number)| {
+                    let file = streams.iter().position(|stream| stream.source == source);
+                    (file.unwrap(), number)
+                });
+                assert!(
+                    seen.eq(in_order.clone()),
+                    "{files} files, {workers} workers"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn one_chunk_of_each_file_is_ahead_and_as_many_more_of_all_as_of_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let streams = streams(folder.path(), 40, 1);
+        let ((orders, inbox), (_, arrivals)) = (channel(), channel());
+        let mut merger = Merger {
+            streams: &streams,
+            orders,
+            arrivals,
+            lanes: BTreeMap::new(),
+            ahead: 9,
+            extra: 0,
+        };
+        merger.open(0);
+        assert_eq!(inbox.try_iter().count(), 9);
+        for index in 1..40 {
+            merger.open(index);
+        }
+        let orders: Vec<_> = inbox.try_iter().collect();
+        assert_eq!(orders.len() + 9, 40 + 9);
+        let rooms = [0, 20, 38].map(|at| orders[at].room);
+        assert_eq!(rooms, [CHUNK_BYTES, CHUNK_BYTES / 2, CHUNK_BYTES / 3]);
     }
 }

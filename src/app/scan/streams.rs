@@ -207,8 +207,8 @@ impl Stream {
         Some((Again::open(path, &self.source), self.manner.clone()))
     }
 
-    /// The next chunk with its number in the stream and how it is read; `None` at the end.
-    pub(crate) fn next_chunk(&self) -> (u64, io::Result<Option<(Reading, Chunk)>>) {
+    /// The next chunk, of about `room` bytes, with its number in the stream and how it is read; `None` at the end.
+    pub(crate) fn next_chunk(&self, room: usize) -> (u64, io::Result<Option<(Reading, Chunk)>>) {
         let Ok(mut state) = self.state.lock() else {
             return (
                 u64::MAX,
@@ -219,7 +219,7 @@ impl Stream {
         state.sequence += 1;
         let chunk = match state.pending.take() {
             Some(chunk) => Ok(Some(chunk)),
-            None => self.read(&mut state),
+            None => self.read(&mut state, room),
         };
         let inside = chunk.map(|chunk| self.peel(&mut state, chunk));
         let with_reading = |chunk: Chunk| {
@@ -265,7 +265,7 @@ impl Stream {
         self.state.lock().map_or(0, |state| state.orphans)
     }
 
-    fn read(&self, state: &mut State) -> io::Result<Option<Chunk>> {
+    fn read(&self, state: &mut State, room: usize) -> io::Result<Option<Chunk>> {
         let (lines, packed) = match &mut state.lines {
             Some(lines) => lines,
             None if state.ended => return Ok(None),
@@ -275,7 +275,7 @@ impl Stream {
                 none.insert(opened?)
             }
         };
-        let chunk = lines.next_chunk();
+        let chunk = lines.next_chunk_of(room);
         if chunk.is_err() {
             let unread = self
                 .size_bytes
@@ -332,6 +332,7 @@ mod tests {
     use super::*;
     use crate::domain::ids::IdKey;
     use crate::engine::paths::Paths;
+    use crate::ingest::lines::CHUNK_BYTES;
     use std::fs::{self, OpenOptions};
     use std::io::Write;
 
@@ -353,7 +354,7 @@ mod tests {
         };
         let stream = Stream::sniff(&found, &Wanted::default(), &front).unwrap();
         let lines = || {
-            let (sequence, chunk) = stream.next_chunk();
+            let (sequence, chunk) = stream.next_chunk(CHUNK_BYTES);
             (sequence, chunk.unwrap().map(|(_, chunk)| chunk.len()))
         };
         assert_eq!([lines(), lines()], [(0, Some(2)), (1, None)]);
