@@ -11,6 +11,7 @@ use crate::domain::time::Time;
 use crate::domain::token::Provenance;
 use crate::sessions::Stores;
 use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
 use std::net::IpAddr;
 
 /// One address behind more than half of the events is a proxy, not a person: the client's address is in a header.
@@ -155,6 +156,9 @@ impl SourceHealth {
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Health {
     sources: Vec<SourceHealth>,
+    /// Where each source stands in the row; made anew after a restart.
+    #[serde(skip)]
+    places: HashMap<Source, usize>,
     current: usize,
     uses: [u64; 5],
     undecodable: u64,
@@ -196,22 +200,26 @@ impl Health {
     }
 
     fn index_of(&mut self, source: &Source) -> usize {
-        self.sources
-            .iter()
-            .position(|known| known.source == *source)
-            .unwrap_or_else(|| {
-                self.sources.push(SourceHealth {
-                    source: source.clone(),
-                    events: 0,
-                    expected: 0,
-                    identified: 0,
-                    after_logout: AfterLogout::default(),
-                    peer: None,
-                    votes: 0,
-                    hits: 0,
-                });
-                self.sources.len() - 1
-            })
+        if self.places.len() < self.sources.len() {
+            let sources = self.sources.iter().map(|known| known.source.clone());
+            self.places = sources.zip(0..).collect();
+        }
+        if let Some(place) = self.places.get(source) {
+            return *place;
+        }
+        let place = self.sources.len();
+        self.places.insert(source.clone(), place);
+        self.sources.push(SourceHealth {
+            source: source.clone(),
+            events: 0,
+            expected: 0,
+            identified: 0,
+            after_logout: AfterLogout::default(),
+            peer: None,
+            votes: 0,
+            hits: 0,
+        });
+        place
     }
 
     /// A session ended at the source of the event at hand.
@@ -299,6 +307,20 @@ impl Engine {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_source_has_one_row_also_after_a_restart() {
+        let source = |number: usize| Source(format!("{number}.log").into());
+        let mut health = Health::default();
+        for _ in 0..2 {
+            let places: Vec<_> = (0..100).map(|at| health.index_of(&source(at))).collect();
+            assert_eq!(places, (0..100).collect::<Vec<_>>());
+            let snapshot = postcard::to_stdvec(&health).unwrap();
+            health = postcard::from_bytes(&snapshot).unwrap();
+        }
+        assert_eq!(health.index_of(&source(100)), 100);
+        assert_eq!(health.sources().len(), 101);
+    }
 
     #[test]
     fn a_session_counts_once_after_its_logout_by_its_last_use() {
