@@ -10,7 +10,7 @@ use super::members::Members;
 use super::open;
 use bzip2::bufread::MultiBzDecoder;
 use lzma_rust2::XzReader;
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{self, BufReader, Read};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -27,6 +27,9 @@ const RATIO_FREE_BYTES: u64 = 256 << 20;
 
 /// Compressed bytes read at once.
 const READ_BYTES: usize = 128 << 10;
+
+/// So many bytes tell how a file is packed.
+const HEAD_BYTES: u64 = 6;
 
 /// What an xz archive may ask for as a dictionary: `xz -9` takes 64 MiB, and the format allows 4 GiB.
 const XZ_MEMORY_KIB_MAX: u32 = 160 << 10;
@@ -73,12 +76,15 @@ pub fn open_stdin() -> io::Result<Opened> {
 /// Unpacks `reader` by its first bytes.
 pub fn unpack(reader: impl Read + Send + 'static) -> io::Result<Opened> {
     let (progress_bytes, lost_bytes) = (Arc::<AtomicU64>::default(), Arc::<AtomicU64>::default());
-    let counted = Counted {
+    let mut counted = Counted {
         inner: reader,
         bytes: Arc::clone(&progress_bytes),
     };
-    let mut packed = BufReader::with_capacity(READ_BYTES, counted);
-    let packing = packing_of(packed.fill_buf()?)?;
+    let mut head = Vec::new();
+    counted.by_ref().take(HEAD_BYTES).read_to_end(&mut head)?;
+    let packing = packing_of(&head)?;
+    let whole = io::Cursor::new(head).chain(counted);
+    let packed = |whole| BufReader::with_capacity(READ_BYTES, whole);
     let guarded = |inner: Box<dyn Read + Send>| -> Box<dyn Read + Send> {
         Box::new(Unpacked {
             inner,
@@ -88,17 +94,14 @@ pub fn unpack(reader: impl Read + Send + 'static) -> io::Result<Opened> {
         })
     };
     let reader = match packing {
-        // Its reader takes large pieces: once what was looked at is used up, they need not be copied.
-        Packing::Plain => {
-            let head = io::Cursor::new(packed.buffer().to_vec());
-            Box::new(head.chain(packed.into_inner()))
-        }
-        Packing::Gzip => guarded(Box::new(Members::new(packed, Arc::clone(&lost_bytes)))),
-        Packing::Zstd => guarded(Box::new(zstd::Decoder::with_buffer(packed)?)),
-        Packing::Bzip2 => guarded(Box::new(MultiBzDecoder::new(packed))),
+        // Its reader takes large pieces, which need not be copied.
+        Packing::Plain => Box::new(whole),
+        Packing::Gzip => guarded(Box::new(Members::new(packed(whole), lost_bytes.clone()))),
+        Packing::Zstd => guarded(Box::new(zstd::Decoder::with_buffer(packed(whole))?)),
+        Packing::Bzip2 => guarded(Box::new(MultiBzDecoder::new(packed(whole)))),
         Packing::Xz => {
             let several = true;
-            let reader = XzReader::new_mem_limit(packed, several, XZ_MEMORY_KIB_MAX);
+            let reader = XzReader::new_mem_limit(packed(whole), several, XZ_MEMORY_KIB_MAX);
             guarded(Box::new(reader))
         }
     };

@@ -198,6 +198,9 @@ impl<R: Read> Read for Records<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         while self.given == self.cut {
             if self.state == State::Plain && self.cut == self.bytes.len() {
+                if self.cut > 0 {
+                    (self.bytes, self.given, self.cut) = (Vec::new(), 0, 0); // never used again
+                }
                 return self.reader.read(buffer);
             }
             if self.ended && self.cut == self.bytes.len() {
