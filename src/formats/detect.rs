@@ -60,10 +60,13 @@ fn detect_written(
 ) -> Result<Detection, FormatFault> {
     // Directives describe the lines after them, so they stay among those that are looked at.
     let lines: Vec<&str> = lines.iter().take(LINES_MAX).copied().collect();
-    let judged: Vec<Detection> = ALL
-        .iter()
-        .map(|format| judge(format.parser(fields), &lines, written))
-        .collect();
+    let mut judged: Vec<Detection> = Vec::new();
+    for format in ALL {
+        judged.push(judge(format.parser(fields), &lines, written));
+        if judged.last().is_some_and(|last| rank(last) >= 1.0) {
+            break; // none of those behind it can be better, and of equals the first wins
+        }
+    }
     // Of equals the first wins, and `max_by` takes the last.
     let best = judged
         .iter()
@@ -71,10 +74,10 @@ fn detect_written(
         .max_by(|a, b| rank(a).total_cmp(&rank(b)));
     match best {
         Some(best) if best.confidence >= CONFIDENCE_MIN || best.whole >= WHOLE_MIN => {
-            let others = judged.iter().map(|one| &one.parser);
-            let others = others.filter(|other| other.name() != best.parser.name());
+            let others = ALL.iter().filter(|one| one.name != best.parser.name());
+            let others = others.map(|other| other.parser(fields));
             Ok(Detection {
-                parser: Mixed::of(&best.parser, others.cloned()),
+                parser: Mixed::of(&best.parser, others),
                 ..best.clone()
             })
         }
