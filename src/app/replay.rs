@@ -47,7 +47,7 @@ impl<'a> Archive<'a> {
             return Err(Error::new("standard input can be read only once")
                 .help("this reads the logs twice: put them into a file and name it"));
         }
-        let (streams, unread) = open(&found, &set_up)?;
+        let (streams, unread) = open(&found, &set_up, workers(options))?;
         unread.iter().for_each(|reason| warn(reason));
         Ok(Self {
             options,
@@ -67,7 +67,7 @@ impl<'a> Archive<'a> {
         heed: &mut dyn FnMut(&mut Observation),
     ) -> Result<Engine, Error> {
         if self.streams.is_empty() {
-            self.streams = open(&self.found, &self.set_up)?.0;
+            self.streams = open(&self.found, &self.set_up, workers(self.options))?.0;
         }
         let streams = std::mem::take(&mut self.streams);
         let mut pass = Pass {

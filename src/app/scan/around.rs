@@ -65,7 +65,7 @@ pub(super) fn run(around: &str, options: &Scan, color: Color, set_up: &SetUp) ->
     let mut incidents = incidents(around, set_up)?;
     let archive = &options.archive;
     let found = discover::discover(&archive.paths).map_err(Error::shown)?;
-    let (streams, unread) = super::open(&found, set_up)?;
+    let (streams, unread) = super::open(&found, set_up, super::workers(archive))?;
     unread.iter().for_each(|reason| output::warn(reason));
     let issuers = Arc::new(set_up.issuers.clone());
     let (key, tables) = (set_up.front.key.clone(), set_up.tables.clone());

@@ -19,6 +19,7 @@ mod unpacking;
 
 use super::Error;
 use super::set_up::SetUp;
+use super::side_by_side::side_by_side;
 use crate::cli::{self, Color, Scan};
 use crate::config::Config;
 use crate::domain::ids::IdKey;
@@ -43,7 +44,7 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
-use streams::Stream;
+use streams::{Stream, Wanted};
 use tally::Tally;
 
 /// The exit code when an incident reaches the level that was asked for.
@@ -69,7 +70,7 @@ pub(crate) fn run(options: &Scan, color: Color) -> Result<u8, Error> {
         return around::run(around, options, color, &set_up);
     }
     let found = discover::discover(&archive.paths).map_err(Error::shown)?;
-    let (streams, unread) = open(&found, &set_up)?;
+    let (streams, unread) = open(&found, &set_up, workers(archive))?;
     unread.iter().for_each(|reason| output::warn(reason));
     let mut engine = set_up.engine(!options.no_fast_path, false);
     if options.at_risk {
@@ -149,17 +150,32 @@ pub(super) fn workers(options: &cli::Archive) -> usize {
     options.jobs.map_or_else(cores, usize::from)
 }
 
-/// Looks at the beginning of every file. Those that cannot be read are named; that none can is an error.
-pub(super) fn open(found: &[Found], set_up: &SetUp) -> Result<(Vec<Stream>, Vec<String>), Error> {
+/// Looks at the beginning of every file, on so many threads. Those that cannot be read are named; that none can is an
+/// error.
+pub(super) fn open(
+    found: &[Found],
+    set_up: &SetUp,
+    workers: usize,
+) -> Result<(Vec<Stream>, Vec<String>), Error> {
     let mut streams = Vec::new();
     let mut reasons = Vec::new();
-    for file in found {
-        let wanted = set_up.wanted(Path::new(&*file.source.0))?;
-        match Stream::sniff(file, &wanted, &set_up.front) {
+    side_by_side(
+        workers,
+        |(file, wanted): (&Found, Wanted)| {
+            let stream = Stream::sniff(file, &wanted, &set_up.front);
+            stream.map_err(|reason| format!("{}: {reason}", file.source.0))
+        },
+        |sniffed| match sniffed {
             Ok(stream) => streams.push(stream),
-            Err(reason) => reasons.push(format!("{}: {reason}", file.source.0)),
-        }
-    }
+            Err(reason) => reasons.push(reason),
+        },
+        |put| {
+            for file in found {
+                put((file, set_up.wanted(Path::new(&*file.source.0))?));
+            }
+            Ok(())
+        },
+    )?;
     if streams.is_empty() {
         return Err(Error::new(format!(
             "nothing could be read:\n  {}",
