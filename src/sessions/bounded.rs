@@ -7,7 +7,7 @@
 //! Does not know: what it holds.
 //!
 //! Entries stand in one row, and the generations are tables of their numbers: a hash table that grows holds everything
-//! twice for a moment and has a third of its places empty, which at eight bytes a place is little.
+//! twice for a moment and has a third of its places empty, which at four bytes a place is little.
 
 use hashbrown::HashTable;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -16,8 +16,8 @@ use std::hash::{BuildHasher, Hash};
 /// A map of at most `capacity` entries.
 #[derive(Clone, Debug)]
 pub struct Bounded<K, V> {
-    young: HashTable<Slot>,
-    old: HashTable<Slot>,
+    young: HashTable<u32>,
+    old: HashTable<u32>,
     /// Every entry in its place; a forgotten one leaves it empty.
     entries: Vec<Option<(K, V)>>,
     /// The empty places.
@@ -27,20 +27,6 @@ pub struct Bounded<K, V> {
     /// How often a full young generation became the old one in this process.
     turns: u64,
     hasher: foldhash::fast::RandomState,
-}
-
-/// Where an entry stands. Its hash is at hand, so that a table can grow, and tell others apart, without a look at them.
-#[derive(Clone, Copy, Debug)]
-struct Slot {
-    place: u32,
-    hash: u32,
-}
-
-impl Slot {
-    /// What a table sorts it by: in large ones the upper bits, which tell neighbours apart, are the lower ones again.
-    fn wide_hash(&self) -> u64 {
-        u64::from(self.hash) << 32 | u64::from(self.hash)
-    }
 }
 
 impl<K: Eq + Hash + Copy, V> Bounded<K, V> {
@@ -102,15 +88,15 @@ impl<K: Eq + Hash + Copy, V> Bounded<K, V> {
 
     /// Takes an entry out.
     pub fn remove(&mut self, key: K) -> Option<V> {
-        let wanted = self.wanted(key);
-        let is_it = |slot: &Slot| is_of(&self.entries, *slot, (key, wanted.hash));
-        let found = match self.young.find_entry(wanted.wide_hash(), is_it) {
+        let hash = self.hasher.hash_one(key);
+        let is_it = |place: &u32| is_of(&self.entries, *place, key);
+        let found = match self.young.find_entry(hash, is_it) {
             Ok(entry) => entry,
-            Err(_) => self.old.find_entry(wanted.wide_hash(), is_it).ok()?,
+            Err(_) => self.old.find_entry(hash, is_it).ok()?,
         };
-        let (slot, _) = found.remove();
-        let (_, value) = self.entries.get_mut(slot.place as usize)?.take()?;
-        self.free.push(slot.place);
+        let (place, _) = found.remove();
+        let (_, value) = self.entries.get_mut(place as usize)?.take()?;
+        self.free.push(place);
         Some(value)
     }
 
@@ -140,50 +126,43 @@ impl<K: Eq + Hash + Copy, V> Bounded<K, V> {
         entries.map(|(_, value)| value)
     }
 
-    /// The slot of a key that has no place yet.
-    fn wanted(&self, key: K) -> Slot {
-        let hash = self.hasher.hash_one(key);
-        Slot {
-            place: 0,
-            hash: (hash >> 32 ^ hash) as u32,
-        }
-    }
-
     /// The place of an entry, in either generation.
     fn place(&self, key: K) -> Option<u32> {
-        let wanted = self.wanted(key);
-        let is_it = |slot: &Slot| is_of(&self.entries, *slot, (key, wanted.hash));
-        let young = self.young.find(wanted.wide_hash(), is_it);
-        let found = young.or_else(|| self.old.find(wanted.wide_hash(), is_it));
-        found.map(|slot| slot.place)
+        let hash = self.hasher.hash_one(key);
+        let is_it = |place: &u32| is_of(&self.entries, *place, key);
+        let young = self.young.find(hash, is_it);
+        young.or_else(|| self.old.find(hash, is_it)).copied()
     }
 
     /// The place of an entry, which is young from now on.
     #[inline]
     fn touch(&mut self, key: K) -> Option<u32> {
-        let wanted = self.wanted(key);
-        let is_it = |slot: &Slot| is_of(&self.entries, *slot, (key, wanted.hash));
-        if let Some(slot) = self.young.find(wanted.wide_hash(), is_it) {
-            return Some(slot.place);
+        let hash = self.hasher.hash_one(key);
+        let is_it = |place: &u32| is_of(&self.entries, *place, key);
+        if let Some(place) = self.young.find(hash, is_it) {
+            return Some(*place);
         }
         if self.old.is_empty() {
             return None;
         }
-        let old = self.old.find_entry(wanted.wide_hash(), is_it).ok()?;
-        let (slot, _) = old.remove();
+        let (place, _) = self.old.find_entry(hash, is_it).ok()?.remove();
         self.make_room();
-        self.rejuvenate(slot);
-        Some(slot.place)
+        self.rejuvenate(hash, place);
+        Some(place)
     }
 
-    fn rejuvenate(&mut self, slot: Slot) {
-        self.young
-            .insert_unique(slot.wide_hash(), slot, Slot::wide_hash);
+    fn rejuvenate(&mut self, hash: u64, place: u32) {
+        let (entries, hasher) = (&self.entries, &self.hasher);
+        let hash_of = |place: &u32| match entries.get(*place as usize) {
+            Some(Some((key, _))) => hasher.hash_one(key),
+            _ => 0,
+        };
+        self.young.insert_unique(hash, place, hash_of);
     }
 
     /// Puts an entry that is not there.
     fn add(&mut self, key: K, value: V) -> u32 {
-        let wanted = self.wanted(key);
+        let hash = self.hasher.hash_one(key);
         let entry = Some((key, value));
         let place = match self.free.pop() {
             Some(place) => {
@@ -195,7 +174,7 @@ impl<K: Eq + Hash + Copy, V> Bounded<K, V> {
                 (self.entries.len() - 1) as u32
             }
         };
-        self.rejuvenate(Slot { place, ..wanted });
+        self.rejuvenate(hash, place);
         place
     }
 
@@ -218,9 +197,9 @@ impl<K: Eq + Hash + Copy, V> Bounded<K, V> {
         self.turns += 1;
         self.evicted += self.old.len() as u64;
         let forgotten = std::mem::replace(&mut self.old, std::mem::take(&mut self.young));
-        for slot in forgotten {
-            self.entries[slot.place as usize] = None;
-            self.free.push(slot.place);
+        for place in forgotten {
+            self.entries[place as usize] = None;
+            self.free.push(place);
         }
     }
 }
@@ -230,9 +209,8 @@ impl<K: Eq + Hash + Copy, V> Bounded<K, V> {
 const IN_PLACE: &str = "an entry stands in the place it was put";
 
 #[inline]
-fn is_of<K: Eq, V>(entries: &[Option<(K, V)>], slot: Slot, (key, hash): (K, u32)) -> bool {
-    let entry = entries.get(slot.place as usize);
-    slot.hash == hash && matches!(entry, Some(Some((known, _))) if *known == key)
+fn is_of<K: Eq, V>(entries: &[Option<(K, V)>], place: u32, key: K) -> bool {
+    matches!(entries.get(place as usize), Some(Some((known, _))) if *known == key)
 }
 
 /// What is written of a map: both generations.
@@ -255,9 +233,8 @@ struct Read<K, V> {
 
 impl<K: Serialize, V: Serialize> Serialize for Bounded<K, V> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let generation = |slots: &HashTable<Slot>| {
-            let entries = slots.iter();
-            let entries = entries.map(|slot| self.entries.get(slot.place as usize));
+        let generation = |places: &HashTable<u32>| {
+            let entries = places.iter().map(|place| self.entries.get(*place as usize));
             entries.flatten().flatten().collect()
         };
         let written = Written {
