@@ -79,8 +79,8 @@ pub enum Intent {
     /// To look, or nothing that is logged.
     #[default]
     Read,
-    /// What is allowed, which a browser does before another request and without its credentials.
-    Ask,
+    /// What is allowed, which a browser asks before another request and without its credentials (Fetch, preflight).
+    Options,
     /// To change something at the server: the method is not safe (RFC 9110, section 9.2.1).
     Write,
 }
@@ -252,7 +252,7 @@ impl AccessEvent<'_> {
     pub fn intent(&self) -> Intent {
         match self.method.as_deref() {
             None | Some("GET" | "HEAD" | "TRACE") => Intent::Read,
-            Some("OPTIONS") => Intent::Ask,
+            Some("OPTIONS") => Intent::Options,
             Some(_) => Intent::Write,
         }
     }

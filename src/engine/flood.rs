@@ -7,7 +7,7 @@
 
 use super::{Engine, prepare};
 use crate::domain::context::Prefix;
-use crate::domain::event::EventKind;
+use crate::domain::event::{EventKind, Intent};
 use crate::domain::facts::Fact;
 use crate::domain::ids::Digest;
 use crate::domain::time::Time;
@@ -92,6 +92,6 @@ impl Engine {
             let key = prepare::path_key(&self.settings.key, event);
             key.is_some_and(|key| self.state.stores.open_paths.get(key).is_some())
         };
-        event.succeeded() && event.method.as_deref() != Some("OPTIONS") && !open()
+        event.succeeded() && event.intent() != Intent::Options && !open()
     }
 }

@@ -341,7 +341,7 @@ fn unremarkable(prepared: &Prepared<'_>, place: CredentialPlace) -> bool {
     let is_final = event.status >= 200;
     is_final
         && !event.refused()
-        && prepared.intent != Intent::Ask
+        && prepared.intent != Intent::Options
         && !prepared.path.logout
         && !prepared.path.sensitive
         && matches!(

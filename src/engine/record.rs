@@ -10,7 +10,7 @@ use super::standing::{self, forgery};
 use super::{Engine, Observation};
 use crate::detectors::OriginCounts;
 use crate::domain::context::Context;
-use crate::domain::event::EventKind;
+use crate::domain::event::{EventKind, Intent};
 use crate::domain::facts::{Fact, Facts};
 use crate::domain::incident::Target;
 use crate::domain::sighting::Sighting;
@@ -218,7 +218,7 @@ impl Engine {
         let own = visit.accepted > 0 && !forgery(usage.token, usage.verdict);
         let event = usage.event;
         let answered = event.status >= 200 && !event.refused();
-        let asks = answered && event.method.as_deref() != Some("OPTIONS");
+        let asks = answered && event.intent() != Intent::Options;
         if own && asks && index == session.current {
             session.ask(event.time);
         }
@@ -296,9 +296,8 @@ impl Engine {
 /// nobody's.
 fn note_shown(entry: &mut TokenEntry, key: ContextKey, usage: &TokenUse<'_>) {
     let event = usage.event;
-    let tells_nothing = event.kind == EventKind::Request
-        && !event.refused()
-        && event.method.as_deref() != Some("OPTIONS");
+    let tells_nothing =
+        event.kind == EventKind::Request && !event.refused() && event.intent() != Intent::Options;
     let is_first = entry.shown().is_none() && !entry.accepted;
     if is_first && tells_nothing && usage.place.presents() && !forgery(usage.token, entry.verdict) {
         entry.show(EarlyUse {

@@ -6,7 +6,7 @@
 
 use crate::detectors::{PathClass, Standing};
 use crate::domain::context::{ClientKind, Context, NetworkKind};
-use crate::domain::event::{AccessEvent, EventKind};
+use crate::domain::event::{AccessEvent, EventKind, Intent};
 use crate::domain::ids::Digest;
 use crate::domain::possession::Fits;
 use crate::domain::token::{Credential, CredentialPlace, Provenance, Shape, Token, Verdict};
@@ -46,7 +46,7 @@ pub(super) fn standing(
             refused: false,
         };
     }
-    let asks = event.method.as_deref() != Some("OPTIONS");
+    let asks = event.intent() != Intent::Options;
     Standing {
         accepted: event.succeeded() && asks && !open && (path.protected || !protects),
         refused: event.refused(),
@@ -144,7 +144,7 @@ pub(super) fn is_holders(usage: &TokenUse<'_>) -> bool {
         && is_alive(event, usage.token)
         && event.status >= 200
         && event.status != 401
-        && event.method.as_deref() != Some("OPTIONS")
+        && event.intent() != Intent::Options
 }
 
 /// True when a chat or a mail filter looks at a link that holds the token, as it does with every link that people send:
@@ -184,7 +184,7 @@ pub(super) fn opens_link(
 /// True when the answer shows that the path asks nobody for a token. A preflight never carries one (Fetch, section
 /// 3.3.5), and who is named in the log showed something else.
 pub(super) fn opens_its_path(event: &AccessEvent<'_>) -> bool {
-    event.succeeded() && event.method.as_deref() != Some("OPTIONS") && event.user.is_none()
+    event.succeeded() && event.intent() != Intent::Options && event.user.is_none()
 }
 
 #[cfg(test)]
