@@ -181,7 +181,7 @@ impl<R: Read> ChunkReader<R> {
     /// reading fails, first everything read until then is delivered (a line broken off is marked truncated), then the
     /// error, once, then `None`. [`ReadFault::of`] tells bad bytes from a bad world.
     pub fn next_chunk_of(&mut self, bytes: usize) -> io::Result<Option<Chunk>> {
-        let mut room = bytes;
+        let mut room = bytes.max(1);
         loop {
             if !self.begun {
                 self.begin()?;

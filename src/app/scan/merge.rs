@@ -84,7 +84,7 @@ pub(crate) fn merge(
             orders,
             arrivals,
             lanes: BTreeMap::new(),
-            ahead: workers.max(1) + AHEAD,
+            ordered_max: workers.max(1) + AHEAD,
             extra: 0,
         };
         merger.run(consumer);
@@ -143,7 +143,7 @@ struct Lane {
     next: u64,
     early: BTreeMap<u64, io::Result<Option<PreparedChunk>>>,
     /// Chunks that were ordered and are not at hand yet.
-    ahead: usize,
+    ordered: usize,
     /// Event time it has come to: a late line does not turn its clock back.
     clock: Time,
 }
@@ -181,9 +181,9 @@ struct Merger<'a> {
     orders: Sender<Order>,
     arrivals: Receiver<Arrival>,
     lanes: BTreeMap<usize, Lane>,
-    /// Chunks of one file that may be ahead.
-    ahead: usize,
-    /// Chunks ahead, beside one of each file; as many as of one file, at most.
+    /// Chunks of one file that may be ordered.
+    ordered_max: usize,
+    /// Chunks that are ordered, beside one of each file; as many as of one file, at most.
     extra: usize,
 }
 
@@ -226,16 +226,18 @@ impl Merger<'_> {
         self.order(index, None);
     }
 
-    /// Orders of a file what may be ahead: one chunk of each, and more of those that are asked for most.
+    /// Orders of a file what may be: one chunk of each, and more of those that are asked for most.
     fn order(&mut self, index: usize, mut spent: Option<PreparedChunk>) {
         let many = self.lanes.len().div_ceil(LARGE_CHUNKS).max(1);
         let room = (CHUNK_BYTES / many).max(CHUNK_BYTES_MIN);
         let Some(lane) = self.lanes.get_mut(&index) else {
             return;
         };
-        while lane.ahead == 0 || (lane.ahead < self.ahead && self.extra < self.ahead) {
-            self.extra += usize::from(lane.ahead > 0);
-            lane.ahead += 1;
+        while lane.ordered == 0
+            || (lane.ordered < self.ordered_max && self.extra < self.ordered_max)
+        {
+            self.extra += usize::from(lane.ordered > 0);
+            lane.ordered += 1;
             let spent = spent.take();
             // Workers live as long as the scope, so an order that cannot be sent means that one of them died: the
             // missing chunk is then noticed by who waits for it.
@@ -284,8 +286,8 @@ impl Merger<'_> {
                 continue;
             };
             lane.next += 1;
-            lane.ahead -= 1;
-            self.extra -= usize::from(lane.ahead > 0);
+            lane.ordered -= 1;
+            self.extra -= usize::from(lane.ordered > 0);
             match arrived {
                 Ok(Some(mut chunk)) => {
                     let clock = lane.clock;
@@ -301,7 +303,7 @@ impl Merger<'_> {
                     return true;
                 }
                 Ok(None) => {
-                    self.extra -= lane.ahead.saturating_sub(1);
+                    self.extra -= lane.ordered.saturating_sub(1);
                     self.lanes.remove(&index);
                     return false;
                 }
@@ -410,7 +412,7 @@ mod tests {
             orders,
             arrivals,
             lanes: BTreeMap::new(),
-            ahead: 9,
+            ordered_max: 9,
             extra: 0,
         };
         merger.open(0);
